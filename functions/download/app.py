@@ -1,0 +1,78 @@
+"""Download: stream a task's result pictures from the service into S3."""
+
+import os
+from dataclasses import asdict
+from functools import cache
+from typing import TYPE_CHECKING
+
+import boto3
+import requests
+from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.parser import event_parser
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import BaseModel
+from tryon import results
+from tryon.clock import Clock, SystemClock
+from tryon.fetch import guarded_session
+from tryon.ledger import Ledger
+from tryon.plan import RunFolder
+from tryon.service import TryOnService
+from tryon.settings import DownloadSettings, LedgerSettings, ServiceSettings
+from tryon.task import collect
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+logger, tracer, metrics = Logger(), Tracer(), Metrics()
+clock: Clock = SystemClock()
+download_settings = DownloadSettings.model_validate(os.environ)
+ledger_settings = LedgerSettings.model_validate(os.environ)
+service_settings = ServiceSettings.model_validate(os.environ)
+session = guarded_session(download_settings.policy)
+service_session = requests.Session()
+clients = cache(boto3.client)
+
+
+class DownloadEvent(BaseModel):
+    """What the state machine passes: whose task has ended."""
+
+    run_id: str
+    bucket: str
+    n: int
+    task_id: str
+
+
+@cache
+def service() -> TryOnService:
+    return service_settings.build(service_session, clients("secretsmanager"), clock)
+
+
+@cache
+def s3() -> "S3Client":
+    return boto3.client("s3", config=results.client_config())
+
+
+@logger.inject_lambda_context(clear_state=True)
+@tracer.capture_lambda_handler(capture_response=False)
+@metrics.log_metrics
+@event_parser(model=DownloadEvent)
+def handler(event: DownloadEvent, context: LambdaContext) -> dict[str, int]:
+    logger.append_keys(run_id=event.run_id, combination=event.n, task_id=event.task_id)
+    ledger = Ledger(clients("dynamodb"), ledger_settings.table, clock)
+    stored = collect(
+        ledger.entry(event.run_id, event.n),
+        event.task_id,
+        folder=RunFolder(event.run_id),
+        bucket=event.bucket,
+        service=service(),
+        session=session,
+        s3=s3(),
+        policy=download_settings.policy,
+        clock=clock,
+    )
+    size = sum(result.bytes for result in stored)
+    ledger.succeeded(event.run_id, event.n, [asdict(result) for result in stored], size)
+    logger.info("downloaded", pictures=len(stored), bytes=size)
+    metrics.add_metric("PicturesStored", MetricUnit.Count, len(stored))
+    return {"pictures": len(stored)}

@@ -1,0 +1,83 @@
+"""Plan: check the manifest and every picture it names; write the plan and the ledger."""
+
+import os
+from functools import cache
+from typing import Any
+
+import boto3
+import requests
+from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.parser import event_parser
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import BaseModel
+from tryon import manifest as manifests
+from tryon import plan, retry, task
+from tryon.clock import Clock, SystemClock
+from tryon.intake import take_in
+from tryon.ledger import Ledger
+from tryon.settings import GateSettings, LedgerSettings, PlanSettings, ServiceSettings
+
+logger, tracer, metrics = Logger(), Tracer(), Metrics()
+clock: Clock = SystemClock()
+session = requests.Session()
+settings = PlanSettings.model_validate(os.environ)
+gate_settings = GateSettings.model_validate(os.environ)
+ledger_settings = LedgerSettings.model_validate(os.environ)
+service_settings = ServiceSettings.model_validate(os.environ)
+clients = cache(boto3.client)
+
+
+class PlanEvent(BaseModel):
+    """What the state machine passes: the claimed manifest and the run it became."""
+
+    run_id: str
+    bucket: str
+    key: str
+    version: str
+    execution: str
+
+
+@logger.inject_lambda_context(clear_state=True)
+@tracer.capture_lambda_handler(capture_response=False)
+@metrics.log_metrics
+@event_parser(model=PlanEvent)
+def handler(event: PlanEvent, context: LambdaContext) -> dict[str, Any]:
+    logger.append_keys(run_id=event.run_id)
+    s3 = clients("s3")
+    folder = plan.RunFolder(event.run_id)
+    started_at = clock.now()
+
+    manifest = manifests.fetch(s3, event.bucket, event.key, event.version, allowed_buckets=settings.input_buckets)
+    total = plan.check_size(manifest, settings.max_combinations)
+    models, garments = take_in(s3, manifest, bucket=event.bucket, folder=folder, max_bytes=settings.max_image_bytes)
+    task.check_access(
+        service_settings.build(session, clients("secretsmanager"), clock),
+        gate_settings.build(clients("dynamodb"), clients("stepfunctions"), clock),
+    )
+
+    ledger = Ledger(clients("dynamodb"), ledger_settings.table, clock)
+    ledger.open_run(
+        event.run_id,
+        name=manifest.name or plan.default_name(event.key),
+        bucket=event.bucket,
+        manifest_key=event.key,
+        manifest_version=event.version,
+        execution=event.execution,
+        started_at=started_at,
+        total=total,
+        cadence=manifest.cadence,
+        retry_of=manifest.retry_of,
+    )
+    paid = retry.resumable(ledger.entries(manifest.retry_of), started_at) if manifest.retry_of else {}
+    ledger.add(event.run_id, plan.expand(manifest, models, garments, paid))
+    plan.write(s3, event.bucket, folder.plan, plan.expand(manifest, models, garments, paid))
+
+    logger.info("planned", total=total)
+    metrics.add_metric("CombinationsPlanned", MetricUnit.Count, total)
+    return {
+        "plan_key": folder.plan,
+        "total": total,
+        "cadence": manifest.cadence,
+        "concurrency": settings.concurrency,
+    }

@@ -1,0 +1,75 @@
+"""Submit: start a combination's task at the service, once."""
+
+import os
+from functools import cache
+
+import boto3
+import requests
+from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.parser import event_parser
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import BaseModel
+from tryon import intake, task
+from tryon.clock import Clock, SystemClock
+from tryon.ledger import Ledger
+from tryon.plan import Combination
+from tryon.service import GarmentPicture, Submission, TryOnService
+from tryon.service.errors import ServiceError
+from tryon.settings import GateSettings, LedgerSettings, ServiceSettings
+
+logger, tracer, metrics = Logger(), Tracer(), Metrics()
+clock: Clock = SystemClock()
+session = requests.Session()
+gate_settings = GateSettings.model_validate(os.environ)
+ledger_settings = LedgerSettings.model_validate(os.environ)
+service_settings = ServiceSettings.model_validate(os.environ)
+clients = cache(boto3.client)
+
+
+class SubmitEvent(BaseModel):
+    """What the state machine passes: the combination that holds a slot."""
+
+    run_id: str
+    combination: Combination
+
+
+@cache
+def service() -> TryOnService:
+    return service_settings.build(session, clients("secretsmanager"), clock)
+
+
+def load(combination: Combination) -> Submission:
+    pictures = [combination.model_picture, *(garment.picture for garment in combination.garments)]
+    model, *garments = intake.load(clients("s3"), pictures)
+    return Submission(
+        model=model,
+        garments=tuple(
+            GarmentPicture(data, garment.type) for data, garment in zip(garments, combination.garments, strict=True)
+        ),
+        parameters=combination.parameters,
+    )
+
+
+@logger.inject_lambda_context(clear_state=True)
+@tracer.capture_lambda_handler(capture_response=False)
+@metrics.log_metrics
+@event_parser(model=SubmitEvent)
+def handler(event: SubmitEvent, context: LambdaContext) -> dict[str, str]:
+    logger.append_keys(run_id=event.run_id, combination=event.combination.id)
+    try:
+        task_id = task.start(
+            event.combination,
+            run_id=event.run_id,
+            ledger=Ledger(clients("dynamodb"), ledger_settings.table, clock),
+            gate=gate_settings.build(clients("dynamodb"), clients("stepfunctions"), clock),
+            service=service(),
+            load=load,
+        )
+    except ServiceError as error:
+        logger.warning("not submitted", error=type(error).__name__, code=error.code, request_id=error.request_id)
+        metrics.add_metric(type(error).__name__, MetricUnit.Count, 1)
+        raise
+    logger.info("submitted", task_id=task_id)
+    metrics.add_metric("TasksSubmitted", MetricUnit.Count, 1)
+    return {"task_id": task_id}

@@ -1,0 +1,255 @@
+"""Slots and pace, shared by all runs of an account.
+
+One DynamoDB item an account holds who has a slot and until when, who waits for one, and when the next submit
+may start. Every change reads the item, decides with the pure functions below and writes it back on the
+condition that nobody else did meanwhile, so a slot and its place in the pace are taken in one write.
+
+A child of the Map does not ask again and again: it waits on a task token, and whoever frees a slot hands it to
+the longest waiting child and wakes it. Leases and the waiting state's own time-out make up for a crash between
+any two of these steps.
+"""
+
+import json
+import math
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from tryon.clock import Clock
+from tryon.items import from_item, to_item
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_stepfunctions import SFNClient
+
+MAX_WRITES = 100
+"""Lost races after which a change gives up; at the service's 2 requests a second one loss is rare."""
+
+
+class GateError(Exception):
+    """The gate's item could not be changed."""
+
+
+@dataclass(frozen=True)
+class Waiter:
+    """A child that waits for a slot, and the token that wakes it."""
+
+    holder: str
+    token: str
+
+
+@dataclass(frozen=True)
+class Grant:
+    """A slot given to a waiter, who may start at `start` (seconds since the epoch)."""
+
+    holder: str
+    token: str
+    start: float
+
+
+@dataclass(frozen=True)
+class GateState:
+    """The gate's item: `holders` maps a holder to the end of its lease."""
+
+    holders: dict[str, float]
+    waiters: tuple[Waiter, ...] = ()
+    next_start: float = 0.0
+    version: int = 0
+
+
+@dataclass(frozen=True)
+class GateLimits:
+    """How many tasks the account may run, seconds between two submits, and a lease's length in seconds."""
+
+    slots: int
+    pace: float
+    lease: float
+
+
+def admit(state: GateState, now: float, limits: GateLimits) -> tuple[GateState, list[Grant]]:
+    """Drop leases that ended and give free slots to the longest waiting, each at its turn in the pace."""
+    holders = {holder: end for holder, end in state.holders.items() if end > now}
+    waiters = list(state.waiters)
+    next_start = state.next_start
+    grants: list[Grant] = []
+    while waiters and len(holders) < limits.slots:
+        waiter = waiters.pop(0)
+        start = max(now, next_start)
+        holders[waiter.holder] = start + limits.lease
+        next_start = start + limits.pace
+        grants.append(Grant(waiter.holder, waiter.token, start))
+    return replace(state, holders=holders, waiters=tuple(waiters), next_start=next_start), grants
+
+
+def enqueue(state: GateState, waiter: Waiter) -> GateState:
+    """Put a waiter at the end of the queue, or give its new token the place that it has."""
+    if any(other.holder == waiter.holder for other in state.waiters):
+        queue = tuple(waiter if other.holder == waiter.holder else other for other in state.waiters)
+        return replace(state, waiters=queue)
+    return replace(state, waiters=(*state.waiters, waiter))
+
+
+def free(state: GateState, holder: str) -> GateState:
+    """Take a holder's slot, or its place in the queue, away."""
+    return replace(
+        state,
+        holders={other: end for other, end in state.holders.items() if other != holder},
+        waiters=tuple(waiter for waiter in state.waiters if waiter.holder != holder),
+    )
+
+
+class Gate:
+    """The gate of one account.
+
+    `wake(token, seconds)` tells a waiting child to start after that many whole seconds and says whether the
+    child still listened.
+    """
+
+    def __init__(
+        self,
+        client: "DynamoDBClient",
+        table: str,
+        *,
+        account: str,
+        limits: GateLimits,
+        clock: Clock,
+        wake: Callable[[str, int], bool],
+        request_spacing: float = 0.0,
+    ) -> None:
+        self._client = client
+        self._table = table
+        self._account = account
+        self._limits = limits
+        self._clock = clock
+        self._wake = wake
+        self._request_spacing = request_spacing
+
+    def reserve(self, holder: str, token: str) -> None:
+        """Ask for a slot; `token` is woken now or when one is free. A holder that asks again keeps its slot."""
+
+        def change(state: GateState, now: float) -> tuple[GateState, list[Grant]]:
+            lease_end = state.holders.get(holder, 0.0)
+            if lease_end > now:
+                return state, [Grant(holder, token, max(now, lease_end - self._limits.lease))]
+            return admit(enqueue(state, Waiter(holder, token)), now, self._limits)
+
+        self._deliver(self._change(change))
+
+    def pass_through(self, token: str) -> None:
+        """Wake a child that needs no slot, because its task is already paid for and only asked after."""
+        self._wake(token, 0)
+
+    def release(self, holder: str, *, pause: float = 0.0) -> None:
+        """Free a slot and hand it on; nobody starts within `pause` seconds. Harmless when nothing was held."""
+
+        def change(state: GateState, now: float) -> tuple[GateState, list[Grant]]:
+            state = replace(free(state, holder), next_start=max(state.next_start, now + pause if pause else 0))
+            return admit(state, now, self._limits)
+
+        self._deliver(self._change(change))
+
+    def release_run(self, prefix: str, *, keep: frozenset[str] = frozenset()) -> None:
+        """Free all that holders beginning with `prefix` still have, except `keep`: what a run leaves behind."""
+
+        def change(state: GateState, now: float) -> tuple[GateState, list[Grant]]:
+            for holder in [*state.holders, *(waiter.holder for waiter in state.waiters)]:
+                if holder.startswith(prefix) and holder not in keep:
+                    state = free(state, holder)
+            return admit(state, now, self._limits)
+
+        self._deliver(self._change(change))
+
+    def take_turn(self) -> None:
+        """Wait until the account's next request is due, so that all runs together keep the service's rate."""
+        if not self._request_spacing:
+            return
+        now = self._clock.now()
+        key = to_item({"pk": f"{self._account}#requests"})
+        try:
+            self._client.update_item(
+                TableName=self._table,
+                Key=key,
+                UpdateExpression="SET next_request = :next",
+                ConditionExpression="attribute_not_exists(next_request) OR next_request <= :now",
+                ExpressionAttributeValues=to_item({":next": now + self._request_spacing, ":now": now}),
+            )
+            return
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                raise
+        answer = self._client.update_item(
+            TableName=self._table,
+            Key=key,
+            UpdateExpression="SET next_request = next_request + :spacing",
+            ExpressionAttributeValues=to_item({":spacing": self._request_spacing}),
+            ReturnValues="UPDATED_NEW",
+        )
+        self._clock.sleep(from_item(answer["Attributes"])["next_request"] - self._request_spacing - now)
+
+    def state(self) -> GateState:
+        """The item as it stands."""
+        answer = self._client.get_item(
+            TableName=self._table, Key=to_item({"pk": self._account}), ConsistentRead=True
+        )
+        item = from_item(answer.get("Item", {}))
+        return GateState(
+            holders=item.get("holders", {}),
+            waiters=tuple(Waiter(**waiter) for waiter in item.get("waiters", [])),
+            next_start=item.get("next_start", 0.0),
+            version=item.get("version", 0),
+        )
+
+    def _change(self, change: Callable[[GateState, float], tuple[GateState, list[Grant]]]) -> list[Grant]:
+        for attempt in range(MAX_WRITES):
+            before = self.state()
+            after, grants = change(before, self._clock.now())
+            if after == before or self._write(after, before.version):
+                return grants
+            self._clock.sleep(random.uniform(0, min(1.0, 0.02 * 2**attempt)))  # noqa: S311 - jitter, no secret
+        raise GateError(f"the gate of account {self._account!r} changed {MAX_WRITES} times while being changed")
+
+    def _write(self, state: GateState, version: int) -> bool:
+        item: dict[str, Any] = {
+            "pk": self._account,
+            "holders": state.holders,
+            "waiters": [{"holder": waiter.holder, "token": waiter.token} for waiter in state.waiters],
+            "next_start": state.next_start,
+            "version": version + 1,
+        }
+        try:
+            self._client.put_item(
+                TableName=self._table,
+                Item=to_item(item),
+                ConditionExpression="attribute_not_exists(pk) OR version = :version",
+                ExpressionAttributeValues=to_item({":version": version}),
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+                return False
+            raise
+        return True
+
+    def _deliver(self, grants: list[Grant]) -> None:
+        for grant in grants:
+            seconds = max(0, math.ceil(grant.start - self._clock.now()))
+            if not self._wake(grant.token, seconds):
+                # The child stopped waiting: its slot goes to the next one, who is woken in turn.
+                self.release(grant.holder)
+
+
+def waker(client: "SFNClient") -> Callable[[str, int], bool]:
+    """Wake a child through its task token; a child that no longer waits is told apart, not an error."""
+
+    def wake(token: str, seconds: int) -> bool:
+        try:
+            client.send_task_success(taskToken=token, output=json.dumps({"start_in": seconds}))
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ("TaskTimedOut", "TaskDoesNotExist", "InvalidToken"):
+                return False
+            raise
+        return True
+
+    return wake

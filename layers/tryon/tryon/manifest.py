@@ -1,0 +1,372 @@
+"""What a user may write in a manifest, and errors that name the field."""
+
+import difflib
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+
+from tryon import objects
+from tryon.parameters import GarmentType, Parameters
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+MAX_BYTES = 5_000_000
+"""Largest manifest read: 50,000 combinations named one by one fit."""
+
+MAX_PROBLEMS = 20
+"""Problems shown in one message: a person mends these first, and a cause holds 32 KiB."""
+
+Id = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z0-9][a-z0-9-]{0,62}$",
+        description="Lower-case letters, digits and hyphens, at most 63, the first not a hyphen.",
+        examples=["linen-shirt"],
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with a manifest: where (`garments[3].type`; empty for the whole) and what."""
+
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.message}" if self.field else self.message
+
+
+class ManifestError(Exception):
+    """The manifest cannot be run; `problems` holds all that is wrong with it."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        shown = [str(problem) for problem in problems[:MAX_PROBLEMS]]
+        if len(problems) > MAX_PROBLEMS:
+            shown.append(f"and {len(problems) - MAX_PROBLEMS} more")
+        super().__init__("; ".join(shown))
+        self.problems = tuple(problems)
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """Where a picture lies in S3."""
+
+    bucket: str
+    key: str
+
+
+def _checked_image(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("must not hold control characters")
+    key = value
+    if value.startswith("s3://"):
+        bucket, _, key = value.removeprefix("s3://").partition("/")
+        if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", bucket):
+            raise ValueError("must look like s3://bucket/key")
+    elif "://" in value:
+        raise ValueError("must be a key in the manifest's bucket or an s3:// address")
+    if not key or key.startswith("/") or {".", ".."} & set(key.split("/")):
+        raise ValueError("must be a key such as inputs/anna.jpg, without a leading slash, '.' or '..'")
+    if len(key.encode()) > 1024:
+        raise ValueError("must be at most 1024 bytes")
+    return value
+
+
+Image = Annotated[
+    str,
+    Field(
+        description="A key in the manifest's bucket, or an s3:// address in an allowed bucket.",
+        examples=["inputs/anna.jpg"],
+    ),
+    AfterValidator(_checked_image),
+]
+
+_STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Model(BaseModel):
+    """A person's photograph."""
+
+    model_config = _STRICT
+    id: Id
+    image: Image
+
+
+class Garment(BaseModel):
+    """A photograph of clothing, and where on the body it is worn."""
+
+    model_config = _STRICT
+    id: Id
+    image: Image
+    type: GarmentType = Field(description="Where on the body it is worn.")
+
+
+class Outfit(BaseModel):
+    """An upper and a lower garment worn together."""
+
+    model_config = _STRICT
+    id: Id
+    upper: Id = Field(description="The id of a garment of type upper.")
+    lower: Id = Field(description="The id of a garment of type lower.")
+
+
+class Wanted(BaseModel):
+    """One combination asked for by name."""
+
+    model_config = _STRICT
+    model: Id
+    garment: Id | None = Field(None, description="The id of a garment, unless an outfit is given.")
+    outfit: Id | None = Field(None, description="The id of an outfit, unless a garment is given.")
+    variant: Id | None = Field(None, description="One variant; every variant when left out.")
+
+    @model_validator(mode="after")
+    def _names_one(self) -> "Wanted":
+        if (self.garment is None) == (self.outfit is None):
+            raise ValueError("needs either a garment or an outfit")
+        return self
+
+
+class Manifest(BaseModel):
+    """Every model wearing every garment and outfit, under every variant, unless `combinations` says fewer."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, title="tryon manifest")
+
+    schema_: str | None = Field(None, alias="$schema", description="The address of this schema, for editors.")
+    name: str | None = Field(
+        None,
+        min_length=1,
+        max_length=80,
+        description="What people call this run; the file's name when left out.",
+        examples=["spring-lookbook"],
+    )
+    models: list[Model] = Field(min_length=1, description="The people who wear the garments.")
+    garments: list[Garment] = Field(default_factory=list, description="What they wear, one at a time.")
+    outfits: list[Outfit] = Field(default_factory=list, description="What they wear, two at a time.")
+    parameters: Parameters = Field(Parameters(), description="What holds for every combination.")
+    variants: dict[Id, Parameters] = Field(
+        default_factory=dict,
+        description="Named changes to the parameters; two of them make an A/B test.",
+        examples=[{"a": {}, "b": {"mask": "tight"}}],
+    )
+    combinations: Annotated[
+        Annotated[Literal["all"], Tag("all")] | Annotated[list[Wanted], Field(min_length=1), Tag("list")],
+        Discriminator(lambda value: "list" if isinstance(value, list) else "all"),
+    ] = Field("all", description='"all", or the list of combinations wanted.')
+    cadence: list[Annotated[int, Field(ge=1, le=300)]] | None = Field(
+        None,
+        min_length=1,
+        max_length=100,
+        description="Seconds to wait before each poll, the last repeated until the deadline.",
+        examples=[[5, 8, 10, 8, 10]],
+    )
+
+    retry_of: str | None = Field(
+        None,
+        pattern=r"^[0-9a-zA-Z][0-9a-zA-Z-]{0,99}$",
+        description="The run whose unfinished combinations these are; tasks already paid for are resumed.",
+    )
+
+    def source(self, image: str, bucket: str) -> ImageSource:
+        """Where `image` lies when the manifest lies in `bucket`."""
+        if image.startswith("s3://"):
+            other, _, key = image.removeprefix("s3://").partition("/")
+            return ImageSource(other, key)
+        return ImageSource(bucket, image)
+
+
+def parse(data: bytes, *, bucket: str, allowed_buckets: Iterable[str] = ()) -> Manifest:
+    """Read a manifest that lies in `bucket`; raises `ManifestError` with everything wrong with it."""
+    raw = _read_json(data)
+    if not isinstance(raw, dict):
+        raise ManifestError([Problem("", 'the manifest must be a JSON object, such as {"models": […], …}')])
+    try:
+        manifest = Manifest.model_validate(raw)
+    except ValidationError as error:
+        raise ManifestError([_problem(detail) for detail in error.errors(include_url=False)]) from None
+    problems = list(_contradictions(manifest, {bucket, *allowed_buckets}, bucket))
+    if problems:
+        raise ManifestError(problems)
+    return manifest
+
+
+def fetch(
+    s3: "S3Client", bucket: str, key: str, version: str = "", *, allowed_buckets: Iterable[str] = ()
+) -> Manifest:
+    """Read and parse one version of a manifest in S3."""
+    answer = objects.get(s3, bucket, key, version)
+    if answer["ContentLength"] > MAX_BYTES:
+        answer["Body"].close()
+        _refuse(_too_large(answer["ContentLength"]))
+    return parse(answer["Body"].read(), bucket=bucket, allowed_buckets=allowed_buckets)
+
+
+def _too_large(size: int) -> str:
+    return f"the manifest has {size:,} bytes, at most {MAX_BYTES:,} are read"
+
+
+def _read_json(data: bytes) -> Any:
+    if len(data) > MAX_BYTES:
+        _refuse(_too_large(len(data)))
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        _refuse(f"the manifest is not UTF-8 text (byte {error.start})")
+    try:
+        return json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        _refuse(f"the manifest is not JSON: {error.msg} at line {error.lineno}, column {error.colno}")
+    except RecursionError:
+        _refuse("the manifest is nested too deeply")
+    except ValueError as error:  # Python refuses integers of more than 4,300 digits
+        _refuse(f"the manifest holds a number that cannot be read: {error}")
+
+
+def _refuse(message: str) -> NoReturn:
+    raise ManifestError([Problem("", message)])
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    _refuse(f"the manifest is not JSON: {name} is not a JSON number")
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        raise ManifestError([Problem(_shown(twice), "is given twice in one object")])
+    return found
+
+
+def _shown(value: object) -> str:
+    """A user's value as it may stand in a message: short, on one line, nothing invisible."""
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    text = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text[:80])
+    return text if len(text) <= 60 else text[:59] + "…"
+
+
+_MESSAGES = {
+    "missing": "is missing",
+    "string_type": "must be a string",
+    "bool_type": "must be true or false",
+    "int_type": "must be a whole number",
+    "float_type": "must be a number",
+    "list_type": "must be a list",
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+}
+
+_KNOWN_FIELDS: dict[str, type[BaseModel]] = {
+    "": Manifest,
+    "models": Model,
+    "garments": Garment,
+    "outfits": Outfit,
+    "combinations": Wanted,
+    "parameters": Parameters,
+    "variants": Parameters,
+}
+
+
+def _problem(detail: ErrorDetails) -> Problem:
+    """A validation error in the user's words."""
+    loc = [part for i, part in enumerate(detail["loc"]) if not (i == 1 and part in ("all", "list"))]
+    field = ""
+    for part in loc:
+        field += f"[{part}]" if isinstance(part, int) else f".{_shown(part)}" if field else _shown(part)
+    kind, given = detail["type"], _shown(detail["input"])
+    if kind == "extra_forbidden":
+        owner = _KNOWN_FIELDS[str(loc[0]) if len(loc) > 1 else ""]
+        known = [info.alias or name for name, info in owner.model_fields.items()]
+        near = difflib.get_close_matches(str(loc[-1]), known, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else "known are " + ", ".join(known)
+        return Problem(field, f"is not a known field; {hint}")
+    if field.endswith(".[key]") or (kind == "string_pattern_mismatch"):
+        return Problem(
+            field.removesuffix(".[key]"),
+            f"{given!r} is not an id: lower-case letters, digits and hyphens, at most 63, the first not a hyphen",
+        )
+    if kind == "value_error":
+        return Problem(
+            field,
+            f"{given!r} {detail['ctx']['error']}"
+            if isinstance(detail["input"], str)
+            else str(detail["ctx"]["error"]),
+        )
+    if kind == "literal_error":
+        return Problem(field, f"must be {detail['ctx']['expected']}, not {given!r}")
+    if kind in _MESSAGES:
+        return Problem(field, _MESSAGES[kind] if kind == "missing" else f"{_MESSAGES[kind]}, not {given}")
+    if kind == "too_short":
+        return Problem(field, "must hold at least one entry")
+    message = detail["msg"].replace("Input should be", "must be").replace("String should", "must")
+    return Problem(field, f"{message}, not {given}")
+
+
+def _contradictions(manifest: Manifest, buckets: set[str], own: str) -> Iterable[Problem]:
+    """What each field allows but the whole does not."""
+    garments = {garment.id: garment for garment in manifest.garments}
+    for field, ids in (
+        ("models", [model.id for model in manifest.models]),
+        ("garments", [garment.id for garment in manifest.garments]),
+        ("outfits", [outfit.id for outfit in manifest.outfits]),
+    ):
+        first: dict[str, int] = {}
+        for i, id_ in enumerate(ids):
+            if id_ in first:
+                yield Problem(f"{field}[{i}].id", f"{id_!r} is already the id of {field}[{first[id_]}]")
+            first.setdefault(id_, i)
+    for field, images in (
+        ("models", [model.image for model in manifest.models]),
+        ("garments", [garment.image for garment in manifest.garments]),
+    ):
+        for i, image in enumerate(images):
+            bucket = manifest.source(image, own).bucket
+            if bucket not in buckets:
+                yield Problem(f"{field}[{i}].image", f"bucket {bucket!r} is not one that this stack may read")
+    if not manifest.garments:
+        yield Problem("garments", "is missing or empty: there is nothing to wear")
+    for i, outfit in enumerate(manifest.outfits):
+        if outfit.id in garments:
+            yield Problem(f"outfits[{i}].id", f"{outfit.id!r} is already the id of a garment")
+        for part, garment_id in (("upper", outfit.upper), ("lower", outfit.lower)):
+            garment = garments.get(garment_id)
+            if garment is None:
+                yield Problem(f"outfits[{i}].{part}", _unknown(garment_id, "garment", garments))
+            elif garment.type != part:
+                yield Problem(
+                    f"outfits[{i}].{part}",
+                    f"{garment_id!r} is a garment of type {garment.type!r}, not {part!r}",
+                )
+    if manifest.combinations != "all":
+        known = {
+            "model": [model.id for model in manifest.models],
+            "garment": list(garments),
+            "outfit": [outfit.id for outfit in manifest.outfits],
+            "variant": list(manifest.variants),
+        }
+        for i, wanted in enumerate(manifest.combinations):
+            for part, ids in known.items():
+                value = getattr(wanted, part)
+                if value is not None and value not in ids:
+                    yield Problem(f"combinations[{i}].{part}", _unknown(value, part, ids))
+
+
+def _unknown(value: str, what: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(value, list(known), n=1)
+    return f"{value!r} is not the id of a {what} here" + (f"; did you mean {near[0]!r}?" if near else "")

@@ -1,0 +1,60 @@
+"""What is said when a run ends: text for people, JSON for queues."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+MAX_SUBJECT = 99
+"""SNS takes fewer than 100 ASCII characters on one line."""
+
+
+class NotificationError(Exception):
+    """Nobody could be told how a run ended; the state machine fails with this name."""
+
+
+def subject(run: Mapping[str, Any]) -> str:
+    """One line for a mailbox."""
+    text = f"tryon: {run['name']}: {run['succeeded']} of {run['total']}"
+    if run["failed"]:
+        text += f", {run['failed']} failed"
+    ascii_only = text.encode("ascii", "replace").decode()
+    return " ".join(ascii_only.split())[:MAX_SUBJECT]
+
+
+def body(run: Mapping[str, Any], *, bucket: str, prefix: str) -> str:
+    """The message a person reads."""
+    lines = [
+        f"{run['name']}: {run['succeeded']} of {run['total']} combinations have a picture.",
+        "",
+    ]
+    if run.get("error"):
+        lines += [f"The run itself failed: {run['error']}: {run['cause']}", ""]
+    if run["reasons"]:
+        lines.append("What failed, commonest first:")
+        for reason in run["reasons"][:3]:
+            lines.append(f"  {reason['count']} × {reason['error']}, such as {reason['example']}: {reason['cause']}")
+        lines.append("")
+    lines += [
+        f"Gallery: s3://{bucket}/{prefix}index.html",
+        f"Summary: s3://{bucket}/{prefix}summary.json",
+    ]
+    if run["failed"]:
+        lines.append(
+            f"Run only what failed: aws s3 cp s3://{bucket}/{prefix}retry-manifest.json "
+            f"s3://{bucket}/manifests/{run['run_id']}-retry.json"
+        )
+    return "\n".join(lines)
+
+
+def message(run: Mapping[str, Any], *, bucket: str, prefix: str) -> str:
+    """What SNS takes as a JSON-structured message: text by default, JSON for queues, functions and endpoints."""
+    text = body(run, bucket=bucket, prefix=prefix)
+    machine = json.dumps(
+        {name: run[name] for name in ("run_id", "name", "status", "total", "succeeded", "failed", "reasons")}
+        | {"bucket": bucket, "prefix": prefix},
+        ensure_ascii=False,
+    )
+    return json.dumps(
+        {"default": text, "email": text, **dict.fromkeys(("sqs", "lambda", "http", "https"), machine)},
+        ensure_ascii=False,
+    )

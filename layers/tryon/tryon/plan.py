@@ -1,0 +1,208 @@
+"""What a manifest expands to: combinations, their ids and keys."""
+
+import json
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict
+
+from tryon.manifest import Manifest, ManifestError, Problem
+from tryon.parameters import GarmentType, Parameters
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+DEFAULT_VARIANT = "default"
+"""The variant's name in keys and ledger when a manifest names none."""
+
+_FROZEN = ConfigDict(frozen=True)
+
+
+class Picture(BaseModel):
+    """A picture in S3 that the service takes as it is; `version` pins the bytes that were checked."""
+
+    model_config = _FROZEN
+
+    bucket: str
+    key: str
+    version: str | None = None
+
+
+class WornGarment(BaseModel):
+    """A garment of one combination."""
+
+    model_config = _FROZEN
+
+    id: str
+    type: GarmentType
+    picture: Picture
+
+
+class Combination(BaseModel):
+    """One model with one garment or outfit under one set of parameters: an item of the Map.
+
+    `n` counts from 1 in the plan's order; `worn` is the garment's or outfit's number and id; `task_id` names
+    a task of an earlier run that is resumed instead of paying for a new one.
+    """
+
+    model_config = _FROZEN
+
+    n: int
+    model: str
+    worn: str
+    variant: str
+    model_picture: Picture
+    garments: list[WornGarment]
+    parameters: Parameters = Parameters()
+    task_id: str | None = None
+
+    @property
+    def id(self) -> str:
+        """Unique in its run, and the result's file name without the candidate's number."""
+        return f"{self.model}__{self.worn}__{self.variant}"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Every key of a run, made in this one place from checked ids."""
+
+    run_id: str
+
+    @property
+    def prefix(self) -> str:
+        return f"runs/{self.run_id}/"
+
+    @property
+    def plan(self) -> str:
+        return self.prefix + "plan.json"
+
+    @property
+    def summary(self) -> str:
+        return self.prefix + "summary.json"
+
+    @property
+    def csv(self) -> str:
+        return self.prefix + "combinations.csv"
+
+    @property
+    def gallery(self) -> str:
+        return self.prefix + "index.html"
+
+    @property
+    def retry_manifest(self) -> str:
+        return self.prefix + "retry-manifest.json"
+
+    def input(self, kind: str, picture_id: str, extension: str) -> str:
+        """Where a converted input picture goes; `kind` is models or garments."""
+        return f"{self.prefix}inputs/{kind}/{picture_id}.{extension}"
+
+    def result(self, model: str, combination_id: str, candidate: int) -> str:
+        """Where a combination's result goes; candidates count from 1, and the service's output is PNG."""
+        return f"{self.prefix}results/{model}/{combination_id}__{candidate}.png"
+
+
+def count(manifest: Manifest) -> int:
+    """How many combinations a manifest asks for, without expanding it."""
+    variants = len(manifest.variants) or 1
+    if manifest.combinations == "all":
+        return len(manifest.models) * (len(manifest.garments) + len(manifest.outfits)) * variants
+    return sum(variants if wanted.variant is None else 1 for wanted in manifest.combinations)
+
+
+def check_size(manifest: Manifest, maximum: int) -> int:
+    """The number of combinations; raises `ManifestError` when there are none or more than `maximum`."""
+    total = count(manifest)
+    if total > maximum:
+        raise ManifestError(
+            [Problem("combinations", f"{total:,} are asked for, this stack runs at most {maximum:,} at once")]
+        )
+    return total
+
+
+def expand(
+    manifest: Manifest,
+    models: Mapping[str, Picture],
+    garments: Mapping[str, Picture],
+    paid: Mapping[str, str] | None = None,
+) -> Iterator[Combination]:
+    """Yield the combinations in the manifest's order: model by model, garment by garment, variant by variant.
+
+    `paid` gives combinations (by id) the tasks that an earlier run paid for.
+    """
+    wearables = _wearables(manifest, garments)
+    variants = _variants(manifest)
+    if manifest.combinations == "all":
+        wanted = (
+            (model.id, worn, variant) for model in manifest.models for worn in wearables for variant in variants
+        )
+    else:
+        wanted = (
+            (choice.model, choice.garment or choice.outfit or "", variant)
+            for choice in manifest.combinations
+            for variant in ([choice.variant] if choice.variant else variants)
+        )
+    for n, (model_id, worn_id, variant) in enumerate(wanted, start=1):
+        number, worn = wearables[worn_id]
+        combination = Combination(
+            n=n,
+            model=model_id,
+            worn=f"{number}-{worn_id}",
+            variant=variant,
+            model_picture=models[model_id],
+            garments=list(worn),
+            parameters=variants[variant],
+        )
+        task_id = (paid or {}).get(combination.id)
+        yield combination.model_copy(update={"task_id": task_id}) if task_id else combination
+
+
+def _wearables(manifest: Manifest, pictures: Mapping[str, Picture]) -> dict[str, tuple[str, Sequence[WornGarment]]]:
+    """Garments and outfits by id, each with its number, wide enough to sort."""
+    garments = {g.id: WornGarment(id=g.id, type=g.type, picture=pictures[g.id]) for g in manifest.garments}
+    worn: dict[str, Sequence[WornGarment]] = {garment.id: [garment] for garment in garments.values()}
+    for outfit in manifest.outfits:
+        worn[outfit.id] = [garments[outfit.upper], garments[outfit.lower]]
+    width = max(2, len(str(len(worn))))
+    return {id_: (str(i).zfill(width), parts) for i, (id_, parts) in enumerate(worn.items(), start=1)}
+
+
+def _variants(manifest: Manifest) -> dict[str, Parameters]:
+    if not manifest.variants:
+        return {DEFAULT_VARIANT: manifest.parameters}
+    return {
+        name: manifest.parameters.model_copy(
+            update={field: getattr(changes, field) for field in changes.model_fields_set}
+        )
+        for name, changes in manifest.variants.items()
+    }
+
+
+def encode(combinations: Iterator[Combination]) -> Iterator[bytes]:
+    """The plan as one JSON array, in pieces: the Map reads it item by item."""
+    separator = b"[\n"
+    for combination in combinations:
+        yield separator + combination.model_dump_json(exclude_defaults=True).encode()
+        separator = b",\n"
+    yield b"\n]\n"
+
+
+def write(s3: "S3Client", bucket: str, key: str, combinations: Iterator[Combination]) -> None:
+    """Write the plan where the Map reads it."""
+    with tempfile.SpooledTemporaryFile(max_size=32_000_000) as body:
+        for piece in encode(combinations):
+            body.write(piece)
+        body.seek(0)
+        s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json")
+
+
+def default_name(key: str) -> str:
+    """What a run is called whose manifest has no name: its file's."""
+    return PurePosixPath(key).stem
+
+
+def decode(data: bytes) -> list[Combination]:
+    """Read a plan again."""
+    return [Combination.model_validate(item) for item in json.loads(data)]

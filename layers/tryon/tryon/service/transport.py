@@ -1,0 +1,113 @@
+"""One POST to the service: sent once, never redirected, its answer limited in size.
+
+Whichever client signs the request, it leaves through here, so that both know the same about what was sent.
+"""
+
+import contextlib
+import io
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http.client import HTTPException
+
+import requests
+from urllib3 import HTTPResponse
+from urllib3.exceptions import HTTPError
+
+from tryon.service.errors import (
+    ServiceAccessError,
+    ServiceError,
+    ServiceUnavailableError,
+    SubmitOutcomeUnknownError,
+)
+
+# What requests, urllib3, http.client and the system raise between them; RequestException is an OSError.
+_BROKEN = (OSError, HTTPError, HTTPException, ValueError)
+
+_ENDPOINT = re.compile(r"(?:(https?)://)?((?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?)/?")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back, readable or not; `body` ends where the connection broke or one block past the limit."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class NoAnswerError(Exception):
+    """Not even a status line came back; `sent` tells whether the whole request had left."""
+
+    def __init__(self, reason: str, *, sent: bool) -> None:
+        super().__init__(reason)
+        self.sent = sent
+
+
+def post(
+    session: requests.Session,
+    url: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    timeout: tuple[float, float],
+    limit: int,
+    reuse: bool,
+) -> Answer:
+    """Send `body` as it is; `timeout` is connect and read in seconds, `limit` the bytes of answer to read.
+
+    Without `reuse` the connection is closed afterwards. Raises `NoAnswerError`.
+    """
+    if not reuse:
+        # A connection kept over a Lambda's freeze may be dead unnoticed: a submission sent into it would get
+        # no answer and count as one whose outcome is unknown.
+        headers = {**headers, "Connection": "close"}
+    # From a file object a body leaves in blocks, each with a timeout to itself, while one sendall of 20 MB
+    # would get the connect timeout for all of it. And how far it was read proves what cannot have arrived.
+    outgoing = io.BytesIO(body)
+    try:
+        # Prepared outside the session: its .netrc look-up would open a file and overwrite the signature.
+        request = requests.Request("POST", url, headers=dict(headers), data=outgoing).prepare()
+        settings = session.merge_environment_settings(url, {}, True, None, None)
+        response = session.send(request, timeout=timeout, allow_redirects=False, **settings)
+    except _BROKEN as error:
+        sent = outgoing.tell() >= len(body) or isinstance(error, requests.ReadTimeout)
+        raise NoAnswerError(type(error).__name__, sent=sent) from error
+    with response:
+        return Answer(response.status_code, response.headers, _read(response, limit))
+
+
+def submit_failure(error: NoAnswerError) -> ServiceError:
+    """What a submit without an answer means: a task may exist only if the whole request had left."""
+    if error.sent:
+        return SubmitOutcomeUnknownError(
+            f"the submission was sent and no answer came ({error}): a task may exist and be billed"
+        )
+    return ServiceUnavailableError(f"the submission could not be sent ({error}): no task was made")
+
+
+def result_failure(error: NoAnswerError) -> ServiceError:
+    """What a poll without an answer means: nothing about the task."""
+    return ServiceUnavailableError(f"the service gave no answer about the task ({error})")
+
+
+def origin(endpoint: str) -> tuple[str, str]:
+    """Scheme and host[:port] of the stack's parameter; https unless it says http.
+
+    Raises `ServiceAccessError`: with a wrong address no call can succeed.
+    """
+    address = _ENDPOINT.fullmatch(endpoint)
+    if not address:
+        raise ServiceAccessError("the endpoint must be a bare address such as https://service.example")
+    return address[1] or "https", address[2]
+
+
+def _read(response: requests.Response, limit: int) -> bytes:
+    received = bytearray()
+    decoding = {"decode_content": True} if isinstance(response.raw, HTTPResponse) else {}
+    # An answer that breaks off is kept as far as it came, which iter_content would not do: its status still
+    # counts, a whole task_id in it too, and JSON that was cut never parses.
+    with contextlib.suppress(*_BROKEN):
+        while len(received) <= limit and (block := response.raw.read1(8192, **decoding)):
+            received += block
+    return bytes(received)

@@ -1,0 +1,443 @@
+"""The service's own language: its names, its request bodies, its answers and its codes.
+
+No other module knows the vendor's words, apart from the name of its SDK's methods in `tryon.service.sdk`.
+"""
+
+import base64
+import binascii
+import io
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from itertools import zip_longest
+from typing import Any, Literal
+
+from tryon.parameters import GarmentType, Parameters
+from tryon.service import Candidate, Submission, Submitted, TaskResult, TaskStatus, TaskTimes
+from tryon.service.errors import (
+    InputRefusedError,
+    OutputRefusedError,
+    ServiceAccessError,
+    ServiceBusyError,
+    ServiceError,
+    ServiceThrottledError,
+    ServiceUnavailableError,
+    SubmitOutcomeUnknownError,
+    TaskFailedError,
+)
+
+ENDPOINT = "https://visual.volcengineapi.com"
+REGION = "cn-north-1"
+SERVICE = "cv"
+SUBMIT_QUERY = "Action=CVSubmitTask&Version=2022-08-31"
+RESULT_QUERY = "Action=CVGetResult&Version=2022-08-31"
+
+# A receipt is some 200 bytes; a result may carry its pictures as base64 when the service sends no addresses.
+SUBMIT_ANSWER_LIMIT = 1 << 20
+RESULT_ANSWER_LIMIT = 64 << 20
+
+_REQ_KEY = "dressing_diffusionV2"
+_SUCCESS = 10000
+_GARMENT_TYPES: dict[GarmentType, str] = {"upper": "upper", "lower": "bottom", "full": "full"}
+
+_Call = Literal["submit", "result"]
+
+# Code → error and meaning. ServiceUnavailableError here means that the same call may pass a little later.
+_CODES: dict[int, tuple[type[ServiceError], str]] = {
+    50205: (InputRefusedError, "an input picture is too large"),
+    50207: (InputRefusedError, "an input picture could not be decoded"),
+    50213: (InputRefusedError, "an input picture was refused as a risk"),
+    50215: (InputRefusedError, "the request does not fit the service"),
+    50218: (InputRefusedError, "an input picture was refused as a risk"),
+    50220: (ServiceUnavailableError, "the service could not fetch an input picture"),
+    50400: (
+        ServiceAccessError,
+        "no access: the service is not activated for this account or the request key is wrong",
+    ),
+    50411: (InputRefusedError, "an input picture was refused by moderation"),
+    50412: (InputRefusedError, "an input text was refused by moderation"),
+    50413: (InputRefusedError, "an input text was refused by moderation"),
+    50429: (ServiceThrottledError, "too many requests a second"),
+    50430: (ServiceBusyError, "too many tasks at once"),
+    50500: (ServiceUnavailableError, "internal error of the service"),
+    50501: (ServiceUnavailableError, "internal error of the service's algorithm"),
+    50511: (OutputRefusedError, "the result was refused by moderation"),
+    50512: (TaskFailedError, "a text of the result was refused by moderation"),
+    50518: (InputRefusedError, "an input picture was refused for copyright"),
+    50519: (OutputRefusedError, "the result was refused for copyright"),
+    50520: (TaskFailedError, "moderation failed with an internal error"),
+    50521: (TaskFailedError, "moderation failed with an internal error"),
+    50522: (TaskFailedError, "moderation failed with an internal error"),
+}
+
+# The gateway's codes, which come in `ResponseMetadata.Error`.
+_GATEWAY_CODES: dict[int, tuple[type[ServiceError], str]] = {
+    100002: (ServiceAccessError, "a parameter of the call is missing"),
+    100003: (ServiceAccessError, "the request is not authenticated"),
+    100004: (ServiceAccessError, "a part of the request's authentication is missing"),
+    100005: (ServiceAccessError, "the signature is missing"),
+    100006: (ServiceAccessError, "the signature's time is refused: is this machine's clock right?"),
+    100007: (ServiceAccessError, "the gateway does not know this service"),
+    100008: (ServiceAccessError, "the gateway does not know this action or version"),
+    100009: (ServiceAccessError, "the access key is not valid"),
+    100010: (ServiceAccessError, "the signature does not match: is the secret key right?"),
+    100012: (ServiceAccessError, "these keys have no policy for this service"),
+    100013: (ServiceAccessError, "these keys have no right to this service"),
+    100018: (ServiceThrottledError, "the gateway's flow limit is reached"),
+    100024: (ServiceAccessError, "the signature's header is not valid"),
+    100025: (ServiceAccessError, "the signature's credential is not valid"),
+    100026: (ServiceAccessError, "the session token is not valid or has expired"),
+}
+
+# Older gateways name an error without numbering it.
+_GATEWAY_NAMES = {
+    "InvalidTimestamp": 100006,
+    "InvalidAccessKey": 100009,
+    "SignatureDoesNotMatch": 100010,
+    "AccessDenied": 100013,
+    "FlowLimitExceeded": 100018,
+}
+
+
+def encode_submission(submission: Submission) -> dict[str, Any]:
+    """A submission as the service's JSON object, the pictures as base64 text."""
+    pictures = [base64.b64encode(picture).decode("ascii") for picture in _pictures(submission)]
+    return _without_pictures(submission) | {"binary_data_base64": pictures}
+
+
+def submission_body(submission: Submission) -> bytes:
+    """`encode_submission` as JSON bytes, made without a second copy of the pictures."""
+    body = io.BytesIO()
+    body.write(json.dumps(_without_pictures(submission)).encode("ascii").removesuffix(b"}"))
+    body.write(b', "binary_data_base64": [')
+    for number, picture in enumerate(_pictures(submission)):
+        body.write(b', "' if number else b'"')
+        for block in _blocks(picture):
+            body.write(binascii.b2a_base64(block, newline=False))
+        body.write(b'"')
+    body.write(b"]}")
+    return body.getvalue()
+
+
+def encode_query(task_id: str) -> dict[str, Any]:
+    """The question after a task as the service's JSON object; its options are JSON in a string."""
+    # Without return_url the answer holds no addresses, only base64.
+    return {"req_key": _REQ_KEY, "task_id": task_id, "req_json": json.dumps({"return_url": True})}
+
+
+def read_submit_answer(status: int, headers: Mapping[str, str], body: bytes, *, now: float) -> Submitted:
+    """The receipt in a submit's answer.
+
+    Raises `SubmitOutcomeUnknownError` when the answer proves nothing, any other of `tryon.service.errors`
+    when it proves that no task was made.
+    """
+    answer = _open(status, headers, body, now)
+    if answer.gateway is not None:
+        raise _gateway_failure("submit", answer)
+    if answer.code not in (_SUCCESS, None):
+        raise _failure("submit", answer, done=False)
+    task_id = _task_id(answer.data)
+    if task_id:
+        # Whatever the HTTP status says: a task_id that came is never thrown away.
+        return Submitted(task_id, answer.request_id)
+    if answer.code == _SUCCESS:
+        raise answer.error(
+            SubmitOutcomeUnknownError,
+            "accepted without a usable task_id: a task exists that nobody can ask for",
+        )
+    raise _unreadable_submit(answer)
+
+
+def read_result_answer(status: int, headers: Mapping[str, str], body: bytes, *, now: float) -> TaskResult:
+    """The task's state in a result's answer.
+
+    Raises a `TaskError` when the task itself failed, `ServiceUnavailableError` and `ServiceThrottledError`
+    when this answer says nothing about it.
+    """
+    answer = _open(status, headers, body, now)
+    if answer.gateway is not None:
+        raise _gateway_failure("result", answer)
+    word = answer.data.get("status")
+    if answer.code is None:
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
+            raise answer.error(ServiceThrottledError, "too many requests")
+        raise answer.error(ServiceUnavailableError, f"unreadable answer about the task ({len(body)} bytes)")
+    if answer.code != _SUCCESS:
+        raise _failure("result", answer, done=word == TaskStatus.DONE)
+    if not isinstance(word, str) or word not in set(TaskStatus):
+        raise answer.error(ServiceUnavailableError, f"the task's status is none that is known: {_plain(word)!r}")
+    if word != TaskStatus.DONE:
+        return TaskResult(TaskStatus(word), answer.request_id)
+    details = _details(answer.data)
+    candidates = _candidates(answer, details)
+    if not candidates:
+        raise answer.error(TaskFailedError, "the task is done and holds no picture")
+    return TaskResult(TaskStatus.DONE, answer.request_id, candidates, _times(details))
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """An answer taken apart; None where it says nothing."""
+
+    status: int
+    code: int | None
+    gateway: int | str | None
+    message: str
+    request_id: str
+    retry_after: float | None
+    data: dict[str, Any]
+    size: int
+
+    def error(self, kind: type[ServiceError], meaning: str) -> ServiceError:
+        code = self.gateway if self.gateway is not None else self.code
+        facts = [f"HTTP {self.status}"]
+        if code is not None:
+            facts.insert(0, f"code {code}")
+        if self.message:
+            facts.append(f"{self.message!r}")
+        text = f"{meaning} ({', '.join(facts)})"
+        error = kind(text, code="" if code is None else code, request_id=self.request_id, http_status=self.status)
+        if isinstance(error, ServiceThrottledError):
+            error.retry_after = self.retry_after
+        return error
+
+
+def _pictures(submission: Submission) -> list[bytes]:
+    return [submission.model, *(garment.data for garment in submission.garments)]
+
+
+def _blocks(picture: bytes) -> list[memoryview]:
+    # A multiple of three bytes, so that base64 pads the last block only.
+    size = 3 << 14
+    view = memoryview(picture)
+    return [view[start : start + size] for start in range(0, len(view), size)]
+
+
+def _without_pictures(submission: Submission) -> dict[str, Any]:
+    return {
+        "req_key": _REQ_KEY,
+        "req_image_store_type": 0,
+        "garment": {"data": [{"type": _GARMENT_TYPES[garment.type]} for garment in submission.garments]},
+        "inference_config": _inference_config(submission.parameters),
+    }
+
+
+def _inference_config(parameters: Parameters) -> dict[str, Any]:
+    return {
+        "do_sr": parameters.super_resolution,
+        "keep_head": parameters.keep_head,
+        "keep_hand": parameters.keep_hands,
+        "keep_foot": parameters.keep_feet,
+        "keep_upper": parameters.keep_upper,
+        "keep_lower": parameters.keep_lower,
+        "tight_mask": parameters.mask,
+        "seed": parameters.seed,
+        "num_steps": parameters.steps,
+        "p_bbox_iou_ratio": parameters.box_overlap,
+        "p_bbox_expand_ratio": parameters.box_expansion,
+        "max_process_side_length": parameters.max_side,
+    }
+
+
+def _open(status: int, headers: Mapping[str, str], body: bytes, now: float) -> _Answer:
+    lowered = {name.lower(): value for name, value in headers.items()}
+    fields = _object(body)
+    metadata = _dict(fields.get("ResponseMetadata"))
+    refusal = _dict(metadata.get("Error"))
+    gateway = _gateway_code(refusal) if refusal else None
+    request_id = fields.get("request_id") or metadata.get("RequestId") or lowered.get("x-tt-logid")
+    return _Answer(
+        status=status,
+        code=_integer(fields.get("code")),
+        gateway=gateway,
+        message=_plain(refusal.get("Message") if refusal else fields.get("message")),
+        request_id=request_id if isinstance(request_id, str) and _ID.fullmatch(request_id) else "",
+        retry_after=_retry_after(lowered, now),
+        data=_dict(fields.get("data")),
+        size=len(body),
+    )
+
+
+def _gateway_code(refusal: dict[str, Any]) -> int | str:
+    number = _integer(refusal.get("CodeN"))
+    if number is None:
+        number = _integer(refusal.get("Code"))
+    if number is not None:
+        return number
+    name = _plain(refusal.get("Code"))
+    return _GATEWAY_NAMES.get(name, name)
+
+
+def _gateway_failure(call: _Call, answer: _Answer) -> ServiceError:
+    if isinstance(answer.gateway, int) and answer.gateway in _GATEWAY_CODES:
+        kind, meaning = _GATEWAY_CODES[answer.gateway]
+        return answer.error(kind, meaning)
+    if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+        return answer.error(ServiceThrottledError, "the gateway refused with a code unknown to us")
+    if answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        return answer.error(ServiceAccessError, "the gateway refused the request with a code unknown to us")
+    if call == "result":
+        return answer.error(ServiceUnavailableError, "the gateway did not pass the question on")
+    if 400 <= answer.status < 500:
+        return answer.error(TaskFailedError, "the gateway refused the submission with a code unknown to us")
+    # A gateway that failed or timed out while it waited cannot say what became of the request behind it.
+    return answer.error(
+        SubmitOutcomeUnknownError, "the gateway failed on the submission: a task may exist and be billed"
+    )
+
+
+def _failure(call: _Call, answer: _Answer, *, done: bool) -> ServiceError:
+    """What a code other than success means; `done` when the same answer calls the task done."""
+    kind, meaning = _CODES.get(answer.code or 0, (None, "a code unknown to us"))
+    if kind is None:
+        if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+            kind = ServiceThrottledError
+        elif answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            kind = ServiceAccessError
+        elif answer.status >= 500 or (call == "result" and answer.status != HTTPStatus.BAD_REQUEST):
+            kind = ServiceUnavailableError
+        else:
+            kind = TaskFailedError
+    if call == "result":
+        if kind is ServiceUnavailableError and (done or answer.status == HTTPStatus.BAD_REQUEST):
+            # Not this question failed but the task: asking again until the deadline would change nothing.
+            kind = TaskFailedError
+        elif kind is ServiceBusyError:
+            # A question takes no slot, so all there is to do is to ask later.
+            kind = ServiceThrottledError
+    return answer.error(kind, meaning)
+
+
+def _unreadable_submit(answer: _Answer) -> ServiceError:
+    match answer.status:
+        case HTTPStatus.TOO_MANY_REQUESTS:
+            return answer.error(ServiceThrottledError, "too many requests")
+        case HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            return answer.error(InputRefusedError, "the submission is too large as a whole")
+        case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
+            return answer.error(ServiceAccessError, "the submission was refused before it reached the service")
+    return answer.error(
+        SubmitOutcomeUnknownError,
+        f"unreadable answer to the submission ({answer.size} bytes): a task may exist and be billed",
+    )
+
+
+_MOST_CANDIDATES = 64
+
+
+def _candidates(answer: _Answer, details: dict[str, Any]) -> tuple[Candidate, ...]:
+    addresses = answer.data.get("image_urls") or []
+    pictures = answer.data.get("binary_data_base64") or []
+    if not isinstance(addresses, list) or not isinstance(pictures, list):
+        raise answer.error(ServiceUnavailableError, "the task is done but its pictures are no list")
+    if max(len(addresses), len(pictures)) > _MOST_CANDIDATES:
+        raise answer.error(ServiceUnavailableError, "the task is done but names too many pictures to be true")
+    found = []
+    seeds = _seeds(details, max(len(addresses), len(pictures)))
+    for address, picture, seed in zip_longest(addresses, pictures, seeds):
+        if isinstance(address, str) and address.isprintable() and 0 < len(address) <= 8192:
+            found.append(Candidate(url=address, seed=seed))
+        elif data := _decoded(picture):
+            found.append(Candidate(data=data, seed=seed))
+        else:
+            raise answer.error(ServiceUnavailableError, "the task is done but a picture of it is unreadable")
+    return tuple(found)
+
+
+def _details(data: dict[str, Any]) -> dict[str, Any]:
+    text = data.get("resp_data")
+    return _object(text) if isinstance(text, str) else {}
+
+
+def _seeds(details: dict[str, Any], count: int) -> list[int | None]:
+    results = details.get("results")
+    # Another number of results than of pictures leaves open whose seed is whose.
+    if not isinstance(results, list) or len(results) != count:
+        return [None] * count
+    return [_seed(_dict(_dict(result).get("inference_config")).get("seed")) for result in results]
+
+
+def _seed(value: object) -> int | None:
+    return value if type(value) is int and abs(value) < 1 << 63 else None
+
+
+def _times(details: dict[str, Any]) -> TaskTimes | None:
+    received, processed, finished = (
+        _seconds(details.get(name)) for name in ("received_at", "processed_at", "finished_at")
+    )
+    if received is None or processed is None or finished is None or finished < received:
+        return None
+    return TaskTimes(received, processed, finished)
+
+
+def _seconds(value: object) -> float | None:
+    # Up to the year 5138, which also refuses milliseconds.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e11:
+        return None
+    return float(value)
+
+
+def _decoded(picture: object) -> bytes | None:
+    if not isinstance(picture, str):
+        return None
+    try:
+        return base64.b64decode(picture, validate=True)
+    except ValueError:
+        return None
+
+
+_ID = re.compile(r"[\x21-\x7e]{1,128}")
+_TASK_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+
+
+def _task_id(data: dict[str, Any]) -> str:
+    value = data.get("task_id")
+    if type(value) is int and 0 <= value < 1 << 64:
+        value = str(value)
+    return value if isinstance(value, str) and _TASK_ID.fullmatch(value) else ""
+
+
+def _object(text: str | bytes) -> dict[str, Any]:
+    try:
+        return _dict(json.loads(text))
+    except (ValueError, RecursionError):
+        return {}
+
+
+def _dict(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _integer(value: object) -> int | None:
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value):
+        return int(value)
+    return value if type(value) is int and 0 <= value < 10**9 else None
+
+
+def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    """Seconds to wait as the service asks, given as a number or as a date."""
+    value = headers.get("retry-after", "").strip()
+    if re.fullmatch(r"[0-9]{1,9}", value):
+        return float(value)
+    try:
+        moment = parsedate_to_datetime(value).timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return max(0.0, moment - now) if math.isfinite(moment) else None
+
+
+# Keys, tokens, signatures and addresses, all of which servers like to quote back.
+_SECRET = re.compile(r"\S+://\S+|AK(?:LT|TP)\S*|(?=\S*[0-9])[A-Za-z0-9+/=_.%:-]{24,}")
+
+
+def _plain(text: object, length: int = 160) -> str:
+    """The server's words, safe to show: one line, printable, no addresses, no long opaque words."""
+    if not isinstance(text, str):
+        return ""
+    printable = "".join(char if char.isprintable() else " " for char in text[:4096])
+    words = " ".join(_SECRET.sub("…", printable).split())
+    return words if len(words) <= length else f"{words[: length - 1]}…"

@@ -1,0 +1,50 @@
+"""One client for each service: boto3 takes longer to build one than most of these calls take."""
+
+import threading
+from typing import Any
+
+import boto3
+
+from .patching import replaces
+from .session import Session
+
+
+class SharedClientsSession(boto3.Session):
+    """A boto3 session that builds a client once and can be used by many threads."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._build = threading.Lock()
+        self._clients: dict[Any, Any] = {}
+
+    def client(self, *args: Any, **kwargs: Any) -> Any:
+        key = (args, tuple(sorted(kwargs.items(), key=lambda item: item[0])))
+        try:
+            known = self._clients.get(key)
+        except TypeError:
+            with self._build:
+                return super().client(*args, **kwargs)
+        if known is None:
+            with self._build:
+                known = self._clients.get(key)
+                if known is None:
+                    known = self._clients[key] = super().client(*args, **kwargs)
+        return known
+
+
+@replaces(
+    "parser.asl.utils.boto_client:boto_client_for", "(region, service, state_credentials)", spread=True
+)
+def _client_for_states(session: Session, original: Any) -> Any:
+    clients: dict[tuple[str, str], Any] = {}
+    building = threading.Lock()
+
+    def boto_client_for(region: str, service: str, state_credentials: Any = None) -> Any:
+        key = (region, service)
+        if key not in clients:
+            with building:
+                if key not in clients:
+                    clients[key] = original(region=region, service=service)
+        return clients[key]
+
+    return boto_client_for

@@ -1,0 +1,62 @@
+"""What a map's child executions did: moto itself keeps only their number."""
+
+import threading
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+
+@dataclass
+class Child:
+    """One child execution of a distributed map, as `DescribeExecution` would tell it.
+
+    `start` and `stop` are in UTC, `events` in the form of `GetExecutionHistory`.
+    """
+
+    arn: str
+    name: str
+    map_run_arn: str
+    state_machine_arn: str
+    parent_arn: str
+    index: int
+    start: datetime
+    input: Any = None
+    status: str = "RUNNING"
+    output: Any = None
+    error: str | None = None
+    cause: str | None = None
+    stop: datetime | None = None
+    history: Any = field(default=None, repr=False)
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        history: list[dict[str, Any]] = self.history.get_event_history() if self.history is not None else []
+        return history
+
+
+class Journal:
+    """Every child execution of one stack, by its parent, its map run and its own ARN."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._children: dict[str, Child] = {}
+        self._by_parent: dict[str, dict[str, list[Child]]] = {}
+
+    def add(self, child: Child) -> None:
+        with self._lock:
+            self._children[child.arn] = child
+            runs = self._by_parent.setdefault(child.parent_arn, {})
+            runs.setdefault(child.map_run_arn, []).append(child)
+
+    def get(self, arn: str) -> Child | None:
+        return self._children.get(arn)
+
+    def of_parent(self, execution_arn: str) -> list[Child]:
+        with self._lock:
+            runs = self._by_parent.get(execution_arn, {}).values()
+            return [child for run in runs for child in sorted(run, key=lambda child: child.index)]
+
+    def of_map_run(self, map_run_arn: str) -> list[Child]:
+        with self._lock:
+            runs = [runs[map_run_arn] for runs in self._by_parent.values() if map_run_arn in runs]
+            return [child for run in runs for child in sorted(run, key=lambda child: child.index)]

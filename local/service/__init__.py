@@ -1,0 +1,1 @@
+"""A stand-in of the try-on service that runs on one machine."""
