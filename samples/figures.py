@@ -12,6 +12,7 @@ from PIL import Image, ImageFilter
 from samples.sketch import (
     Colour,
     Path,
+    Point,
     Sheet,
     blend,
     both,
@@ -83,7 +84,7 @@ def _arm(figure: Figure) -> tuple[Path, list[Path]]:
         limb([(wrist + 6 + off, 500, 3.4), (wrist + 7.5 + off, 520, 3.3), (wrist + 8 + off * 0.85, tip - 5, 2.9), (wrist + 7.5 + off * 0.8, tip, 1.6)])
         for off, tip in reach
     ]
-    palm = limb([(wrist + 2, 466, a * 0.6), (wrist + 4, 482, 10.5), (wrist + 6, 500, 12), (wrist + 7, 514, 11)])
+    palm = limb([(wrist - 3, 450, a * 0.4), (wrist + 1, 466, a * 0.55), (wrist + 4, 484, 10.5), (wrist + 6, 500, 12), (wrist + 7, 514, 11)])
     thumb = limb([(wrist - 3, 480, 5), (wrist - 9, 494, 4.6), (wrist - 10.5, 510, 3.8), (wrist - 8.5, 521, 2)])
     return arm, [palm, thumb, *fingers]
 
@@ -142,11 +143,16 @@ def _curls(sheet: Sheet, figure: Figure) -> None:
             bump = oval(x + r * math.cos(angle), y + r * math.sin(angle), 6, 6)
             cloud = either(cloud, sheet.disc(bump)) if bump[1][1] < 118 else cloud
     sheet.cloth(cloud, figure.hair, depth=0.5, round_=14, rim=0.3)
-    for _ in range(150):
-        x, y = sheet.dice.uniform(-86, 86), sheet.dice.uniform(-36, 114)
-        r = sheet.dice.uniform(4.5, 8)
-        coil = smooth([(x - r, y + r * 0.3), (x - r * 0.3, y - r * 0.7), (x + r * 0.8, y - r * 0.2), (x + r * 0.3, y + r * 0.7)])
-        sheet.paint(both(sheet.stroke(coil, 1.5), cloud), lighter(figure.hair, 0.34), sheet.dice.uniform(0.25, 0.6))
+    for _ in range(170):
+        spot = sheet.dice.uniform(-86, 86), sheet.dice.uniform(-36, 114)
+        coil = _coil(sheet, spot, sheet.dice.uniform(3.5, 6.5))
+        sheet.paint(both(sheet.stroke(coil, 1.3), cloud), lighter(figure.hair, 0.34), sheet.dice.uniform(0.25, 0.6))
+
+
+def _coil(sheet: Sheet, centre: Point, radius: float) -> Path:
+    start = sheet.dice.uniform(0, math.tau)
+    angles = [start + step * math.tau / 16 for step in range(11)]
+    return [(centre[0] + radius * math.cos(angle), centre[1] + radius * math.sin(angle)) for angle in angles]
 
 
 def _back_hair(sheet: Sheet, figure: Figure) -> None:
@@ -169,7 +175,7 @@ def _front_hair(sheet: Sheet, figure: Figure) -> None:
         for _ in range(34):
             x = sheet.dice.uniform(-42, 42)
             y = 24 + x * x * 0.012 + sheet.dice.uniform(-16, 1)
-            coil = smooth([(x - 4, y + 1), (x - 1, y - 4), (x + 4, y - 1), (x + 1, y + 3)])
+            coil = _coil(sheet, (x, y), 3.6)
             sheet.paint(sheet.stroke(coil, 1.3), lighter(figure.hair, 0.34), sheet.dice.uniform(0.2, 0.5))
         return
     left = outline(
@@ -228,7 +234,7 @@ def _face(sheet: Sheet, figure: Figure) -> None:
     sheet.paint(sheet.shape(upper), deeper(figure.lips, 0.12))
     sheet.paint(sheet.shape(lower), figure.lips)
     sheet.paint(sheet.soften(sheet.disc(oval(-1, 107.6, 4, 1)), 0.6), lighter(figure.lips, 0.6), 0.5)
-    sheet.paint(sheet.stroke(smooth([(-11.5, 104), (0, 105.2), (11.5, 104)]), 0.9), deeper(figure.lips, 0.5), 0.6)
+    sheet.paint(sheet.stroke(smooth([(-12, 103), (-6, 104.8), (0, 105.2), (6, 104.8), (12, 103)]), 0.9), deeper(figure.lips, 0.5), 0.6)
 
 
 def draw_figure(sheet: Sheet, figure: Figure) -> None:
@@ -239,35 +245,39 @@ def draw_figure(sheet: Sheet, figure: Figure) -> None:
     for turn in (list, flip):
         fist = either(*(sheet.shape(turn(piece)) for piece in hand))
         arms.append(either(sheet.shape(turn(arm)), fist))
-        _skin(sheet, arms[-1], figure.skin)
-        for piece in hand[1:]:
-            rim = both(without(fist, sheet.shape(turn(piece))), sheet.soften(sheet.shape(turn(piece)), 0.7))
-            sheet.paint(both(rim, sheet.shape([(-300, 498), (300, 498), (300, 560), (-300, 560)])), deeper(figure.skin, 0.5), 0.5)
     leg, shoe = _leg(figure), _shoe(figure)
     legs: list[Image.Image] = []
     for turn in (list, flip):
         legs.append(sheet.shape(turn(leg)))
-        _skin(sheet, legs[-1], figure.skin)
+    torso = sheet.shape(_torso(figure))
+    trunk = either(torso, *legs)
+    _skin(sheet, either(trunk, *arms), figure.skin)
+    for turn in (list, flip):
         knee = turn(smooth([(figure.hip * 0.47 - 12, 724), (figure.hip * 0.47, 731), (figure.hip * 0.47 + 12, 724)]))
         sheet.paint(sheet.soften(sheet.stroke(knee, 2), 1.5), deeper(figure.skin, 0.4), 0.35)
         foot = sheet.shape(turn(shoe))
         sheet.cloth(foot, figure.shoe, depth=0.45, round_=8, rim=0.7)
         sole = both(foot, sheet.shape([(-200, 981), (200, 981), (200, 1000), (-200, 1000)]))
         sheet.paint(sole, deeper(figure.shoe, 0.3), 0.5)
-    torso = sheet.shape(_torso(figure))
-    trunk = either(torso, *legs)
-    sheet.paint(torso, figure.skin)
-    _trunk(sheet, figure, torso, trunk, either(*arms))
+        _fingers(sheet, figure, [turn(piece) for piece in hand])
+    _trunk(sheet, figure, torso, trunk)
     _face(sheet, figure)
     _front_hair(sheet, figure)
 
 
-def _trunk(sheet: Sheet, figure: Figure, torso: Image.Image, trunk: Image.Image, arms: Image.Image) -> None:
+def _fingers(sheet: Sheet, figure: Figure, hand: list[Path]) -> None:
+    fist = either(*(sheet.shape(piece) for piece in hand))
+    knuckles = sheet.shape([(-300, 514), (300, 514), (300, 560), (-300, 560)])
+    for piece in hand[2:]:
+        finger = sheet.shape(piece)
+        rim = both(without(fist, finger), sheet.soften(finger, 0.7))
+        sheet.paint(both(rim, knuckles), deeper(figure.skin, 0.5), 0.5)
+
+
+def _trunk(sheet: Sheet, figure: Figure, torso: Image.Image, trunk: Image.Image) -> None:
     warm = blend(figure.skin, (176, 70, 50), 0.25)
     chin = sheet.soften(sheet.shape(symmetric([(0, 108), (30, 112), (24, 138), (0, 146)])), 4)
-    sheet.paint(both(chin, torso), deeper(warm, 0.32), 0.75)
-    whole = either(trunk, arms)
-    sheet.paint(both(without(torso, sheet.soften(whole, 0.8)), torso), deeper(warm, 0.5), 0.45)
+    sheet.paint(both(chin, torso), blend(deeper(figure.skin, 0.3), (150, 60, 40), 0.2), 0.7)
     for turn in (list, flip):
         bone = turn(smooth([(8, 176), (30, 170), (56, 171)]))
         sheet.paint(sheet.soften(sheet.stroke(bone, 2), 1.4), deeper(warm, 0.35), 0.4)
@@ -296,8 +306,8 @@ def _trunk(sheet: Sheet, figure: Figure, torso: Image.Image, trunk: Image.Image,
         seam = both(sheet.stroke([(-150, y), (150, y)], 1), shorts)
         sheet.paint(seam, deeper(colour, 0.5), 0.45)
     crease = both(sheet.soften(sheet.stroke([(0, 505), (0, 602)], 7), 3), shorts)
-    sheet.paint(crease, deeper(colour, 0.5), 0.5)
-    sheet.folds(shorts, [[(figure.hip * 0.8, 500), (30, 512), (6, 510)], [(-figure.hip * 0.8, 500), (-30, 512), (-6, 510)]], colour, 0.25, 3)
+    sheet.paint(crease, deeper(colour, 0.5), 0.28)
+    sheet.folds(shorts, [[(34, 518), (18, 522), (5, 516)], [(-34, 518), (-18, 522), (-5, 516)]], colour, 0.2, 2.5)
 
 
 def _knit(sheet: Sheet, mask: Image.Image, colour: Colour, trunk: Image.Image) -> None:

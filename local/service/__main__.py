@@ -29,9 +29,7 @@ def main(arguments: list[str] | None = None) -> None:
         default=2.0,
         help="submit and result together (default: %(default)s)",
     )
-    parser.add_argument(
-        "--latency", type=float, default=27.0, help="a task's usual seconds (default: %(default)s)"
-    )
+    parser.add_argument("--latency", type=float, default=27.0, help="a task's usual seconds (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of all that is drawn (default: %(default)s)")
     options = parser.parse_args(arguments)
     standin = StandIn(
@@ -44,9 +42,7 @@ def main(arguments: list[str] | None = None) -> None:
     stopped = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
     with serve(standin, options.port) as served:
-        sys.stdout.write(
-            f"try-on stand-in at {served.url}\naccess key {ACCESS_KEY}\nsecret key {SECRET_KEY}\n"
-        )
+        sys.stdout.write(f"try-on stand-in at {served.url}\naccess key {ACCESS_KEY}\nsecret key {SECRET_KEY}\n")
         sys.stdout.write(f"what it saw: {served.url}{admin.PREFIX}tasks\n")
         sys.stdout.flush()
         try:

@@ -9,7 +9,10 @@
 | `POST /_standin/faults` | one fault or a list of them, added to the plan (fields: `local.service.faults`) |
 | `DELETE /_standin/faults` | none from now on |
 
-They need no signature: the server listens on the loopback only.
+They need no signature: the server listens on the loopback only. Two faults as they are posted:
+
+    {"call": "result", "nth": [1], "each": true, "action": {"type": "answer", "code": 50500}}
+    {"call": "task", "task": 2, "action": {"type": "fails", "code": 50511}}
 """
 
 import json

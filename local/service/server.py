@@ -100,10 +100,13 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def _respond(self) -> None:
+        if self.headers.get("Transfer-Encoding"):
+            # The service's own SDK never sends chunks, and a body that is not read would be the next request.
+            self.close_connection = True
+            self._deliver(Response(411, (("Content-Length", "0"),), b""))
+            return
         length = int(self.headers.get("Content-Length") or 0)
-        request = Request(
-            self.command, self.path, tuple(self.headers.items()), lambda: self._read_body(length)
-        )
+        request = Request(self.command, self.path, tuple(self.headers.items()), lambda: self._read_body(length))
         answer = admin.handle(self.server.standin, request)
         if answer not in (NoAnswer.RESET_UNREAD, NoAnswer.REFUSED, NoAnswer.CONNECT_TIMEOUT):
             # Closing with unread bytes would reset the connection under an answer on its way.

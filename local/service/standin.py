@@ -9,14 +9,15 @@ import hmac
 import json
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from random import Random
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 from urllib.parse import urlencode
 
+from pydantic import Field
 from tryon.clock import Clock
 from tryon.service import TaskStatus
 
@@ -79,11 +80,11 @@ class Settings:
     `authorised` take away the service (50400) and the key's rights (100013).
     """
 
-    slots: int = 1
-    requests_per_second: float | None = 2.0
+    slots: Annotated[int, Field(ge=0)] = 1
+    requests_per_second: Annotated[float, Field(gt=0)] | None = 2.0
     retry_after: str | None = None
-    download_seconds: tuple[float, float] = (1.0, 3.0)
-    candidates: int = 1
+    download_seconds: tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(ge=0)]] = (1.0, 3.0)
+    candidates: Annotated[int, Field(ge=0)] = 1
     activated: bool = True
     authorised: bool = True
 
@@ -199,7 +200,7 @@ class StandIn:
         return response
 
     def _meet(self, fault: Wire | None, exchange: "_Exchange") -> tuple[str, Response | NoAnswer]:
-        if getattr(fault, "processed", False):
+        if isinstance(fault, Answer | Page | Reset | Silence) and fault.processed:
             self._carry_out(exchange)
         match fault:
             case None:
@@ -215,9 +216,7 @@ class StandIn:
                 )
             case Page():
                 extra = () if fault.retry_after is None else (("Retry-After", fault.retry_after),)
-                return f"page {fault.http}", _plain(
-                    fault.http, fault.body.encode(), fault.content_type, extra
-                )
+                return f"page {fault.http}", _plain(fault.http, fault.body.encode(), fault.content_type, extra)
             case Redirect():
                 return "redirect", _plain(fault.http, b"", "text/html", (("Location", fault.location),))
             case NoConnection(timeout=timeout):
@@ -244,9 +243,9 @@ class StandIn:
                 retry_after=self._settings.retry_after if limited else None,
                 action=exchange.action,
             )
-        except _TaskFailed as failed:
+        except _TaskFailedError as failed:
             return str(failed.code), protocol.answer(
-                failed.code, self._request_id(), http=failed.http, data=_NOTHING_DONE
+                failed.code, self._request_id(), http=failed.http, data=_task_data(TaskStatus.DONE)
             )
 
     def _call(self, exchange: "_Exchange") -> Response:
@@ -269,14 +268,15 @@ class StandIn:
         return self._result(protocol.read_result(body))
 
     def _count_against_the_rate(self) -> None:
-        """Refused calls do not count: so a client that keeps asking still gets its share."""
+        """Calls refused for the rate do not count: so a client that keeps asking still gets its share."""
         with self._lock:
             rate = self._settings.requests_per_second
             if rate is None:
                 return
             now = self.clock.now()
             window = max(1.0, 1 / rate)
-            while self._accepted and self._accepted[0] <= now - window:
+            # A millisecond of grace, lest rounding refuse a client that keeps the pace exactly.
+            while self._accepted and self._accepted[0] <= now - window + 0.001:
                 self._accepted.popleft()
             if len(self._accepted) >= max(1, int(rate * window)):
                 raise RefusedError(50429)
@@ -309,27 +309,24 @@ class StandIn:
             status = TaskStatus.NOT_FOUND if task is None else task.status(now)
             if task is not None:
                 task.polls.append(now)
-        data: dict[str, object] = {
-            "status": str(status),
-            "image_urls": [],
-            "binary_data_base64": [],
-            "resp_data": "",
-        }
-        if task is not None and status is TaskStatus.DONE:
-            if task.code != 10000:
-                raise _TaskFailed(task.code, task.http)
-            if question.return_url and not task.in_base64:
-                data["image_urls"] = (
-                    [self._address(task, number, now) for number in range(task.candidates)]
-                    if task.addresses is None
-                    else list(task.addresses)
-                )
-            else:
-                data["binary_data_base64"] = [
-                    base64.b64encode(self._drawn(task, number)).decode() for number in range(task.candidates)
-                ]
-            data["resp_data"] = _resp_data(task) if task.resp_data is None else task.resp_data
+        if task is None or status is not TaskStatus.DONE:
+            data = _task_data(status)
+        elif task.code != 10000:
+            raise _TaskFailedError(task.code, task.http)
+        else:
+            data = self._done(task, question, now)
         return protocol.answer(10000, self._request_id(), data=data)
+
+    def _done(self, task: Task, question: protocol.Question, now: float) -> dict[str, object]:
+        numbers = range(task.candidates)
+        resp_data = _resp_data(task) if task.resp_data is None else task.resp_data
+        if task.in_base64 or not question.return_url:
+            pictures = [self._drawn(task, number) for number in numbers]
+            return _task_data(TaskStatus.DONE, pictures=pictures, resp_data=resp_data)
+        urls = task.addresses
+        if urls is None:
+            urls = tuple(self._address(task, number, now) for number in numbers)
+        return _task_data(TaskStatus.DONE, urls, resp_data=resp_data)
 
     def _drawn(self, task: Task, number: int) -> bytes:
         model, *garments = (self._images[digest] for digest in task.combination.images)
@@ -381,19 +378,22 @@ class StandIn:
         return f"{time:%Y%m%d%H%M%S}{digits}"
 
 
-class _TaskFailed(Exception):  # noqa: N818 - the task's own end, not an error of the call
+class _TaskFailedError(Exception):
     def __init__(self, code: int, http: int) -> None:
         super().__init__(code)
         self.code = code
         self.http = http
 
 
-_NOTHING_DONE = {
-    "status": str(TaskStatus.DONE),
-    "image_urls": [],
-    "binary_data_base64": [],
-    "resp_data": "",
-}
+def _task_data(
+    status: TaskStatus, urls: Sequence[str] = (), pictures: Sequence[bytes] = (), resp_data: str = ""
+) -> dict[str, object]:
+    return {
+        "status": str(status),
+        "image_urls": list(urls),
+        "binary_data_base64": [base64.b64encode(picture).decode() for picture in pictures],
+        "resp_data": resp_data,
+    }
 
 
 class _Exchange:
@@ -483,9 +483,7 @@ def _resp_data(task: Task) -> str:
 
 
 def _plain(status: int, body: bytes, content_type: str, extra: tuple[tuple[str, str], ...] = ()) -> Response:
-    return Response(
-        status, (("Content-Type", content_type), ("Content-Length", str(len(body))), *extra), body
-    )
+    return Response(status, (("Content-Type", content_type), ("Content-Length", str(len(body))), *extra), body)
 
 
 def _refused_download(code: str) -> Response:
@@ -509,9 +507,4 @@ def _disturbed(response: Response, fault: Cut | Slow | Late | Mislabel) -> Respo
 
 
 def _with_header(response: Response, name: str, value: str) -> Response:
-    return replace(
-        response, headers=tuple((key, value if key == name else old) for key, old in response.headers)
-    )
-
-
-RequestHandler = Callable[[Request], Response | NoAnswer]
+    return replace(response, headers=tuple((key, value if key == name else old) for key, old in response.headers))

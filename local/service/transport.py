@@ -181,9 +181,7 @@ def _accident(
         case NoAnswer.CONNECT_TIMEOUT:
             clock.sleep(PATIENCE if connect_timeout is None else connect_timeout)
             late = ConnectTimeoutError(connection, "timed out")
-            return requests.exceptions.ConnectTimeout(
-                MaxRetryError(pool, request.path_url, late), request=request
-            )
+            return requests.exceptions.ConnectTimeout(MaxRetryError(pool, request.path_url, late), request=request)
         case NoAnswer.SILENCE if read_timeout is not None:
             clock.sleep(read_timeout)
             return requests.exceptions.ReadTimeout("Read timed out.", request=request)

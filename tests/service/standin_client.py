@@ -1,4 +1,4 @@
-"""What the stand-in's tests share: a clock, pictures, and a client whose signatures the vendor's SDK makes."""
+"""What the stand-in's tests share: a clock, pictures, a client signed by the vendor's SDK."""
 
 import base64
 import io
@@ -34,10 +34,6 @@ class FakeClock:
     def sleep(self, seconds: float) -> None:
         with self._lock:
             self._now += max(0.0, seconds)
-
-    @property
-    def passed(self) -> float:
-        return self._now - START
 
 
 def picture(colour: str, form: str = "PNG", size: tuple[int, int] = (8, 8)) -> bytes:
@@ -94,13 +90,18 @@ def signed_headers(
 
 
 class Client:
-    """Calls a stand-in in process; `sent` fields override what `signed_headers` is given."""
+    """Calls a stand-in in process; further arguments of a call are given to `signed_headers`."""
 
     def __init__(self, standin: StandIn) -> None:
         self.standin = standin
         self.session = requests.Session()
         self.session.mount("https://", StandInAdapter(standin))
         self.session.mount("http://", StandInAdapter(standin))
+
+    @property
+    def passed(self) -> float:
+        """The clock's seconds since it was made."""
+        return self.standin.clock.now() - START
 
     def post(
         self,

@@ -13,7 +13,7 @@ from local.service.standin import StandIn
 from local.service.wire import Request, request
 from tests.service.standin_client import Client, FakeClock, order, picture, signed_headers
 
-GOLDEN: dict[str, Any] = json.loads((Path(__file__).parent / "signing-vectors.json").read_text())
+GOLDEN: dict[str, Any] = json.loads((Path(__file__).parents[1] / "data" / "signing-vectors.json").read_text())
 VECTORS: list[dict[str, Any]] = GOLDEN["vectors"]
 KEYS = {GOLDEN["access_key"]: GOLDEN["secret_key"]}
 SIGNED_AT = 1767323045.0  # 2026-01-02T03:04:05Z, the time of every vector
@@ -147,9 +147,7 @@ def test_another_action_than_the_signed_one_is_refused(client: Client) -> None:
 @pytest.mark.parametrize("name", ["Content-Type", "X-Extra"])
 def test_a_signed_header_changed_or_dropped_on_the_way_is_refused(client: Client, name: str) -> None:
     body = json.dumps(order()).encode()
-    headers = signed_headers(
-        body, action="CVSubmitTask", at=client.standin.clock.now(), extra={"X-Extra": "one"}
-    )
+    headers = signed_headers(body, action="CVSubmitTask", at=client.standin.clock.now(), extra={"X-Extra": "one"})
     dropped = {key: value for key, value in headers.items() if key != name}
     assert refusal(client, headers={**headers, name: "text/plain"})[1] == 100010
     assert refusal(client, headers=dropped)[1] == 100010

@@ -1,6 +1,7 @@
 import base64
 import io
 import json
+import zlib
 from hashlib import sha256
 from typing import Any
 
@@ -188,9 +189,10 @@ def test_a_picture_with_a_side_over_4096_is_too_large(client: Client) -> None:
 
 
 def test_a_picture_too_large_to_open_is_too_large(client: Client) -> None:
-    # A header that claims 20,000 × 20,000 pixels.
+    # A header that claims 20,000 pixels a side.
     claimed = bytearray(MODEL)
     claimed[16:24] = (20_000).to_bytes(4) * 2
+    claimed[29:33] = zlib.crc32(claimed[12:29]).to_bytes(4)
     assert refusal(client, order(model=bytes(claimed))) == (400, 50205)
 
 

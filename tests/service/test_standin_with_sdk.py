@@ -154,9 +154,7 @@ def test_a_page_with_200_breaks_the_sdk_as_it_does_outside(sdk: VisualService, s
 
 
 @pytest.mark.parametrize(("processed", "paid"), [(False, 0), (True, 1)])
-def test_a_reset_is_a_reset_on_the_socket(
-    sdk: VisualService, standin: StandIn, processed: bool, paid: int
-) -> None:
+def test_a_reset_is_a_reset_on_the_socket(sdk: VisualService, standin: StandIn, processed: bool, paid: int) -> None:
     standin.faults.add(Fault("submit", Reset(processed=processed)))
     with pytest.raises(Exception, match="Connection reset by peer"):
         sdk.cv_submit_task(order())
@@ -173,14 +171,11 @@ def test_a_large_request_is_reset_before_all_of_it_left(
         head = b"POST /?Action=CVSubmitTask HTTP/1.1\r\nHost: x\r\nContent-Length: 64000000\r\n\r\n"
         with pytest.raises(ConnectionError):
             connection.sendall(head + bytes(64_000_000))
-            connection.recv(1)
     assert standin.tasks == ()
 
 
 @pytest.mark.parametrize(("processed", "paid"), [(False, 0), (True, 1)])
-def test_silence_ends_in_a_read_timeout(
-    sdk: VisualService, standin: StandIn, processed: bool, paid: int
-) -> None:
+def test_silence_ends_in_a_read_timeout(sdk: VisualService, standin: StandIn, processed: bool, paid: int) -> None:
     standin.faults.add(Fault("submit", Silence(processed=processed)))
     sdk.set_socket_timeout(0.1)
     with pytest.raises(Exception, match="Read timed out"):
@@ -227,12 +222,15 @@ def test_a_slow_download_outlasts_the_read_timeout(sdk: VisualService, standin: 
         requests.get(url, timeout=0.1)
 
 
+def test_a_body_in_chunks_is_refused(served: Served) -> None:
+    answer = requests.post(f"{served.url}/?Action=CVSubmitTask", data=iter([b"x"]), timeout=5)
+    assert answer.status_code == 411
+
+
 def test_one_connection_carries_many_calls(served: Served, standin: StandIn) -> None:
     with requests.Session() as session:
         for _ in range(3):
-            answer = session.post(
-                f"{served.url}/?Action=CVSubmitTask&Version=2022-08-31", data=b"x" * 100_000
-            )
+            answer = session.post(f"{served.url}/?Action=CVSubmitTask&Version=2022-08-31", data=b"x" * 100_000)
             assert answer.status_code == 401
         (pool,) = session.adapters["http://"].poolmanager.pools._container.values()  # type: ignore[attr-defined]
         assert pool.num_connections == 1

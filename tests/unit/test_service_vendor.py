@@ -5,7 +5,7 @@ import json
 import math
 from collections.abc import Mapping
 from itertools import product
-from typing import Any, get_args
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
@@ -102,9 +102,7 @@ def test_a_submission_says_what_the_vendors_page_asks_for() -> None:
 
 
 def test_the_calibrated_defaults_are_said_aloud() -> None:
-    config = encode_submission(Submission(b"m", (GarmentPicture(b"g", "full"),), Parameters()))[
-        "inference_config"
-    ]
+    config = encode_submission(Submission(b"m", (GarmentPicture(b"g", "full"),), Parameters()))["inference_config"]
     assert (config["do_sr"], config["keep_head"], config["keep_hand"], config["tight_mask"]) == (
         True,
         True,
@@ -115,9 +113,7 @@ def test_the_calibrated_defaults_are_said_aloud() -> None:
 
 def test_every_garment_type_has_the_services_word() -> None:
     words = {
-        kind: encode_submission(Submission(b"", (GarmentPicture(b"", kind),), Parameters()))["garment"][
-            "data"
-        ]
+        kind: encode_submission(Submission(b"", (GarmentPicture(b"", kind),), Parameters()))["garment"]["data"]
         for kind in get_args(GarmentType)
     }
     assert words == {"upper": [{"type": "upper"}], "lower": [{"type": "bottom"}], "full": [{"type": "full"}]}
@@ -133,9 +129,7 @@ def test_the_body_in_bytes_says_the_same_as_the_json_object(model: bytes, garmen
 @pytest.mark.parametrize("size", [49150, 49151, 49152, 49153, 98304, 100001])
 def test_a_picture_larger_than_one_block_is_encoded_without_a_seam(size: int) -> None:
     picture = bytes(range(256)) * 400
-    body = json.loads(
-        submission_body(Submission(picture[:size], (GarmentPicture(b"g", "full"),), Parameters()))
-    )
+    body = json.loads(submission_body(Submission(picture[:size], (GarmentPicture(b"g", "full"),), Parameters())))
     assert base64.b64decode(body["binary_data_base64"][0], validate=True) == picture[:size]
 
 
@@ -322,9 +316,7 @@ UNREADABLE = [
 
 @pytest.mark.parametrize("body", UNREADABLE)
 @pytest.mark.parametrize("status", [200, 302, 400, 404, 500, 502, 504])
-def test_an_unreadable_answer_leaves_a_submission_open_and_says_nothing_of_a_task(
-    status: int, body: bytes
-) -> None:
+def test_an_unreadable_answer_leaves_a_submission_open_and_says_nothing_of_a_task(status: int, body: bytes) -> None:
     assert type(submit_error(status, body)) is e.SubmitOutcomeUnknownError
     assert type(result_error(status, body)) is e.ServiceUnavailableError
 
@@ -381,9 +373,7 @@ def test_retry_after_is_read_as_seconds_and_as_a_date(value: str, seconds: float
 
 @pytest.mark.parametrize("word", ["in_queue", "generating", "not_found", "expired"])
 def test_a_task_that_is_not_done_has_a_status_and_no_pictures(word: str) -> None:
-    body = coded(
-        10000, {"status": word, "image_urls": ["https://r.example/0.png"], "binary_data_base64": None}
-    )
+    body = coded(10000, {"status": word, "image_urls": ["https://r.example/0.png"], "binary_data_base64": None})
     assert result(200, body) == TaskResult(TaskStatus(word), "R-1")
 
 
@@ -404,9 +394,7 @@ def test_every_candidate_is_taken_with_its_seed_and_the_tasks_times() -> None:
     }
     answer = result(
         200,
-        done(
-            image_urls=["https://r.example/0.png", "https://r.example/1.png"], resp_data=json.dumps(details)
-        ),
+        done(image_urls=["https://r.example/0.png", "https://r.example/1.png"], resp_data=json.dumps(details)),
     )
     assert answer == TaskResult(
         TaskStatus.DONE,
@@ -517,9 +505,7 @@ def test_a_secret_that_the_server_quotes_is_not_repeated(secret: str) -> None:
 
 
 def test_the_servers_words_are_shortened_and_cannot_forge_lines() -> None:
-    error = submit_error(
-        400, coded(50411, message="bad\r\n\x1b[31mERROR\x00 forged\u2028line " + "long " * 2000)
-    )
+    error = submit_error(400, coded(50411, message="bad\r\n\x1b[31mERROR\x00 forged\u2028line " + "long " * 2000))
     assert str(error).isprintable()
     assert len(str(error)) < 300
     assert "ERROR forged line" in str(error)
@@ -539,8 +525,10 @@ def test_the_logs_id_in_the_headers_stands_in_for_a_missing_request_id() -> None
 
 
 WORDS = st.sampled_from(
-    ["code", "data", "status", "task_id", "image_urls", "binary_data_base64", "resp_data", "results", "seed"]
-    + ["ResponseMetadata", "Error", "CodeN", "Code", "Message", "RequestId", "message", "request_id", "done"]
+    [
+        *("code", "data", "status", "task_id", "image_urls", "binary_data_base64", "resp_data", "results", "seed"),
+        *("ResponseMetadata", "Error", "CodeN", "Code", "Message", "RequestId", "message", "request_id", "done"),
+    ]
 )
 LEAVES = st.one_of(
     st.none(),
@@ -560,7 +548,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(
     status=st.one_of(st.sampled_from([200, 302, 400, 401, 413, 429, 500, 502]), st.integers(100, 599)),
     headers=st.dictionaries(st.sampled_from(["Retry-After", "X-Tt-Logid", "Date"]), st.text(max_size=40)),
@@ -576,19 +564,19 @@ JSON = st.recursive(
 def test_no_answer_escapes_as_anything_but_the_named_errors(
     status: int, headers: dict[str, str], body: bytes
 ) -> None:
-    answers: list[Any] = []
+    outcomes: list[Submitted | TaskResult | e.ServiceError] = []
     for read in (read_submit_answer, read_result_answer):
         try:
-            answers.append(read(status, headers, body, now=NOW))
+            outcomes.append(read(status, headers, body, now=NOW))
         except e.ServiceError as error:
-            assert type(error) is not e.ServiceError
-            assert str(error).isprintable()
-            assert len(str(error)) < 400
-            if isinstance(error, e.ServiceThrottledError) and error.retry_after is not None:
-                assert error.retry_after >= 0
-                assert math.isfinite(error.retry_after)
-    for answer in answers:
-        assert isinstance(answer, Submitted | TaskResult)
+            outcomes.append(error)
+    for outcome in outcomes:
+        if isinstance(outcome, e.ServiceError):
+            assert type(outcome) is not e.ServiceError
+            assert str(outcome).isprintable()
+            assert len(str(outcome)) < 400
+        if isinstance(outcome, e.ServiceThrottledError):
+            assert outcome.retry_after is None or 0 <= outcome.retry_after < math.inf
 
 
 def test_a_submission_is_never_called_refused_without_a_code_or_a_status_that_says_so() -> None:

@@ -132,9 +132,7 @@ def test_the_vendors_signer_agrees_on_any_request(
     keys: Credentials,
 ) -> None:
     # The vendor's signer looks for "X-" as it is spelt; ours takes header names as HTTP does.
-    named = {"Content-Type": content_type} | {
-        name.replace("x-", "X-"): value for name, value in extra.items()
-    }
+    named = {"Content-Type": content_type} | {name.replace("x-", "X-"): value for name, value in extra.items()}
     url = f"https://{host}{quoted(path)}?{urlencode(query, doseq=True)}"
     for longer in (body, body + b"\x00", body + b"\xff\xff"):
         ours = sign(
@@ -152,16 +150,12 @@ def test_the_vendors_signer_agrees_on_any_request(
 
 def quoted(path: str) -> str:
     # Every byte but the slashes, so that a path is seen to be decoded and encoded once.
-    return "".join(
-        char if char == "/" else "".join(f"%{byte:02X}" for byte in char.encode()) for char in path
-    )
+    return "".join(char if char == "/" else "".join(f"%{byte:02X}" for byte in char.encode()) for char in path)
 
 
 @settings(max_examples=700, deadline=None)
 @given(model=st.binary(max_size=200), garment=st.binary(max_size=200))
-def test_the_vendors_signer_agrees_on_submissions_of_every_size_modulo_three(
-    model: bytes, garment: bytes
-) -> None:
+def test_the_vendors_signer_agrees_on_submissions_of_every_size_modulo_three(model: bytes, garment: bytes) -> None:
     for padded in (model, model + b"\x00", model + b"\x00\x00"):
         submission = Submission(padded, (GarmentPicture(garment, "lower"),), Parameters())
         body = vendor.submission_body(submission)
@@ -214,8 +208,6 @@ def test_a_time_without_a_zone_is_refused() -> None:
 
 
 def test_the_secret_and_the_users_part_of_the_address_are_not_sent() -> None:
-    sent = sign(
-        "GET", "https://me:word@h.example/", {}, b"", when=NOON, credentials=KEYS, region="r", service="s"
-    )
+    sent = sign("GET", "https://me:word@h.example/", {}, b"", when=NOON, credentials=KEYS, region="r", service="s")
     assert sent["Host"] == "h.example"
     assert not any("dummy-secret" in value or "word" in value for value in sent.values())

@@ -294,7 +294,7 @@ class _Dialer:
         addresses = self._addresses(host, port)
         for address in addresses:
             if not (_may_be_local(address) if origin.local else is_public(address)):
-                raise ResultRefusedError(f"{host} leads to {address}, which is not a public address")
+                raise ResultRefusedError(f"{host} leads to {address}, where no result can come from")
         failure = ""
         for address in addresses[:_MAX_ADDRESSES_TRIED]:
             try:
@@ -397,8 +397,8 @@ def guarded_session(
     adapter = _GuardedAdapter(_Dialer(policy, resolver, connect))
     session.mount("https://", adapter)
     session.mount("http://", adapter)
-    # urllib3 logs each request's path and query, in these two places.
-    for name in ("urllib3.connectionpool", "urllib3.util.retry"):
+    # urllib3 logs path and query: of each request at DEBUG, of one with broken headers at WARNING.
+    for name in ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry"):
         logging.getLogger(name).addFilter(_keep_addresses_out)
     return session
 

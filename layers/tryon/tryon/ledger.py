@@ -1,6 +1,7 @@
 """What happened to each combination: one DynamoDB item a combination, one a run, one a manifest claimed."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
@@ -229,15 +230,15 @@ class Ledger:
             },
         )
 
-    def pending(self, run_id: str, n: int) -> None:
+    def pending(self, run_id: str, n: int, task_id: str) -> None:
         """Count a poll that saw the task unfinished."""
-        self._step(run_id, n, {"pending_at": self._clock.now()}, count="polls")
+        self._polled(run_id, n, task_id, {"pending_at": self._clock.now()})
 
-    def unanswered(self, run_id: str, n: int) -> None:
+    def unanswered(self, run_id: str, n: int, task_id: str) -> None:
         """Count a poll that got no answer."""
-        self._step(run_id, n, {}, count="polls")
+        self._polled(run_id, n, task_id, {})
 
-    def ended(self, run_id: str, entry: Entry, result: TaskResult | None = None) -> None:
+    def ended(self, run_id: str, entry: Entry, task_id: str, result: TaskResult | None = None) -> None:
         """Count the poll that saw the end, with the service's own times where it gave them."""
         now = self._clock.now()
         seen: dict[str, Any] = {"ended_at": now}
@@ -251,7 +252,20 @@ class Ledger:
                 seen["latency"] = latency
                 # Both ends by one clock each: the service's clock need not agree with this one.
                 seen["delay"] = max(0.0, now - entry.submitted_at - latency) if not entry.resumed else None
-        self._step(run_id, entry.n, seen, count="polls")
+        self._polled(run_id, entry.n, task_id, seen)
+
+    def _polled(self, run_id: str, n: int, task_id: str, seen: Mapping[str, Any]) -> None:
+        # A poll knows the task's id from the state machine: it mends an entry whose submit could not be written.
+        # One that was slow to die must not touch an entry that has its outcome.
+        with suppress(LedgerConflictError):
+            self._step(
+                run_id,
+                n,
+                {"task_id": task_id, "status": Status.SUBMITTED, **seen},
+                condition="NOT #status IN (:succeeded, :failed)",
+                values={":succeeded": Status.SUCCEEDED, ":failed": Status.FAILED},
+                count="polls",
+            )
 
     def succeeded(self, run_id: str, n: int, results: Iterable[Mapping[str, Any]], size: int) -> None:
         """The results lie in S3: their keys and checksums, their size together in bytes."""
@@ -269,16 +283,14 @@ class Ledger:
 
     def failed(self, run_id: str, n: int, error: str, cause: str) -> None:
         """Give an entry that nobody ended its outcome, unless it succeeded after all."""
-        try:
+        with suppress(LedgerConflictError):
             self._step(
                 run_id,
                 n,
                 {"status": Status.FAILED, "error": error, "cause": cause},
-                condition="#status <> :succeeded AND #status <> :failed",
+                condition="NOT #status IN (:succeeded, :failed)",
                 values={":succeeded": Status.SUCCEEDED, ":failed": Status.FAILED},
             )
-        except LedgerConflictError:
-            return
 
     def _step(
         self,

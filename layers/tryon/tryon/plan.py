@@ -113,12 +113,19 @@ def count(manifest: Manifest) -> int:
 
 
 def check_size(manifest: Manifest, maximum: int) -> int:
-    """The number of combinations; raises `ManifestError` when there are none or more than `maximum`."""
+    """The number of combinations; raises `ManifestError` for more than `maximum` and for one named twice."""
     total = count(manifest)
     if total > maximum:
         raise ManifestError(
             [Problem("combinations", f"{total:,} are asked for, this stack runs at most {maximum:,} at once")]
         )
+    if manifest.combinations != "all":
+        first: dict[tuple[str, str | None, str | None], int] = {}
+        for i, wanted in enumerate(manifest.combinations):
+            for variant in [wanted.variant] if wanted.variant else [*manifest.variants] or [DEFAULT_VARIANT]:
+                j = first.setdefault((wanted.model, wanted.garment or wanted.outfit, variant), i)
+                if j != i:
+                    raise ManifestError([Problem(f"combinations[{i}]", f"is the same as combinations[{j}]")])
     return total
 
 

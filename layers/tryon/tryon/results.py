@@ -1,7 +1,7 @@
 """Results into S3: streamed, checked on the way, written once."""
 
 import hashlib
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, NoReturn, cast
 
@@ -225,8 +225,9 @@ def _put_in_parts(s3: "S3Client", body: _Body, content_type: str, *, bucket: str
             IfNoneMatch="*",
         )
     except BaseException:
-        # Parts of an open upload are billed and seen by nobody.
-        s3.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload["UploadId"])
+        # Parts of an open upload are billed and seen by nobody. When S3 is what failed, the lifecycle rule does it.
+        with suppress(ClientError, BotoCoreError):
+            s3.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload["UploadId"])
         raise
 
 

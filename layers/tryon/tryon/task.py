@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import requests
+from botocore.exceptions import BotoCoreError, ClientError
 
 from tryon import results
 from tryon.clock import Clock
@@ -106,7 +107,10 @@ def start(
             ledger.halt(run_id, type(error).__name__, str(error))
         gate.release(holder(run_id, n), pause=_pause(error))
         raise
-    ledger.submitted(run_id, n, submitted)
+    # The id was received and is paid for. Should the ledger be away, the state machine still carries it to the
+    # first poll, which writes it down; failing here would lose it.
+    with suppress(ClientError, BotoCoreError):
+        ledger.submitted(run_id, n, submitted)
     return submitted.task_id
 
 
@@ -149,22 +153,22 @@ def look(
     try:
         result = service.result(task_id)
     except TaskError:
-        ledger.ended(run_id, ledger.entry(run_id, n))
+        ledger.ended(run_id, ledger.entry(run_id, n), task_id)
         gate.release(holder(run_id, n))
         raise
     except ServiceError:
-        ledger.unanswered(run_id, n)
+        ledger.unanswered(run_id, n, task_id)
         return TaskState.PENDING
     if result.status in (TaskStatus.IN_QUEUE, TaskStatus.GENERATING):
-        ledger.pending(run_id, n)
+        ledger.pending(run_id, n, task_id)
         return TaskState.PENDING
     entry = ledger.entry(run_id, n)
     # A task that was resumed was filed long ago; one submitted a moment ago may not be yet.
     filed_by = 0.0 if entry.resumed else (entry.submitted_at or now()) + NOT_FOUND_GRACE
     if result.status is TaskStatus.NOT_FOUND and now() < filed_by:
-        ledger.pending(run_id, n)
+        ledger.pending(run_id, n, task_id)
         return TaskState.PENDING
-    ledger.ended(run_id, entry, result)
+    ledger.ended(run_id, entry, task_id, result)
     gate.release(holder(run_id, n))
     if result.status is TaskStatus.DONE:
         return TaskState.DONE

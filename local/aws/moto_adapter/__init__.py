@@ -5,7 +5,7 @@ import importlib
 import logging
 import pkgutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import moto.stepfunctions.parser
@@ -41,7 +41,8 @@ def _ready() -> None:
     # Every module now: one that was first imported while patched would keep a patched name for good.
     package: Any = moto.stepfunctions.parser
     for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-        if ".antlr" not in module.name and not module.name.endswith(".provider"):
+        # Some of moto's modules are left-overs that import what is not there.
+        with suppress(ImportError):
             importlib.import_module(module.name)
     moved = differences()
     if moved:

@@ -48,3 +48,12 @@ def _client_for_states(session: Session, original: Any) -> Any:
         return clients[key]
 
     return boto_client_for
+
+
+@replaces("moto.core.botocore_stubber:BotocoreStubber.__call__", "(self, event_name, request, **kwargs)")
+def _answer(session: Session, original: Any) -> Any:
+    def call(self: Any, event_name: str, request: Any, **kwargs: Any) -> Any:
+        session.before_call()
+        return original(self, event_name, request, **kwargs)
+
+    return call

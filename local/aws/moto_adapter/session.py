@@ -23,14 +23,16 @@ class Session:
     """One local stack as seen by its interpreter.
 
     `invoke(function name or ARN, payload)` runs a Lambda function and raises
-    `botocore.exceptions.ClientError` for what the Lambda service itself refuses.
+    `botocore.exceptions.ClientError` for what the Lambda service itself refuses. `client(service)` is a
+    boto3 client of the stack's. `before_call` runs before each call that this process makes to AWS.
     """
 
     clock: ScaledClock | VirtualClock
     invoke: Callable[[str, bytes], Invocation]
-    owner: Owner
-    journal: Journal = field(default_factory=Journal)
     client: Callable[[str], Any]
+    owner: Owner
+    before_call: Callable[[], None]
+    journal: Journal = field(default_factory=Journal)
     tokens: dict[str, Any] = field(default_factory=dict)
     _ends: dict[str, ClockEvent] = field(default_factory=dict)
 

@@ -71,8 +71,8 @@ def post(
         settings = session.merge_environment_settings(url, {}, True, None, None)
         response = session.send(request, timeout=timeout, allow_redirects=False, **settings)
     except _BROKEN as error:
-        sent = outgoing.tell() >= len(body) or isinstance(error, requests.ReadTimeout)
-        raise NoAnswerError(type(error).__name__, sent=sent) from error
+        # Not by the error's name: a TLS handshake that stalls is a ReadTimeout too.
+        raise NoAnswerError(type(error).__name__, sent=outgoing.tell() >= len(body)) from error
     with response:
         return Answer(response.status_code, response.headers, _read(response, limit))
 

@@ -1,0 +1,130 @@
+"""The whole application on one machine: the stack, and the try-on service's stand-in beside it."""
+
+import json
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from local.aws.stack import LocalStack
+from local.clock import ScaledClock, VirtualClock
+from local.service.server import serve
+from local.service.standin import ACCESS_KEY, SECRET_KEY, StandIn
+from local.service.transport import StandInAdapter
+from tryon.items import from_item, to_item
+from tryon.ledger import Ledger
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The project's folder, where template.yaml lies."""
+
+_IN_PROCESS = "https://service.standin.test"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a dropped manifest became."""
+
+    run_id: str
+    execution: str
+
+
+class LocalApp:
+    """A context manager around a running application.
+
+    With a `port`, the stack answers the AWS CLI there and the service's stand-in listens beside it, both on
+    this machine only; without one, everything stays in the process and opens no socket. `parameters` are the
+    template's; `standin` is made by the caller, who keeps it to look at what was paid.
+    """
+
+    def __init__(
+        self,
+        standin: StandIn,
+        *,
+        clock: ScaledClock | VirtualClock,
+        port: int | None = None,
+        slots: int = 1,
+        parameters: Mapping[str, str] | None = None,
+        root: Path = ROOT,
+        log: Any = None,
+    ) -> None:
+        self.standin = standin
+        self.clock = clock
+        self._port = port
+        self._parameters = {"Slots": str(slots), **(parameters or {})}
+        self._root = root
+        self._log = log
+        self._exit = ExitStack()
+
+    def __enter__(self) -> "LocalApp":
+        try:
+            self._start()
+        except BaseException:
+            self._exit.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._exit.close()
+
+    def _start(self) -> None:
+        transports = {}
+        if self._port is None:
+            address = _IN_PROCESS
+            transports["https://"] = StandInAdapter(self.standin)
+            origins = self.standin.base_url
+        else:
+            address = origins = self._exit.enter_context(serve(self.standin)).url
+        self.service_url = address
+        self.stack = self._exit.enter_context(
+            LocalStack(
+                self._root,
+                clock=self.clock,
+                port=self._port,
+                parameters={"ServiceEndpoint": address, "ResultOrigins": origins, **self._parameters},
+                transports=transports,
+                secrets={"ServiceSecret": json.dumps({"access_key": ACCESS_KEY, "secret_key": SECRET_KEY})},
+                log=self._log,
+            )
+        )
+
+    @property
+    def bucket(self) -> str:
+        """The bucket that pictures and manifests go into."""
+        return self.stack.outputs["BucketName"]
+
+    @property
+    def ledger(self) -> Ledger:
+        """What happened to each combination."""
+        return Ledger(self.stack.client("dynamodb"), self.stack.outputs["LedgerTableName"], self.clock)
+
+    def put(self, key: str, data: bytes) -> str:
+        """Put an object into the bucket; returns its version."""
+        answer = self.stack.client("s3").put_object(Bucket=self.bucket, Key=key, Body=data)
+        return str(answer["VersionId"])
+
+    def get(self, key: str) -> bytes:
+        """An object's bytes."""
+        data: bytes = self.stack.client("s3").get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        return data
+
+    def keys(self, prefix: str = "") -> list[str]:
+        """All keys that begin with a prefix."""
+        pages = self.stack.client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
+        return [item["Key"] for page in pages for item in page.get("Contents", [])]
+
+    def put_folder(self, folder: Path, prefix: str) -> None:
+        """Put every file of a folder under a prefix."""
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                self.put(prefix + path.relative_to(folder).as_posix(), path.read_bytes())
+
+    def claim(self, key: str, version: str) -> Claim | None:
+        """What a manifest's version became, None while no execution has claimed it."""
+        item = self.stack.client("dynamodb").get_item(
+            TableName=self.stack.outputs["LedgerTableName"],
+            Key=to_item({"pk": f"claim#{self.bucket}/{key}", "sk": version}),
+            ConsistentRead=True,
+        )
+        found = from_item(item.get("Item", {}))
+        return Claim(found["run_id"], found["execution"]) if found else None

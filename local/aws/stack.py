@@ -1,0 +1,287 @@
+"""A stack on one machine: the template, the workflow and the handlers, with moto in AWS's place."""
+
+import base64
+import contextlib
+import itertools
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, TextIO, cast
+
+import boto3
+import requests
+
+from local.aws import template
+from local.aws.functions import Functions, LocalFunction, Log
+from local.aws.moto_adapter import Child, Invocation, Session, running
+from local.aws.moto_adapter.clients import SharedClientsSession
+from local.clock import ScaledClock, StalledError, VirtualClock
+
+__all__ = ["Child", "LocalStack", "StackError"]
+
+_ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "AKIAEXAMPLEDUMMY",
+    "AWS_SECRET_ACCESS_KEY": "dummy",
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true",
+    "POWERTOOLS_TRACE_DISABLED": "true",
+}
+_UNSET = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN")
+
+# What moto takes for a layer's content: its functions import from this process instead.
+_EMPTY_ARCHIVE = base64.b64encode(b"PK\x05\x06" + bytes(18)).decode()
+
+_numbers = itertools.count(1)
+_boto_sessions: dict[str, SharedClientsSession] = {}
+
+
+class StackError(RuntimeError):
+    """The stack could not be made, or did not do what was waited for."""
+
+
+class LocalStack:
+    """A deployed stack's stand-in, from `template.yaml` alone; a context manager.
+
+    In virtual time nothing waits really; with a port the stack also answers the AWS CLI and boto3 there,
+    on 127.0.0.1. `parameters` are the template's. `transports` are mounted on the handlers' `session`, by the
+    address each begins with. `secrets` holds the text of secrets by their logical ids. `log` is told each
+    line that a handler prints, after the function's logical id.
+    """
+
+    outputs: Mapping[str, str]
+    resources: Mapping[str, str]
+    functions: Functions
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        clock: ScaledClock | VirtualClock,
+        port: int | None = None,
+        parameters: Mapping[str, str] | None = None,
+        transports: Mapping[str, requests.adapters.BaseAdapter] | None = None,
+        secrets: Mapping[str, str] | None = None,
+        region: str = "us-east-1",
+        name: str = "tryon",
+        log: Log | None = None,
+    ) -> None:
+        self.clock = clock
+        self.region = region
+        self.name = name
+        self._template_path = root / "template.yaml"
+        self._port = port
+        self._parameters = dict(parameters or {})
+        self._transports = dict(transports or {})
+        self._secrets = dict(secrets or {})
+        self._log = log
+        self._owner = ("stack", next(_numbers))
+        self._exit = contextlib.ExitStack()
+
+    def __enter__(self) -> "LocalStack":
+        try:
+            self._start()
+        except BaseException:
+            self._exit.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._exit.close()
+
+    def client(self, service: str) -> Any:
+        """A boto3 client for one of the stack's services; one for each service, safe to share."""
+        return self._boto.client(service)
+
+    def invoke(self, logical_id: str, event: Any) -> Invocation:
+        """Call a function by its logical id, as Lambda would."""
+        return self.functions.invoke(self.functions[logical_id].name, json.dumps(event).encode())
+
+    @property
+    def url(self) -> str:
+        """Where the AWS CLI finds the stack: its `--endpoint-url`."""
+        if self._port is None:
+            raise StackError("this stack has no port: it answers only within its own process")
+        return f"http://127.0.0.1:{self._port}"
+
+    def wait(self, execution_arn: str, patience: float = 60.0) -> dict[str, Any]:
+        """DescribeExecution's answer once an execution has ended.
+
+        `patience` in real seconds. Raises StackError when it runs out, or when nothing can happen any more.
+        """
+        try:
+            ended = self.clock.await_event(self._session.end_of(execution_arn), patience)
+        except StalledError as stalled:
+            raise StackError(f"{execution_arn} never ends: {stalled}") from stalled
+        if not ended:
+            raise StackError(f"{execution_arn} did not end within {patience:g} seconds")
+        return cast(dict[str, Any], self.client("stepfunctions").describe_execution(executionArn=execution_arn))
+
+    def executions(self) -> list[str]:
+        """The ARNs of the stack's executions, the first started first, without the children of their maps."""
+        found = []
+        for machine in self.client("stepfunctions").list_state_machines()["stateMachines"]:
+            pages = self.client("stepfunctions").get_paginator("list_executions")
+            for page in pages.paginate(stateMachineArn=machine["stateMachineArn"]):
+                found.extend((execution["startDate"], execution["executionArn"]) for execution in page["executions"])
+        return [arn for _, arn in sorted(found, key=lambda one: one[0])]
+
+    def children(self, execution_arn: str) -> list[Child]:
+        """The child executions of an execution's distributed maps, in the order of their items."""
+        return self._session.journal.of_parent(execution_arn)
+
+    def _start(self) -> None:
+        self._exit.enter_context(_environment(self.region))
+        self._boto = _boto_sessions.setdefault(self.region, SharedClientsSession(region_name=self.region))
+        self._exit.enter_context(_default_session(self._boto))
+        self._session = Session(
+            clock=self.clock,
+            invoke=lambda name, payload: self.functions.invoke(name, payload),
+            client=self.client,
+            owner=self._owner,
+            before_call=self._before_call,
+        )
+        self.functions = Functions({}, self.clock, {}, self._owner)
+        self._exit.enter_context(running(self._session))
+        self._exit.callback(self._stop)
+        expanded = template.expand(self._template_path, self._parameters)
+        self._create(expanded)
+        self.functions = Functions(
+            self._described_functions(), self.clock, self._transports, (*self._owner, "functions"), self._log
+        )
+        self._exit.enter_context(_printing_to(self.functions))
+        self._complete(expanded)
+        if self._port is not None:
+            self._serve()
+
+    def _create(self, expanded: Mapping[str, Any]) -> None:
+        for resource in expanded["Resources"].values():
+            if resource["Type"] == "AWS::Lambda::LayerVersion":
+                resource["Properties"]["Content"] = {"ZipFile": _EMPTY_ARCHIVE}
+        formation = self.client("cloudformation")
+        formation.create_stack(
+            StackName=self.name,
+            TemplateBody=json.dumps(expanded),
+            Parameters=[
+                {"ParameterKey": key, "ParameterValue": value} for key, value in self._parameters.items()
+            ],
+            Capabilities=["CAPABILITY_IAM"],
+        )
+        described = formation.describe_stacks(StackName=self.name)["Stacks"][0]
+        if described["StackStatus"] != "CREATE_COMPLETE":
+            raise StackError(f"the stack ended as {described['StackStatus']}")
+        self.outputs = {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
+        self.resources = {
+            resource["LogicalResourceId"]: resource["PhysicalResourceId"]
+            for resource in formation.describe_stack_resources(StackName=self.name)["StackResources"]
+            if resource.get("PhysicalResourceId")
+        }
+
+    def _described_functions(self) -> dict[str, LocalFunction]:
+        described = {}
+        for logical_id, source in template.sources(self._template_path).items():
+            if logical_id not in self.resources:
+                continue
+            known = self.client("lambda").get_function_configuration(FunctionName=self.resources[logical_id])
+            described[logical_id] = LocalFunction(
+                source=source,
+                name=known["FunctionName"],
+                arn=known["FunctionArn"],
+                environment={
+                    name: str(value) for name, value in known.get("Environment", {}).get("Variables", {}).items()
+                },
+            )
+        return described
+
+    def _complete(self, expanded: Mapping[str, Any]) -> None:
+        """Do what the template asks for and moto's CloudFormation leaves undone."""
+        for logical_id, resource in expanded["Resources"].items():
+            if resource["Type"] != "AWS::S3::Bucket" or logical_id not in self.resources:
+                continue
+            properties = resource.get("Properties", {})
+            bucket = self.resources[logical_id]
+            if properties.get("VersioningConfiguration", {}).get("Status") == "Enabled":
+                self.client("s3").put_bucket_versioning(
+                    Bucket=bucket, VersioningConfiguration={"Status": "Enabled"}
+                )
+            bridge = properties.get("NotificationConfiguration", {}).get("EventBridgeConfiguration")
+            if bridge is not None and bridge.get("EventBridgeEnabled", True) in (True, "true"):
+                self.client("s3").put_bucket_notification_configuration(
+                    Bucket=bucket, NotificationConfiguration={"EventBridgeConfiguration": {}}
+                )
+        for logical_id, text in self._secrets.items():
+            self.client("secretsmanager").put_secret_value(
+                SecretId=self.resources[logical_id], SecretString=text
+            )
+
+    def _serve(self) -> None:
+        # Here, because it brings Flask along, which a stack without a port does without.
+        from moto.server import ThreadedMotoServer
+
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        server = ThreadedMotoServer("127.0.0.1", self._port or 0, verbose=False)
+        server.start()
+        self._port = server.get_host_and_port()[1]
+        self._exit.callback(server.stop)
+
+    def _before_call(self) -> None:
+        self.functions.check()
+
+    def _stop(self) -> None:
+        self.clock.cancel(self._owner)
+
+
+@contextlib.contextmanager
+def _environment(region: str) -> Iterator[None]:
+    """This process's environment as a function's would be: dummy keys, no profile, no endpoint of anyone's."""
+    saved = {name: os.environ.get(name) for name in (*_ENVIRONMENT, *_UNSET, "AWS_DEFAULT_REGION", "AWS_REGION")}
+    os.environ.update(_ENVIRONMENT, AWS_DEFAULT_REGION=region, AWS_REGION=region)
+    for name in _UNSET:
+        os.environ.pop(name, None)
+    try:
+        yield
+    finally:
+        for name, value in saved.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextlib.contextmanager
+def _default_session(session: boto3.Session) -> Iterator[None]:
+    saved, boto3.DEFAULT_SESSION = boto3.DEFAULT_SESSION, session
+    try:
+        yield
+    finally:
+        boto3.DEFAULT_SESSION = saved
+
+
+class _Printed:
+    """Standard output, except for what handlers print."""
+
+    def __init__(self, functions: Functions, console: TextIO) -> None:
+        self._functions, self._console = functions, console
+
+    def write(self, text: str) -> int:
+        if not self._functions.writes_log(text):
+            self._console.write(text)
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._console, name)
+
+
+@contextlib.contextmanager
+def _printing_to(functions: Functions) -> Iterator[None]:
+    printed: Any = _Printed(functions, sys.stdout)
+    saved, sys.stdout = sys.stdout, printed
+    try:
+        yield
+    finally:
+        if sys.stdout is printed:
+            sys.stdout = saved

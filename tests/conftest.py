@@ -1,0 +1,51 @@
+"""What all tests share: dummy credentials, no sockets unless a test asks, a clock that tests turn."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+# Before any boto3 client is made: no test may ever find a real account.
+os.environ.update(
+    AWS_ACCESS_KEY_ID="test",
+    AWS_SECRET_ACCESS_KEY="test",
+    AWS_DEFAULT_REGION="us-east-1",
+    AWS_EC2_METADATA_DISABLED="true",
+    POWERTOOLS_TRACE_DISABLED="true",
+    POWERTOOLS_SERVICE_NAME="tryon",
+    POWERTOOLS_METRICS_NAMESPACE="tryon",
+)
+os.environ.pop("AWS_PROFILE", None)
+
+
+class HandClock:
+    """A clock that stands still until a test turns it; sleeping turns it too."""
+
+    def __init__(self, start: float = 1_790_000_000.0) -> None:
+        self.time = start
+        self.slept: list[float] = []
+
+    def now(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.time += max(0.0, seconds)
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture(autouse=True)
+def _no_sockets(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Unit tests have no network at all; others may open sockets on this machine only."""
+    from pytest_socket import disable_socket, enable_socket, socket_allow_hosts
+
+    if "/tests/unit/" in str(request.path):
+        disable_socket(allow_unix_socket=True)
+    else:
+        socket_allow_hosts(["127.0.0.1", "localhost", "::1"], allow_unix_socket=True)
+    yield
+    enable_socket()

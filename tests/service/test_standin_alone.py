@@ -1,0 +1,31 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import requests
+
+from local.service.__main__ import main
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_it_runs_alone_says_where_and_ends_when_told() -> None:
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'layers' / 'tryon'}"}
+    command = [sys.executable, "-m", "local.service", "--port", "0", "--slots", "4"]
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            url = process.stdout.readline().split()[-1]
+            assert "AKLTEXAMPLEDUMMY" in process.stdout.readline()
+            assert requests.get(f"{url}/_standin/settings", timeout=10).json()["slots"] == 4
+        finally:
+            process.terminate()
+        assert process.wait(timeout=10) == 0
+
+
+def test_its_help_explains_its_own_addresses(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert "/_standin/faults" in capsys.readouterr().out

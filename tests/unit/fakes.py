@@ -1,0 +1,97 @@
+"""A ledger, a gate and a service without AWS and without a network."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import boto3
+from moto import mock_aws
+
+from tests.conftest import HandClock
+from tryon.gate import Gate, GateLimits
+from tryon.ledger import Ledger
+from tryon.plan import Combination, Picture, WornGarment
+from tryon.service import Candidate, Submission, Submitted, TaskResult, TaskStatus, TaskTimes
+
+RUN = "20261123T090000Z-lookbook-1a2b3c4d"
+
+
+def combination(n: int = 1, task_id: str | None = None) -> Combination:
+    picture = Picture(bucket="pictures", key="a.jpg")
+    return Combination(
+        n=n,
+        model="anna",
+        worn=f"{n:02d}-garment{n}",
+        variant="default",
+        model_picture=picture,
+        garments=[WornGarment(id=f"garment{n}", type="upper", picture=picture)],
+        task_id=task_id,
+    )
+
+
+def submission(_: Combination) -> Submission:
+    return Submission(model=b"model", garments=(), parameters=combination().parameters)
+
+
+class FakeService:
+    """Counts the tasks it makes: each is one payment. `before` and `after` may raise around the making."""
+
+    def __init__(self) -> None:
+        self.tasks: list[str] = []
+        self.before: Callable[[], None] = lambda: None
+        self.after: Callable[[], None] = lambda: None
+        self.answer: TaskResult | Exception = TaskResult(TaskStatus.GENERATING, "r")
+
+    def submit(self, submission: Submission) -> Submitted:
+        self.before()
+        self.tasks.append(f"task-{len(self.tasks) + 1}")
+        self.after()
+        return Submitted(self.tasks[-1], "request-1")
+
+    def result(self, task_id: str) -> TaskResult:
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+def done(latency: float = 27.0) -> TaskResult:
+    times = TaskTimes(received_at=1000.0, processed_at=1001.0, finished_at=1000.0 + latency)
+    return TaskResult(TaskStatus.DONE, "r", (Candidate(url="https://cdn.example.com/1.png", seed=7),), times)
+
+
+@contextmanager
+def ledger_and_gate(clock: HandClock) -> Iterator[tuple[Ledger, Gate]]:
+    with mock_aws():
+        client = boto3.client("dynamodb")
+        client.create_table(
+            TableName="ledger",
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+            AttributeDefinitions=[
+                {"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk", "kind", "run_id")
+            ],
+            GlobalSecondaryIndexes=[
+                {
+                    "IndexName": "runs",
+                    "KeySchema": [
+                        {"AttributeName": "kind", "KeyType": "HASH"},
+                        {"AttributeName": "run_id", "KeyType": "RANGE"},
+                    ],
+                    "Projection": {"ProjectionType": "ALL"},
+                }
+            ],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        client.create_table(
+            TableName="gate",
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        gate = Gate(
+            client,
+            "gate",
+            account="service",
+            limits=GateLimits(slots=1, pace=0, lease=360),
+            clock=clock,
+            wake=lambda token, seconds: True,
+        )
+        yield Ledger(client, "ledger", clock), gate

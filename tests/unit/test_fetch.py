@@ -1,0 +1,709 @@
+"""The guard around results' addresses, with a fake resolver and fake transports: no sockets."""
+
+import ipaddress
+import logging
+import socket
+import struct
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import Any
+
+import pytest
+import requests
+import urllib3
+from hypothesis import given
+from hypothesis import strategies as st
+from requests.adapters import BaseAdapter, HTTPAdapter
+from tryon import fetch
+from tryon.fetch import (
+    FetchError,
+    NotAnImageError,
+    OriginPolicy,
+    ResultGoneError,
+    ResultRefusedError,
+    ResultStream,
+    ResultUnavailableError,
+    guarded_session,
+    is_public,
+    open_result,
+    stream_of,
+)
+
+POLICY = OriginPolicy.parse("https://*.example.com https://one.example.org http://127.0.0.1:8000")
+URL = "https://cdn.example.com/results/s3cret-path.png?signature=s3cret-signature"
+URL_WITH_USER = URL.replace("cdn.", "s3cret-user:s3cret-word@cdn.")
+PNG = b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII", 13, b"IHDR", 1440, 1920) + bytes(20_000)
+PUBLIC = "93.184.216.34"
+
+
+class FakeClock:
+    """Stands still unless told how much every look costs."""
+
+    def __init__(self, seconds_a_look: float = 0.0) -> None:
+        self.time = 1_000.0
+        self.step = seconds_a_look
+
+    def now(self) -> float:
+        self.time += self.step
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.time += max(0.0, seconds)
+
+
+@dataclass
+class Served(BaseAdapter):
+    """Answers every request with the same response, and remembers what was asked."""
+
+    body: bytes = PNG
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    length: int | None = -1
+    asked: list[str] = field(default_factory=list)
+    received: list[Any] = field(default_factory=list)
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        self.asked.append(str(request.url))
+        self.received.append((dict(request.headers), kwargs))
+        headers = dict(self.headers)
+        if self.length is not None:
+            headers["Content-Length"] = str(len(self.body) if self.length < 0 else self.length)
+        self.source = Counted(self.body)
+        raw = urllib3.HTTPResponse(
+            body=self.source, headers=headers, status=self.status, preload_content=False, decode_content=False
+        )
+        return HTTPAdapter().build_response(request, raw)
+
+    def close(self) -> None:
+        pass
+
+
+class Counted(BytesIO):
+    read_so_far = 0
+
+    def read1(self, size: int | None = -1, /) -> bytes:
+        piece = super().read1(-1 if size is None else size)
+        self.read_so_far += len(piece)
+        return piece
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        piece = super().read(size)
+        self.read_so_far += len(piece)
+        return piece
+
+
+def session_with(adapter: BaseAdapter) -> requests.Session:
+    session = guarded_session(POLICY, resolver=unreachable, connect=unreachable)
+    session.mount("https://", adapter)
+    return session
+
+
+def unreachable(*args: Any) -> Any:
+    raise AssertionError("the network was asked")
+
+
+def fetched(adapter: Served, url: str = URL, **limits: Any) -> tuple[ResultStream, bytes]:
+    limits.setdefault("clock", FakeClock())
+    with open_result(session_with(adapter), url, policy=POLICY, **limits) as stream:
+        return stream, b"".join(stream.chunks)
+
+
+class Net:
+    """A resolver and a connector that remember; every connection is refused after it was noted."""
+
+    def __init__(self, *addresses: str) -> None:
+        self.answers: list[tuple[str, ...]] = [addresses]
+        self.resolved: list[str] = []
+        self.connected: list[tuple[str, int]] = []
+
+    def resolve(self, host: str, port: int, family: int, kind: int) -> list[Any]:
+        self.resolved.append(host)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        return [
+            (socket.AF_INET6 if ":" in address else socket.AF_INET, kind, 6, "", (address, port))
+            for address in answer
+        ]
+
+    def connect(self, address: str, port: int, timeout: float) -> socket.socket:
+        self.connected.append((address, port))
+        raise ConnectionRefusedError
+
+    def get(self, url: str, policy: OriginPolicy = POLICY) -> None:
+        session = guarded_session(policy, resolver=self.resolve, connect=self.connect)
+        with open_result(session, url, policy=policy, clock=FakeClock()):
+            raise AssertionError("nothing can be fetched here")
+
+
+# --- which origins may be listed ---
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://cdn.example.com",
+        "https://*.example.com,https://cdn.example.org",
+        "https://cdn.example.com:443",
+        "http://127.0.0.1:8000",
+        "http://host.docker.internal:8000\nhttps://a.example.com",
+    ],
+)
+def test_an_origin_may_be_a_host_a_domain_or_a_local_stand_in(text: str) -> None:
+    assert OriginPolicy.parse(text).origins
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " , ",
+        "*",
+        "https://*",
+        "https://*.com",
+        "https://com",
+        "https://*.*.example.com",
+        "https://exa*mple.com",
+        "http://cdn.example.com",
+        "https://cdn.example.com:8443",
+        "https://cdn.example.com/",
+        "https://cdn.example.com/path",
+        "https://user@cdn.example.com",
+        "https://CDN.example.com",
+        "https://cdn.example.com.",
+        "https://93.184.216.34",
+        "https://0x7f.0.0.1",
+        "https://127.0.0.1",
+        "https://[::1]",
+        "http://127.0.0.1",
+        "http://*.127.0.0.1:80",
+        "http://127.0.0.2:8000",
+        "http://localhost:8000",
+        "http://10.0.0.1:8000",
+        "http://127.0.0.1:99999",
+        "http://127.0.0.1:080",
+        "https://host.docker.internal:8000",
+        "https://bücher.example",
+    ],
+)
+def test_any_other_origin_is_refused_when_it_is_read(text: str) -> None:
+    with pytest.raises(ValueError, match=r"origin|https|port|label"):
+        OriginPolicy.parse(text)
+
+
+# --- which addresses may be asked ---
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("https://cdn.example.com/a.png", "cdn.example.com"),
+        ("https://a.b.example.com/a.png?x=@:!$&'()*+,;=%2F~", "a.b.example.com"),
+        ("HTTPS://CDN.Example.COM:443/A.PNG", "cdn.example.com"),
+        ("https://one.example.org?x=1", "one.example.org"),
+        ("https://one.example.org", "one.example.org"),
+        ("http://127.0.0.1:8000/a.png", "127.0.0.1"),
+    ],
+)
+def test_an_address_of_a_listed_origin_passes(url: str, host: str) -> None:
+    assert POLICY.vet(url) == host
+
+
+REFUSED_URLS = [
+    "",
+    "cdn.example.com/a.png",
+    "//cdn.example.com/a.png",
+    "http://cdn.example.com/a.png",
+    "ftp://cdn.example.com/a.png",
+    "file:///etc/passwd",
+    "https:/cdn.example.com/",
+    "https:cdn.example.com",
+    "https://example.com/",
+    "https://one.example.org.evil.net/",
+    "https://cdn.example.com.evil.net/",
+    "https://evilexample.com/",
+    "https://sub.one.example.org/",
+    "https://.example.com/",
+    "https://a..example.com/",
+    "https://-a.example.com/",
+    "https://*.example.com/",
+    "https://a_b.example.com/",
+    "https://cdn.example.com./",
+    "https://cdn.example.com:8443/",
+    "https://cdn.example.com:80/",
+    "https://cdn.example.com:/",
+    "https://cdn.example.com:0443/",
+    "https://cdn.example.com:443443/",
+    "https://user@cdn.example.com/",
+    "https://user:pass@cdn.example.com/",
+    "https://cdn.example.com@evil.net/",
+    "https://evil.net#@cdn.example.com/",
+    "https://evil.net?@cdn.example.com/",
+    "https://evil.net\\@cdn.example.com/",
+    "https://cdn.example.com\\@evil.net/",
+    "https://cdn.example.com#fragment",
+    "https://cdn.example.com/#fragment",
+    "https://cdn.example.com/a b.png",
+    " https://cdn.example.com/",
+    "https://cdn.example.com/\n",
+    "https://cdn.exam\tple.com/",
+    "https://cdn.example.com\r\nHost: evil.net/",
+    "https://cdn.example.com/é.png",
+    "https://cdn。example。com/",
+    "https://ⓒdn.example.com/",
+    "https://cdn.example.com%2eevil.net/",
+    "https://%63dn.example.com/",
+    "https://2130706433/",
+    "https://0x7f000001/",
+    "https://0x7f.1/",
+    "https://0177.0.0.1/",
+    "https://127.1/",
+    "https://127.0.0.1/",
+    "https://127.0.0.1:8000/",
+    "https://169.254.169.254/latest/meta-data/",
+    "https://[::1]/",
+    "https://[::ffff:169.254.169.254]/",
+    "https://[fd00:ec2::254]/",
+    "https://localhost/",
+    "http://127.0.0.1/",
+    "http://127.0.0.1:8001/",
+    "http://127.0.0.2:8000/",
+    "http://127.1:8000/",
+    "http://2130706433:8000/",
+    "http://localhost:8000/",
+    "http://host.docker.internal:8000/",
+    "https://cdn.example.com/" + "a" * 9000,
+]
+
+
+@pytest.mark.parametrize("url", REFUSED_URLS)
+def test_any_other_address_is_refused_before_the_network_is_asked(url: str) -> None:
+    with (
+        pytest.raises(ResultRefusedError),
+        open_result(session_with(Served()), url, policy=POLICY, clock=FakeClock()),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("url", REFUSED_URLS)
+def test_the_session_alone_lets_no_adapter_see_an_unlisted_place(url: str) -> None:
+    served = Served()
+    session = session_with(served)
+    for prefix in ("http://", "https://evil", "http://127.0.0.1:8001"):
+        session.mount(prefix, served)
+    with suppress(ResultRefusedError, requests.RequestException):
+        session.get(url)
+    # requests may have written the address anew (a space as %20), but to a listed place or not at all.
+    assert all(POLICY.vet(asked) in ("cdn.example.com", "one.example.org") for asked in served.asked)
+
+
+# --- where a name may lead ---
+
+NOT_PUBLIC = [
+    "0.0.0.0",
+    "0.1.2.3",
+    "10.1.2.3",
+    "100.64.0.1",
+    "100.100.100.200",
+    "127.0.0.1",
+    "127.255.255.254",
+    "168.63.129.16",
+    "169.254.169.254",
+    "169.254.170.2",
+    "172.16.0.1",
+    "172.31.255.255",
+    "192.0.0.192",
+    "192.0.2.1",
+    "192.88.99.1",
+    "192.168.1.1",
+    "198.18.0.1",
+    "198.51.100.1",
+    "203.0.113.1",
+    "224.0.0.1",
+    "239.255.255.255",
+    "240.0.0.1",
+    "255.255.255.255",
+    "::",
+    "::1",
+    "::7f00:1",
+    "::ffff:127.0.0.1",
+    "::ffff:169.254.169.254",
+    "::ffff:0:169.254.169.254",
+    "64:ff9b::7f00:1",
+    "64:ff9b::169.254.169.254",
+    "64:ff9b:1::8.8.8.8",
+    "100::1",
+    "2001::1",
+    "2001:0:a9fe:a9fe::1",
+    "2001:2::1",
+    "2001:10::1",
+    "2001:db8::1",
+    "2002:7f00:1::1",
+    "2002:a9fe:a9fe::1",
+    "3fff::1",
+    "5f00::1",
+    "fc00::1",
+    "fd00:ec2::254",
+    "fd20:ce::254",
+    "fe80::1",
+    "fec0::1",
+    "ff02::1",
+]
+EMBEDDINGS: list[Callable[[int], int]] = [
+    lambda v4: (0xFFFF << 32) | v4,
+    lambda v4: (0x64FF9B << 96) | v4,
+]
+
+
+@pytest.mark.parametrize("address", NOT_PUBLIC)
+def test_a_name_that_leads_to_a_non_public_address_is_refused_unconnected(address: str) -> None:
+    net = Net(address)
+    with pytest.raises(ResultRefusedError, match=r"cdn\.example\.com leads to"):
+        net.get(URL)
+    assert net.connected == []
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", PUBLIC, "2606:4700::1111", "64:ff9b::8.8.8.8", "::ffff:8.8.8.8"])
+def test_a_name_that_leads_to_a_public_address_is_connected_there(address: str) -> None:
+    net = Net(address)
+    with pytest.raises(ResultUnavailableError):
+        net.get(URL)
+    assert net.connected == [(str(ipaddress.ip_address(address)), 443)]
+
+
+def test_one_private_address_among_public_ones_refuses_them_all() -> None:
+    net = Net(PUBLIC, "2606:4700::1111", "10.0.0.7")
+    with pytest.raises(ResultRefusedError):
+        net.get(URL)
+    assert net.connected == []
+
+
+def test_a_name_that_changes_its_address_after_the_look_is_connected_to_what_was_seen() -> None:
+    net = Net()
+    net.answers = [(PUBLIC,), ("127.0.0.1",)]
+    with pytest.raises(ResultUnavailableError):
+        net.get(URL)
+    assert (net.resolved, net.connected) == (["cdn.example.com"], [(PUBLIC, 443)])
+
+
+def test_a_name_without_an_address_may_have_one_later() -> None:
+    with pytest.raises(ResultUnavailableError, match="no address"):
+        Net().get(URL)
+
+    def fails(*args: Any) -> list[Any]:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    with (
+        pytest.raises(ResultUnavailableError, match="no address"),
+        open_result(guarded_session(POLICY, resolver=fails), URL, policy=POLICY, clock=FakeClock()),
+    ):
+        pass
+
+
+def test_a_host_with_many_addresses_is_tried_at_three() -> None:
+    net = Net(*(f"93.184.216.{n}" for n in range(1, 9)))
+    with pytest.raises(ResultUnavailableError):
+        net.get(URL)
+    assert len(net.connected) == 3
+
+
+def test_a_private_address_passes_only_for_the_local_origin_that_was_listed() -> None:
+    local = OriginPolicy.parse("http://127.0.0.1:8000 http://host.docker.internal:9000 https://*.example.com")
+    for url, address, port in (
+        ("http://127.0.0.1:8000/a.png", "127.0.0.1", 8000),
+        ("http://host.docker.internal:9000/a.png", "172.17.0.1", 9000),
+    ):
+        net = Net(address)
+        with pytest.raises(ResultUnavailableError):
+            net.get(url, local)
+        assert net.connected == [(address, port)]
+    for url, address in (
+        ("https://cdn.example.com/a.png", "127.0.0.1"),
+        ("http://host.docker.internal:9000/a.png", "169.254.169.254"),
+        ("http://host.docker.internal:9000/a.png", PUBLIC),
+    ):
+        net = Net(address)
+        with pytest.raises(ResultRefusedError):
+            net.get(url, local)
+        assert net.connected == []
+
+
+@given(st.ip_addresses(v=4))
+def test_an_ipv4_address_inside_an_ipv6_one_is_judged_as_itself(address: ipaddress.IPv4Address) -> None:
+    for embed in EMBEDDINGS:
+        assert is_public(ipaddress.IPv6Address(embed(int(address)))) == is_public(address)
+    for tunnel in ((0x2002 << 112) | (int(address) << 80), (0x20010000 << 96) | (int(address) << 64)):
+        assert not is_public(ipaddress.IPv6Address(tunnel))
+
+
+@given(st.ip_addresses())
+def test_what_counts_as_public_is_never_more_than_the_standard_library_says(
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
+) -> None:
+    if is_public(address):
+        assert address.is_global
+        assert not address.is_multicast
+
+
+SCRAP_WORDS = (
+    "http https :// / \\ @ : # ? . % [ ] * 127.0.0.1 8000 443 cdn example com evil.net localhost 0x7f.1 2130706433 "
+    "::1 169.254.169.254 。 ⓔ"
+)
+SCRAPS = st.sampled_from([*SCRAP_WORDS.split(), "\t", "\n", " "])
+ADDRESSES = st.one_of(st.ip_addresses().map(str), st.sampled_from(NOT_PUBLIC), st.just(PUBLIC))
+
+
+@given(
+    st.one_of(st.text(), st.lists(SCRAPS, max_size=12).map("".join), st.just(URL)),
+    st.lists(ADDRESSES, max_size=3),
+)
+def test_no_address_of_any_shape_gets_past_the_guard_to_a_place_that_is_not_public(
+    url: str, addresses: list[str]
+) -> None:
+    policy = OriginPolicy.parse("https://*.example.com https://cdn.example")
+    net = Net(*addresses)
+    with pytest.raises((ResultRefusedError, ResultUnavailableError)):
+        net.get(url, policy)
+    assert all(is_public(ipaddress.ip_address(address)) and port == 443 for address, port in net.connected)
+    assert all(policy.match("https", host, 443) for host in net.resolved)
+
+
+# --- what the environment may not change ---
+
+
+def test_proxies_and_certificates_of_the_environment_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://10.0.0.1:3128")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/ca.pem")
+    net = Net(PUBLIC)
+    with pytest.raises(ResultUnavailableError):
+        net.get(URL)
+    assert net.connected == [(PUBLIC, 443)]
+
+    served = Served()
+    session_with(served).get(URL, proxies={"https": "http://10.0.0.1:3128"}, verify=False)
+    assert served.received[0][1]["proxies"] == {}
+    assert served.received[0][1]["verify"] is True
+
+
+def test_a_cookie_is_not_kept() -> None:
+    served = Served(headers={"Set-Cookie": "a=b; Path=/"})
+    session = session_with(served)
+    for _ in range(2):
+        with open_result(session, URL, policy=POLICY, clock=FakeClock()):
+            pass
+    assert not session.cookies
+    assert all("Cookie" not in headers for headers, _ in served.received)
+
+
+def test_a_redirect_is_refused_without_reading_its_body() -> None:
+    served = Served(status=302, headers={"Location": "https://cdn.example.com/other"}, body=bytes(1_000_000))
+    with pytest.raises(ResultRefusedError, match="302"):
+        fetched(served)
+    assert served.asked == [URL]
+    assert served.source.read_so_far == 0
+
+
+# --- what comes back ---
+
+
+def test_a_result_comes_whole_in_small_pieces_with_its_format_and_size() -> None:
+    served = Served()
+    with open_result(session_with(served), URL, policy=POLICY, clock=FakeClock()) as stream:
+        assert (stream.format, stream.width, stream.height) == ("png", 1440, 1920)
+        assert stream.content_length == len(PNG)
+        assert served.source.read_so_far <= 8192
+        pieces = list(stream.chunks)
+    assert b"".join(pieces) == PNG
+    assert max(map(len, pieces)) <= 8192
+    headers, options = served.received[0]
+    assert headers["Accept-Encoding"] == "identity"
+    assert options["timeout"] == (30.0, 30.0)
+
+
+JPEG = (
+    b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
+    + b"\xff\xff\xc0\x00\x11\x08"
+    + struct.pack(">HH", 1920, 1440)
+    + bytes(200)
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (PNG, ("png", 1440, 1920)),
+        (JPEG, ("jpeg", 1440, 1920)),
+        (b"\xff\xd8\xff\xe1\xff\xff" + bytes(100), ("jpeg", None, None)),
+        (b"RIFF\0\0\0\0WEBPVP8X" + bytes(8) + b"\x9f\x05\x00\x7f\x07\x00", ("webp", 1440, 1920)),
+        (b"RIFF\0\0\0\0WEBPVP8 " + bytes(10) + struct.pack("<HH", 1440, 1920), ("webp", 1440, 1920)),
+        (
+            b"RIFF\0\0\0\0WEBPVP8L" + bytes(4) + b"\x2f" + struct.pack("<I", 1439 | 1919 << 14) + bytes(9),
+            ("webp", 1440, 1920),
+        ),
+        (b"RIFF\0\0\0\0WEBPVP8 ", ("webp", None, None)),
+    ],
+)
+def test_a_picture_is_known_by_its_first_bytes(body: bytes, expected: tuple[str, int | None, int | None]) -> None:
+    stream, data = fetched(Served(body, headers={"Content-Type": "text/html"}))
+    assert (stream.format, stream.width, stream.height) == expected
+    assert data == body
+
+
+@pytest.mark.parametrize(
+    ("body", "seen"),
+    [
+        (b"<html>An error</html>", "HTML or XML"),
+        (b'\xef\xbb\xbf <?xml version="1.0"?><Error/>', "HTML or XML"),
+        (b'{"error": "expired"}', "JSON"),
+        (b"", "nothing"),
+        (b"\x89PNG\r\n\x1a\nnot a header", "something else"),
+        (b"GIF89a" + bytes(50), "something else"),
+        (b"RIFF\0\0\0\0WAVE", "something else"),
+    ],
+)
+def test_an_answer_that_is_no_picture_is_named_for_what_it_is(body: bytes, seen: str) -> None:
+    with pytest.raises(NotAnImageError, match=rf"cdn\.example\.com sent no picture but {seen}"):
+        fetched(Served(body, headers={"Content-Type": "image/png"}))
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (204, ResultUnavailableError),
+        (206, ResultUnavailableError),
+        (301, ResultRefusedError),
+        (307, ResultRefusedError),
+        (400, ResultGoneError),
+        (403, ResultGoneError),
+        (404, ResultGoneError),
+        (410, ResultGoneError),
+        (408, ResultUnavailableError),
+        (429, ResultUnavailableError),
+        (500, ResultUnavailableError),
+        (503, ResultUnavailableError),
+    ],
+)
+def test_a_status_says_whether_another_try_can_help(status: int, error: type[FetchError]) -> None:
+    with pytest.raises(error, match=str(status)):
+        fetched(Served(status=status))
+
+
+def test_an_encoded_body_is_refused_not_decoded() -> None:
+    with pytest.raises(ResultRefusedError, match="encoded"):
+        fetched(Served(headers={"Content-Encoding": "gzip"}))
+    assert fetched(Served(headers={"Content-Encoding": "identity"}))[1] == PNG
+
+
+def test_a_body_shorter_than_announced_is_not_taken_for_the_picture() -> None:
+    with pytest.raises(ResultUnavailableError, match=r"broke off|announced"):
+        fetched(Served(length=len(PNG) + 1))
+
+
+def test_a_body_longer_than_announced_is_not_taken_for_the_picture() -> None:
+    with pytest.raises(ResultUnavailableError, match=r"broke off|announced"):
+        fetched(Served(length=len(PNG) - 1))
+
+
+def test_a_body_without_length_or_chunks_could_be_cut_unseen_and_is_not_taken() -> None:
+    for headers in ({}, {"Content-Length": "1e3"}, {"Content-Length": "-1"}, {"Content-Length": "10, 20"}):
+        with pytest.raises(ResultUnavailableError, match=r"neither|in full"):
+            fetched(Served(length=None, headers=headers))
+
+
+def test_too_many_bytes_are_refused_when_announced_and_when_not() -> None:
+    served = Served()
+    with pytest.raises(ResultRefusedError, match="announced 20024 bytes"):
+        fetched(served, max_bytes=20_000)
+    assert served.source.read_so_far == 0
+    chunked = Served(length=None, headers={"Transfer-Encoding": "chunked"})
+    # BytesIO stands for what http.client hands over: the body without its chunks' frames.
+    with pytest.raises(ResultRefusedError, match="more than 20000"):
+        fetched(chunked, max_bytes=20_000)
+    assert fetched(chunked, max_bytes=len(PNG))[0].content_length is None
+
+
+def test_a_drip_ends_when_the_time_is_up() -> None:
+    with pytest.raises(ResultUnavailableError, match="too long"):
+        fetched(Served(bytes(0) + PNG), clock=FakeClock(seconds_a_look=3), max_seconds=5)
+    assert fetched(Served(), clock=FakeClock(seconds_a_look=3), max_seconds=50)[1] == PNG
+
+
+def test_socket_time_outs_are_never_longer_than_the_whole_time() -> None:
+    served = Served()
+    fetched(served, max_seconds=4)
+    assert served.received[0][1]["timeout"] == (4, 4)
+
+
+# --- secrets ---
+
+
+class Breaking(Served):
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        raise requests.ConnectionError(f"Max retries exceeded with url: {request.url}", request=request)
+
+
+def failing() -> Iterator[tuple[str, Callable[[], object]]]:
+    yield "transport", lambda: fetched(Breaking())
+    yield "status", lambda: fetched(Served(status=403))
+    yield "server", lambda: fetched(Served(status=500))
+    yield "redirect", lambda: fetched(Served(status=302, headers={"Location": URL}))
+    yield "page", lambda: fetched(Served(b"<html>"))
+    yield "short", lambda: fetched(Served(length=len(PNG) + 1))
+    yield "slow", lambda: fetched(Served(), clock=FakeClock(seconds_a_look=3), max_seconds=5)
+    yield "private", lambda: Net("127.0.0.1").get(URL)
+    yield "refused", lambda: Net(PUBLIC).get(URL)
+    yield "unlisted", lambda: fetched(Served(), url=URL.replace("cdn.example.com", "evil.net"))
+    yield "user", lambda: fetched(Served(), url=URL_WITH_USER)
+
+
+@pytest.mark.parametrize(("kind", "fail"), list(failing()))
+def test_no_message_cause_or_log_record_holds_more_of_an_address_than_its_host(
+    kind: str, fail: Callable[[], object], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG), pytest.raises(FetchError) as caught:
+        fail()
+    told = "".join(traceback.format_exception(caught.value)) + caplog.text
+    error: BaseException | None = caught.value
+    while error is not None:
+        told += repr(error)
+        error = error.__context__
+    assert "s3cret" not in told
+    if kind != "user":
+        assert "cdn.example.com" in str(caught.value) or "evil.net" in str(caught.value)
+
+
+def test_other_users_of_urllib3_keep_their_log(caplog: pytest.LogCaptureFixture) -> None:
+    guarded_session(POLICY)
+    with caplog.at_level(logging.DEBUG, logger="urllib3.connectionpool"):
+        logging.getLogger("urllib3.connectionpool").debug("GET /bucket/key")
+    assert "GET /bucket/key" in caplog.text
+
+
+# --- bytes that came inside the service's answer ---
+
+
+def test_bytes_from_the_answer_itself_pass_the_same_checks() -> None:
+    stream = stream_of(PNG)
+    assert (stream.format, stream.content_length, stream.width) == ("png", len(PNG), 1440)
+    assert b"".join(stream.chunks) == PNG
+    with pytest.raises(NotAnImageError, match="the service sent no picture but HTML"):
+        stream_of(b"<html>")
+    with pytest.raises(NotAnImageError):
+        stream_of(b"")
+    with pytest.raises(ResultRefusedError, match="more than 100"):
+        stream_of(PNG, max_bytes=100)
+
+
+@given(st.binary(max_size=200), st.sampled_from([b"", b"\xff\xd8\xff", b"RIFF1234WEBP", PNG[:16]]))
+def test_arbitrary_bytes_are_a_stream_or_a_named_error(data: bytes, start: bytes) -> None:
+    try:
+        stream = stream_of(start + data)
+    except NotAnImageError:
+        return
+    assert b"".join(stream.chunks) == start + data
+
+
+def test_limits_are_those_of_the_documents() -> None:
+    assert (fetch.CHUNK_BYTES, fetch.SOCKET_SECONDS) == (8192, 30.0)

@@ -1,0 +1,166 @@
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tryon.manifest import MAX_BYTES, Manifest, ManifestError, parse
+
+MODEL = {"id": "anna", "image": "inputs/anna.jpg"}
+SHIRT = {"id": "linen-shirt", "image": "inputs/linen-shirt.png", "type": "upper"}
+CHINOS = {"id": "chinos", "image": "inputs/chinos.png", "type": "lower"}
+
+
+def manifest(**changes: Any) -> dict[str, Any]:
+    return {"models": [MODEL], "garments": [SHIRT, CHINOS], **changes}
+
+
+def read(content: Any) -> Manifest:
+    data = content if isinstance(content, bytes) else json.dumps(content).encode()
+    return parse(data, bucket="pictures", allowed_buckets=["archive"])
+
+
+def problems(content: Any) -> dict[str, str]:
+    with pytest.raises(ManifestError) as caught:
+        read(content)
+    return {problem.field: problem.message for problem in caught.value.problems}
+
+
+def test_only_models_and_garments_are_needed() -> None:
+    assert [m.id for m in read({"models": [MODEL], "garments": [SHIRT]}).models] == ["anna"]
+
+
+def test_the_defaults_are_the_calibrated_ones() -> None:
+    parameters = read(manifest()).parameters
+    assert (parameters.super_resolution, parameters.keep_head, parameters.keep_hands, parameters.mask) == (
+        True,
+        True,
+        False,
+        "loose",
+    )
+
+
+def test_a_picture_may_lie_in_an_allowed_bucket() -> None:
+    found = read(manifest(models=[{"id": "anna", "image": "s3://archive/people/anna.jpg"}]))
+    source = found.source(found.models[0].image, "pictures")
+    assert (source.bucket, source.key) == ("archive", "people/anna.jpg")
+
+
+def test_a_byte_order_mark_is_no_error() -> None:
+    assert read(b"\xef\xbb\xbf" + json.dumps(manifest()).encode()).models
+
+
+@pytest.mark.parametrize(
+    ("content", "field", "message"),
+    [
+        (manifest(modles=[]), "modles", "did you mean 'models'?"),
+        (manifest(garments=[{**SHIRT, "colour": "blue"}]), "garments[0].colour", "known are id, image, type"),
+        (manifest(parameters={"keep_haed": True}), "parameters.keep_haed", "did you mean 'keep_head'?"),
+        (manifest(variants={"b": {"msak": "tight"}}), "variants.b.msak", "did you mean 'mask'?"),
+        (manifest(combinations=[{"modle": "anna"}]), "combinations[0].modle", "did you mean 'model'?"),
+        (manifest(models=[{"image": "a.jpg"}]), "models[0].id", "is missing"),
+        (manifest(models=[MODEL, MODEL]), "models[1].id", "'anna' is already the id of models[0]"),
+        (manifest(garments=[SHIRT, {**CHINOS, "id": "linen-shirt"}]), "garments[1].id", "already the id of garments[0]"),
+        (manifest(garments=[{**SHIRT, "type": "hat"}]), "garments[0].type", "must be 'upper', 'lower' or 'full', not 'hat'"),
+        (manifest(models=[]), "models", "must hold at least one entry"),
+        (manifest(garments=[]), "garments", "nothing to wear"),
+        (manifest(combinations=[]), "combinations", "must hold at least one entry"),
+        (manifest(models={"anna": "a.jpg"}), "models", "must be a list"),
+        (manifest(models=[{**MODEL, "id": "an/na"}]), "models[0].id", "'an/na' is not an id"),
+        (manifest(models=[{**MODEL, "id": "../anna"}]), "models[0].id", "is not an id"),
+        (manifest(models=[{**MODEL, "id": "an\x00na"}]), "models[0].id", "an\\\\u0000na"),
+        (manifest(models=[{**MODEL, "id": "a" * 300}]), "models[0].id", "is not an id"),
+        (manifest(models=[{**MODEL, "id": "anna\n"}]), "models[0].id", "is not an id"),
+        (manifest(models=[{**MODEL, "id": "Anna"}]), "models[0].id", "lower-case"),
+        (manifest(models=[{**MODEL, "id": "аnna"}]), "models[0].id", "is not an id"),  # noqa: RUF001 - a Cyrillic а
+        (manifest(models=[{**MODEL, "image": "../secrets.jpg"}]), "models[0].image", "without a leading slash"),
+        (manifest(models=[{**MODEL, "image": "/inputs/a.jpg"}]), "models[0].image", "without a leading slash"),
+        (manifest(models=[{**MODEL, "image": "https://example.com/a.jpg"}]), "models[0].image", "s3:// address"),
+        (manifest(models=[{**MODEL, "image": "s3://elsewhere/a.jpg"}]), "models[0].image", "'elsewhere' is not one that"),
+        (manifest(models=[{**MODEL, "image": ""}]), "models[0].image", "must be a key"),
+        (manifest(cadence=[]), "cadence", "must hold at least one entry"),
+        (manifest(cadence=[5, 0]), "cadence[1]", "greater than or equal to 1"),
+        (manifest(cadence=[2.5]), "cadence[0]", "must be a whole number"),
+        (manifest(cadence=[True]), "cadence[0]", "must be a whole number"),
+        (manifest(parameters={"steps": 7}), "parameters.steps", "greater than or equal to 8"),
+        (manifest(parameters={"mask": "snug"}), "parameters.mask", "'loose', 'tight' or 'bbox'"),
+        (manifest(parameters={"keep_head": "yes"}), "parameters.keep_head", "must be true or false"),
+        (manifest(outfits=[{"id": "office", "upper": "linen-shirt", "lower": "chino"}]), "outfits[0].lower", "did you mean 'chinos'?"),
+        (manifest(outfits=[{"id": "office", "upper": "chinos", "lower": "chinos"}]), "outfits[0].upper", "of type 'lower', not 'upper'"),
+        (manifest(outfits=[{"id": "chinos", "upper": "linen-shirt", "lower": "chinos"}]), "outfits[0].id", "already the id of a garment"),
+        (manifest(combinations=[{"model": "ana", "garment": "chinos"}]), "combinations[0].model", "did you mean 'anna'?"),
+        (manifest(combinations=[{"model": "anna"}]), "combinations[0]", "needs either a garment or an outfit"),
+        (manifest(combinations="some"), "combinations", "must be 'all', not 'some'"),
+        (manifest(variants={"A!": {}}), "variants.A!", "is not an id"),
+        (manifest(name=""), "name", "at least 1 character"),
+        (b"", "", "not JSON: Expecting value at line 1, column 1"),
+        (b'{"models": [}', "", "line 1, column 13"),
+        (b"[]", "", "must be a JSON object"),
+        (b'{"cadence": [NaN]}', "", "NaN is not a JSON number"),
+        (b'{"name": "a", "name": "b"}', "name", "given twice"),
+        (b"[" * 100_000, "", "nested too deeply"),
+        (b'{"cadence": [' + b"1" * 5000 + b"]}", "", "a number that cannot be read"),
+        (b"\xff\xfe{", "", "not UTF-8"),
+        (b" " * 10_000_000, "", "10,000,000 bytes, at most 5,000,000"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_named_with_its_field(content: Any, field: str, message: str) -> None:
+    found = problems(content)
+    assert field in found
+    assert message in found[field]
+
+
+def test_every_mistake_is_told_at_once() -> None:
+    found = problems(
+        {"models": [{"id": "A"}], "garments": [{"id": "x", "image": "x.png", "type": "hat"}], "oops": 1}
+    )
+    assert set(found) == {"models[0].id", "models[0].image", "garments[0].type", "oops"}
+
+
+def test_a_message_with_a_thousand_mistakes_stays_short() -> None:
+    with pytest.raises(ManifestError) as caught:
+        read(manifest(garments=[{**SHIRT, "id": f"No {i}"} for i in range(1000)]))
+    assert len(caught.value.problems) == 1000
+    assert "and 980 more" in str(caught.value)
+    assert len(str(caught.value)) < 8000
+
+
+@given(st.binary(max_size=200))
+@settings(max_examples=300)
+def test_whatever_the_bytes_only_a_manifest_error_comes_out(data: bytes) -> None:
+    with pytest.raises(ManifestError):
+        parse(data, bucket="pictures")
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(
+                ["models", "garments", "id", "image", "type", "variants", "combinations", "cadence", "$schema"]
+            )
+            | st.text(max_size=4),
+            inner,
+            max_size=5,
+        )
+    ),
+    max_leaves=30,
+)
+
+
+@given(_json)
+@settings(max_examples=300)
+def test_whatever_the_shape_only_a_manifest_error_comes_out(content: Any) -> None:
+    try:
+        parse(json.dumps(content).encode(), bucket="pictures")
+    except ManifestError as error:
+        assert str(error).isprintable()
+
+
+def test_the_largest_manifest_is_read() -> None:
+    wanted = [{"model": "anna", "garment": "chinos"}] * 50_000
+    data = json.dumps(manifest(combinations=wanted)).encode()
+    assert len(data) < MAX_BYTES
+    assert len(read(data).combinations) == 50_000

@@ -1,0 +1,152 @@
+"""Where the keys come from, and what they never show."""
+
+import json
+import threading
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+from tryon.service.credentials import Credentials, SecretCredentials
+from tryon.service.errors import ServiceAccessError, ServiceUnavailableError
+
+SECRET = {"access_key": "AKLTEXAMPLEDUMMY", "secret_key": "dummy-secret"}
+KEYS = Credentials("AKLTEXAMPLEDUMMY", "dummy-secret")
+
+
+class FakeClock:
+    def __init__(self) -> None:
+        self.time = 1000.0
+
+    def now(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.time += seconds
+
+
+class FakeSecretsManager:
+    """Holds one secret, or fails as told, and counts how often it was asked."""
+
+    def __init__(self, secret: object = SECRET) -> None:
+        self.reads = 0
+        self.secret = secret
+        self.failure: Exception | None = None
+
+    def get_secret_value(self, *, SecretId: str) -> dict[str, str]:  # noqa: N803 - boto3's name
+        self.reads += 1
+        if self.failure:
+            raise self.failure
+        assert SecretId == "tryon/keys"
+        return {"SecretString": self.secret if isinstance(self.secret, str) else json.dumps(self.secret)}
+
+
+def source(manager: Any, clock: FakeClock | None = None, ttl: float = 300) -> SecretCredentials:
+    return SecretCredentials(manager, "tryon/keys", clock or FakeClock(), ttl)
+
+
+def refusal(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "words"}}, "GetSecretValue")
+
+
+def test_what_is_secret_shows_in_no_repr() -> None:
+    shown = repr(Credentials("AKLTEXAMPLEDUMMY", "dummy-secret", "dummy-token"))
+    assert shown == "Credentials(access_key='AKLT…', secret_key='…')"
+
+
+@pytest.mark.parametrize("value", ["", "with space", "line\n", "\ttab", "ümlaut", None, 7])
+@pytest.mark.parametrize("field", ["access_key", "secret_key"])
+def test_a_key_that_no_header_can_carry_is_refused_by_name_and_not_quoted(field: str, value: Any) -> None:
+    with pytest.raises(ServiceAccessError, match=field) as caught:
+        Credentials(**(SECRET | {field: value}))
+    assert not value or str(value) not in str(caught.value)
+
+
+def test_the_secret_is_read_once_until_it_is_old() -> None:
+    clock, manager = FakeClock(), FakeSecretsManager()
+    credentials = source(manager, clock, ttl=300)
+    assert [credentials() for _ in range(3)] == [KEYS] * 3
+    clock.sleep(299)
+    credentials()
+    assert manager.reads == 1
+    clock.sleep(1)
+    credentials()
+    assert manager.reads == 2
+
+
+def test_a_clock_set_back_does_not_keep_old_keys_for_ever() -> None:
+    clock, manager = FakeClock(), FakeSecretsManager()
+    credentials = source(manager, clock)
+    credentials()
+    clock.time -= 500
+    credentials()
+    assert manager.reads == 2
+
+
+def test_pasted_line_breaks_are_cut_off_and_a_token_is_taken_along() -> None:
+    pasted = {"access_key": "AKLTEXAMPLEDUMMY\n", "secret_key": " dummy-secret ", "session_token": "dummy-token\n"}
+    assert source(FakeSecretsManager(pasted))() == Credentials("AKLTEXAMPLEDUMMY", "dummy-secret", "dummy-token")
+
+
+@pytest.mark.parametrize("absent", [None, "", "  ", 7, ["dummy-secret"]])
+@pytest.mark.parametrize("field", ["access_key", "secret_key"])
+def test_a_secret_without_a_field_is_refused_by_the_fields_name(field: str, absent: object) -> None:
+    for secret in (SECRET | {field: absent}, {name: value for name, value in SECRET.items() if name != field}):
+        with pytest.raises(ServiceAccessError, match=f'"{field}" is missing') as caught:
+            source(FakeSecretsManager(secret))()
+        assert "dummy-secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "dummy-secret", '["dummy-secret"]', "{", '"dummy-secret"'])
+def test_a_secret_that_is_no_json_object_is_refused_without_quoting_it(text: str) -> None:
+    with pytest.raises(ServiceAccessError, match="JSON object") as caught:
+        source(FakeSecretsManager(text))()
+    assert "dummy-secret" not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize("code", ["ResourceNotFoundException", "AccessDeniedException", "DecryptionFailure"])
+def test_a_secret_that_may_not_be_read_stops_the_run(code: str) -> None:
+    manager = FakeSecretsManager()
+    manager.failure = refusal(code)
+    with pytest.raises(ServiceAccessError, match=code):
+        source(manager)()
+
+
+@pytest.mark.parametrize(
+    "failure", [refusal("ThrottlingException"), EndpointConnectionError(endpoint_url="https://secrets.example")]
+)
+def test_a_secret_that_cannot_be_read_just_now_may_be_read_later(failure: Exception) -> None:
+    manager = FakeSecretsManager()
+    manager.failure = failure
+    credentials = source(manager)
+    with pytest.raises(ServiceUnavailableError):
+        credentials()
+    manager.failure = None
+    assert credentials() == KEYS
+
+
+def test_renewed_keys_are_the_secrets_newest() -> None:
+    manager = FakeSecretsManager()
+    credentials = source(manager)
+    old = credentials()
+    manager.secret = SECRET | {"secret_key": "dummy-secret-2"}
+    assert credentials() == old
+    assert credentials.renew(old).secret_key == "dummy-secret-2"
+    assert credentials().secret_key == "dummy-secret-2"
+    assert manager.reads == 2
+
+
+def test_many_threads_that_meet_one_rotation_read_the_secret_once() -> None:
+    manager = FakeSecretsManager()
+    credentials = source(manager)
+    old = credentials()
+    manager.secret = SECRET | {"secret_key": "dummy-secret-2"}
+    renewed = []
+    threads = [threading.Thread(target=lambda: renewed.append(credentials.renew(old))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {keys.secret_key for keys in renewed} == {"dummy-secret-2"}
+    assert manager.reads == 2
