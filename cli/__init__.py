@@ -1,0 +1,1 @@
+"""The `tryon` command: the same against a stack on this machine and a deployed one."""

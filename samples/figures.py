@@ -284,17 +284,13 @@ def _trunk(sheet: Sheet, figure: Figure, torso: Image.Image, trunk: Image.Image)
         pit = turn(smooth([(figure.shoulder - 10, 218), (figure.bust + 3, 240), (figure.bust + 1, 254)]))
         sheet.paint(sheet.soften(sheet.stroke(pit, 1.6), 1), deeper(warm, 0.45), 0.6)
     cup = figure.bust
-    top = symmetric(
-        [(0, 218), (20, 213), (33, 196), (37, 160)],
-        [(37, 160), (54, 160)],
-        [(54, 160), (55, 200), (62, 226), (cup + 4, 246), (cup + 30, 260)],
-        [(cup + 30, 260), (150, 500), (0, 500)],
-    )
+    top = symmetric([(0, 243), (20, 240), (44, 232), (cup + 4, 244), (cup + 30, 250)], [(cup + 30, 250), (150, 500), (0, 500)])
     body = both(sheet.shape(top), torso)
     shorts = both(sheet.shape([(-150, 404), (150, 404), (150, 604), (-150, 604)]), trunk)
     colour = figure.underlayer
     sheet.cast(body, torso, warm, down=2, blur=2, opacity=0.25)
     _knit(sheet, body, colour, trunk)
+    sheet.paint(both(sheet.stroke(smooth([(x, y + 5) for x, y in top]), 0.9), body), deeper(colour, 0.5), 0.4)
     for turn in (list, flip):
         under = turn(smooth([(8, 284), (34, 300), (figure.bust - 10, 290), (figure.bust, 272)]))
         sheet.paint(both(sheet.soften(sheet.stroke(under, 5), 5), body), deeper(colour, 0.4), 0.4)

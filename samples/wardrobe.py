@@ -52,7 +52,7 @@ def _twill(sheet: Sheet, contrast: float) -> Image.Image:
 
 
 def _sleeve(to: float, top: float, cuff: float, flare: float = 0.0) -> Path:
-    spine = [(76, 196, top), (93, 232, top * 0.94), (110, 286, top * 0.84), (122, 338, top * 0.78), (136, 392, top * 0.7), (150, 448, top * 0.62), (157, 476, top * 0.6)]
+    spine = [(73, 202, top * 0.84), (92, 232, top * 0.95), (110, 286, top * 0.84), (122, 338, top * 0.78), (136, 392, top * 0.7), (150, 448, top * 0.62), (157, 476, top * 0.6)]
     kept = [(x, y, half) for x, y, half in spine if y < to]
     last, after = kept[-1], next(point for point in spine if point[1] >= to)
     share = (to - last[1]) / (after[1] - last[1])
@@ -81,7 +81,7 @@ def _seam(sheet: Sheet, on: Image.Image, path: Path, colour: Colour, opacity: fl
 def linen_shirt(sheet: Sheet) -> None:
     """A relaxed linen shirt with a soft collar and long sleeves."""
     colour = (160, 178, 150)
-    weave = _linen(sheet, 0.55)
+    weave = _linen(sheet, 0.3)
     back = either(sheet.shape(symmetric([(0, 138), (18, 140), (31, 150)], [(31, 150), (27, 162), (14, 155), (0, 153)])))
     sheet.cloth(back, deeper(colour, 0.3), depth=0.4, round_=6)
     for turn in SIDES:
@@ -138,7 +138,6 @@ def linen_shirt(sheet: Sheet) -> None:
 def striped_tee(sheet: Sheet) -> None:
     """A Breton tee: cream with navy stripes, short sleeves."""
     cream, navy = (240, 231, 212), (38, 52, 94)
-    weave = sheet.noise(0.8, 0.8, 0.3)
     for turn in SIDES:
         sleeve = sheet.shape(turn(_sleeve(290, 29, 27)))
         sheet.paint(sleeve, cream)
@@ -167,7 +166,6 @@ def striped_tee(sheet: Sheet) -> None:
         band = smooth([(-120, y - sag * 1.5), (-60, y), (0, y + sag), (60, y), (120, y - sag * 1.5)])
         sheet.paint(both(sheet.stroke(band, 6.2), body), navy)
     _relief(sheet, body, cream, 22)
-    sheet.texture(body, weave)
     lines = [[(-78, 262), (-58, 284), (-48, 316)], [(78, 262), (62, 284), (54, 310)], [(-74, 400), (-50, 424), (-44, 456)], [(72, 380), (52, 410), (48, 450)], [(10, 400), (16, 440), (12, 486)]]
     sheet.folds(body, lines, (150, 146, 150), 0.3, 6)
     for turn in SIDES:
@@ -190,7 +188,7 @@ def _relief(sheet: Sheet, mask: Image.Image, colour: Colour, round_: float) -> N
 def denim_jacket(sheet: Sheet) -> None:
     """A trucker jacket in washed denim with amber stitching."""
     colour, thread, brass = (78, 112, 158), (214, 160, 84), (186, 142, 84)
-    weave = _twill(sheet, 0.6)
+    weave = _twill(sheet, 0.3)
     back = sheet.shape(symmetric([(0, 136), (20, 139), (35, 152)], [(35, 152), (28, 166), (14, 158), (0, 156)]))
     sheet.cloth(back, deeper(colour, 0.45), depth=0.4, round_=6)
     for turn in SIDES:
@@ -278,7 +276,7 @@ def _trousers(waist: float, hip: float, knee: float, hem: float, bottom: float, 
 def chinos(sheet: Sheet) -> None:
     """Straight chinos with a pressed crease and slant pockets."""
     colour = (186, 146, 92)
-    weave = _twill(sheet, 0.4)
+    weave = _twill(sheet, 0.18)
     legs = sheet.shape(_trousers(66, 96, 37, 30, 936))
     inside = sheet.shape(symmetric([(0, 371), (40, 371), (65, 372)], [(65, 372), (40, 382), (0, 384)]))
     sheet.cloth(inside, deeper(colour, 0.45), round_=5)
@@ -312,14 +310,14 @@ def _trouser_details(sheet: Sheet, legs: Image.Image, colour: Colour, weave: Ima
     fly = smooth([(16, 397), (16, 448), (12, 468), (1, 480)])
     sheet.paint(both(sheet.stitches(fly, 0.7), legs), deeper(colour, 0.45), 0.7)
     for x in (-44, 44, -22, 22):
-        loop = sheet.shape([(x - 2.4, 370), (x + 2.4, 370), (x + 2.4, 398), (x - 2.4, 398)])
+        loop = sheet.shape([(x - 2.4, 375), (x + 2.4, 375), (x + 2.4, 398), (x - 2.4, 398)])
         sheet.cloth(loop, colour, round_=3, rim=0.8)
 
 
 def jeans(sheet: Sheet) -> None:
     """Slim jeans in dark indigo, faded at the thighs."""
     colour, thread = (46, 62, 104), (206, 150, 82)
-    weave = _twill(sheet, 0.6)
+    weave = _twill(sheet, 0.3)
     inside = sheet.shape(symmetric([(0, 371), (40, 371), (63, 372)], [(63, 372), (40, 382), (0, 384)]))
     sheet.cloth(inside, deeper(colour, 0.45), round_=5)
     legs = sheet.shape(_trousers(64, 93, 31, 22, 940, 0.49))
@@ -374,7 +372,7 @@ def pleated_skirt(sheet: Sheet) -> None:
         sheet.paint(lit, lighter(colour, 0.4), 0.5)
         sheet.paint(shade, deeper(colour, 0.55), 0.6)
         sheet.paint(both(sheet.stroke(edge, 1), skirt), deeper(colour, 0.6), 0.75)
-    sheet.texture(skirt, sheet.noise(0.8, 1.6, 0.25))
+    sheet.texture(skirt, sheet.noise(0.8, 1.6, 0.1))
     band = sheet.shape(symmetric([(0, 379), (40, 378), (62, 374)], [(62, 374), (66, 394)], [(66, 394), (40, 399), (0, 401)]))
     sheet.cast(band, skirt, colour, down=3, blur=3, opacity=0.5)
     sheet.cloth(band, lighter(colour, 0.05), round_=9, rim=0.8)
@@ -416,7 +414,7 @@ def summer_dress(sheet: Sheet) -> None:
     darts = [[(-40, 284), (-36, 330), (-32, 376)], [(40, 284), (36, 330), (32, 376)], [(-74, 290), (-56, 288), (-46, 280)], [(74, 290), (56, 288), (46, 280)]]
     sheet.folds(bodice, darts, colour, 0.35, 3)
     _relief(sheet, skirt, colour, 24)
-    sheet.texture(whole, sheet.noise(0.8, 0.8, 0.22))
+    sheet.texture(whole, sheet.noise(0.8, 0.8, 0.1))
     _seam(sheet, whole, smooth([(-64, 378), (-30, 385), (0, 387), (30, 385), (64, 378)]), colour, 0.8, 1.3)
     for turn in SIDES:
         edge = turn(smooth([(0, 240), (14, 230), (34, 224), (54, 226)]))
@@ -451,7 +449,7 @@ def _flowers(sheet: Sheet, on: Image.Image) -> None:
 def jumpsuit(sheet: Sheet) -> None:
     """A belted jumpsuit with short sleeves and wide legs."""
     colour = (40, 104, 104)
-    weave = sheet.noise(1.2, 1.2, 0.3)
+    weave = sheet.noise(2.2, 2.2, 0.05)
     for turn in SIDES:
         sleeve = sheet.shape(turn(_sleeve(268, 29, 28)))
         sheet.cloth(sleeve, colour, round_=13)
@@ -515,7 +513,7 @@ def _belt(sheet: Sheet, colour: Colour, metal: Colour, waist: float, y: float, w
 def trench_coat(sheet: Sheet) -> None:
     """A double-breasted trench coat to the knee, belted."""
     colour = (208, 182, 138)
-    weave = _twill(sheet, 0.35)
+    weave = _twill(sheet, 0.16)
     back = sheet.shape(symmetric([(0, 134), (22, 137), (38, 152)], [(38, 152), (30, 168), (14, 158), (0, 156)]))
     sheet.cloth(back, deeper(colour, 0.4), depth=0.4, round_=6)
     for turn in SIDES:
@@ -588,7 +586,7 @@ WARDROBE = {
     "striped-tee": Garment("upper", "striped-tee.png", 143, 492, 290, striped_tee),
     "denim-jacket": Garment("upper", "denim-jacket.jpg", 136, 486, 366, denim_jacket),
     "chinos": Garment("lower", "chinos.jpg", 370, 940, 200, chinos),
-    "pleated-skirt": Garment("lower", "pleated-skirt.png", 370, 762, 268, pleated_skirt),
+    "pleated-skirt": Garment("lower", "pleated-skirt.jpg", 370, 762, 268, pleated_skirt),
     "jeans": Garment("lower", "jeans.jpg", 370, 944, 190, jeans),
     "summer-dress": Garment("full", "summer-dress.jpg", 163, 735, 280, summer_dress),
     "jumpsuit": Garment("full", "jumpsuit.png", 142, 922, 270, jumpsuit),

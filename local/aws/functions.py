@@ -254,7 +254,7 @@ class Functions(Mapping[str, LocalFunction]):
 
     @contextmanager
     def _instance(self, function: LocalFunction) -> Iterator[Callable[[Any, Any], Any]]:
-        """One copy of the handler's module for as long as the call lasts: Lambda runs one call in each at a time."""
+        """One copy of the handler's module for one call: Lambda runs no two calls at once in the same one."""
         with self._lock:
             idle = self._idle[function.logical_id]
             handler = idle.pop() if idle else None
@@ -336,13 +336,11 @@ def _timed_out(sandbox: _Sandbox) -> Invocation:
 
 
 def _client_error(code: str, status: int, message: str) -> ClientError:
-    return ClientError(
-        {
-            "Error": {"Code": code, "Message": message},
-            "ResponseMetadata": {"HTTPStatusCode": status, "RequestId": str(uuid.uuid4())},
-        },  # type: ignore[typeddict-item]
-        "Invoke",
-    )
+    response: Any = {
+        "Error": {"Code": code, "Message": message},
+        "ResponseMetadata": {"HTTPStatusCode": status, "RequestId": str(uuid.uuid4())},
+    }
+    return ClientError(response, "Invoke")
 
 
 def _as_json(value: Any) -> Any:

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO, cast
@@ -123,11 +124,13 @@ class LocalStack:
 
     def executions(self) -> list[str]:
         """The ARNs of the stack's executions, the first started first, without the children of their maps."""
-        found = []
+        found: list[tuple[Any, str]] = []
         for machine in self.client("stepfunctions").list_state_machines()["stateMachines"]:
             pages = self.client("stepfunctions").get_paginator("list_executions")
             for page in pages.paginate(stateMachineArn=machine["stateMachineArn"]):
-                found.extend((execution["startDate"], execution["executionArn"]) for execution in page["executions"])
+                found.extend(
+                    (execution["startDate"], execution["executionArn"]) for execution in page["executions"]
+                )
         return [arn for _, arn in sorted(found, key=lambda one: one[0])]
 
     def children(self, execution_arn: str) -> list[Child]:
@@ -163,14 +166,17 @@ class LocalStack:
             if resource["Type"] == "AWS::Lambda::LayerVersion":
                 resource["Properties"]["Content"] = {"ZipFile": _EMPTY_ARCHIVE}
         formation = self.client("cloudformation")
-        formation.create_stack(
-            StackName=self.name,
-            TemplateBody=json.dumps(expanded),
-            Parameters=[
-                {"ParameterKey": key, "ParameterValue": value} for key, value in self._parameters.items()
-            ],
-            Capabilities=["CAPABILITY_IAM"],
-        )
+        with warnings.catch_warnings():
+            # One for each policy, which moto leaves out: nothing here asks who may do what.
+            warnings.filterwarnings("ignore", message="Tried to parse")
+            formation.create_stack(
+                StackName=self.name,
+                TemplateBody=json.dumps(expanded),
+                Parameters=[
+                    {"ParameterKey": key, "ParameterValue": value} for key, value in self._parameters.items()
+                ],
+                Capabilities=["CAPABILITY_IAM"],
+            )
         described = formation.describe_stacks(StackName=self.name)["Stacks"][0]
         if described["StackStatus"] != "CREATE_COMPLETE":
             raise StackError(f"the stack ended as {described['StackStatus']}")
@@ -214,9 +220,7 @@ class LocalStack:
                     Bucket=bucket, NotificationConfiguration={"EventBridgeConfiguration": {}}
                 )
         for logical_id, text in self._secrets.items():
-            self.client("secretsmanager").put_secret_value(
-                SecretId=self.resources[logical_id], SecretString=text
-            )
+            self.client("secretsmanager").put_secret_value(SecretId=self.resources[logical_id], SecretString=text)
 
     def _serve(self) -> None:
         # Here, because it brings Flask along, which a stack without a port does without.

@@ -46,9 +46,10 @@ def _intrinsic(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[st
         value = loader.construct_scalar(node)
     elif isinstance(node, yaml.SequenceNode):
         value = loader.construct_sequence(node, deep=True)
-    else:
-        assert isinstance(node, yaml.MappingNode)
+    elif isinstance(node, yaml.MappingNode):
         value = loader.construct_mapping(node, deep=True)
+    else:
+        raise yaml.constructor.ConstructorError(None, None, f"!{suffix} of nothing known", node.start_mark)
     if suffix in ("Ref", "Condition"):
         return {suffix: value}
     if suffix == "GetAtt" and isinstance(value, str):
@@ -61,7 +62,12 @@ _Loader.add_multi_constructor("!", _intrinsic)
 
 def load(template_path: Path) -> dict[str, Any]:
     """The template as it is written, its short forms spelt out."""
-    template: dict[str, Any] = yaml.load(template_path.read_text(encoding="utf-8"), _Loader)  # noqa: S506
+    return copy.deepcopy(_read(template_path.read_text(encoding="utf-8")))
+
+
+@functools.lru_cache(maxsize=8)
+def _read(text: str) -> dict[str, Any]:
+    template: dict[str, Any] = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader with CloudFormation's tags
     return template
 
 
@@ -90,7 +96,9 @@ def _key(template_path: Path, parameters: Mapping[str, str] | None) -> tuple[Pat
 
 
 @functools.lru_cache(maxsize=8)
-def _expand(template_path: Path, _content: str, parameters: str) -> tuple[dict[str, Any], dict[str, FunctionSource]]:
+def _expand(
+    template_path: Path, _content: str, parameters: str
+) -> tuple[dict[str, Any], dict[str, FunctionSource]]:
     template = load(template_path)
     root = template_path.parent
     defaults = template.get("Globals", {}).get("Function", {})

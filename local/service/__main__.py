@@ -5,12 +5,11 @@ import signal
 import sys
 import threading
 
-from tryon.clock import SystemClock
-
 from local.service import admin
 from local.service.server import serve
 from local.service.standin import ACCESS_KEY, SECRET_KEY, StandIn
 from local.service.tasks import TypicalLatency
+from tryon.clock import SystemClock
 
 
 def main(arguments: list[str] | None = None) -> None:

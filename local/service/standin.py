@@ -18,8 +18,6 @@ from typing import Annotated, Any, Protocol
 from urllib.parse import urlencode
 
 from pydantic import Field
-from tryon.clock import Clock
-from tryon.service import TaskStatus
 
 from local.service import protocol, signature
 from local.service.faults import (
@@ -41,6 +39,8 @@ from local.service.faults import (
 from local.service.protocol import REQ_KEY, Combination, Order, RefusedError
 from local.service.tasks import Latency, Task, TaskBook, TaskRecord, TypicalLatency
 from local.service.wire import NoAnswer, Request, Response
+from tryon.clock import Clock
+from tryon.service import TaskStatus
 
 ACCESS_KEY = "AKLTEXAMPLEDUMMY"
 SECRET_KEY = "dummy-secret-of-the-stand-in"  # noqa: S105 - opens nothing
@@ -274,11 +274,11 @@ class StandIn:
             if rate is None:
                 return
             now = self.clock.now()
-            window = max(1.0, 1 / rate)
+            count = max(1, int(rate))
             # A millisecond of grace, lest rounding refuse a client that keeps the pace exactly.
-            while self._accepted and self._accepted[0] <= now - window + 0.001:
+            while self._accepted and self._accepted[0] <= now - count / rate + 0.001:
                 self._accepted.popleft()
-            if len(self._accepted) >= max(1, int(rate * window)):
+            if len(self._accepted) >= count:
                 raise RefusedError(50429)
             self._accepted.append(now)
 

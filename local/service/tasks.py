@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from random import Random
 from types import MappingProxyType
 
-from tryon.service import TaskStatus
-
 from local.service.faults import (
     Addresses,
     Candidates,
@@ -23,6 +21,7 @@ from local.service.faults import (
     Takes,
 )
 from local.service.protocol import Combination
+from tryon.service import TaskStatus
 
 REMEMBERED = 12 * 3600.0
 

@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 from requests.adapters import BaseAdapter, HTTPAdapter
-from tryon.clock import Clock
 from urllib3.exceptions import (
     ConnectTimeoutError,
     MaxRetryError,
@@ -20,6 +19,7 @@ from urllib3.exceptions import (
 from local.service import admin
 from local.service.standin import StandIn
 from local.service.wire import NoAnswer, Request, Response, pieces
+from tryon.clock import Clock
 
 # What a client without a time-out waits for an answer that never comes, before the connection is closed.
 PATIENCE = 3600.0

@@ -18,13 +18,6 @@ from typing import Any
 import pytest
 import requests
 from PIL import Image
-from tryon.parameters import Parameters
-from tryon.service import GarmentPicture, Submission, TaskStatus, TryOnService
-from tryon.service import errors as e
-from tryon.service.clients import build
-from tryon.service.credentials import Credentials
-from tryon.service.sdk import SdkService
-from tryon.service.signed import SignedService
 
 from local.service.faults import (
     Addresses,
@@ -49,6 +42,13 @@ from local.service.pixel import pixel
 from local.service.server import serve
 from local.service.standin import ACCESS_KEY, SECRET_KEY, StandIn
 from local.service.transport import StandInAdapter
+from tryon.parameters import Parameters
+from tryon.service import GarmentPicture, Submission, TaskStatus, TryOnService
+from tryon.service import errors as e
+from tryon.service.clients import build
+from tryon.service.credentials import Credentials
+from tryon.service.sdk import SdkService
+from tryon.service.signed import SignedService
 
 KEYS = Credentials(ACCESS_KEY, SECRET_KEY)
 

@@ -110,6 +110,16 @@ def test_a_rate_below_one_a_second_is_kept_too() -> None:
     assert client.result(task_id).json()["code"] == 10000
 
 
+def test_a_rate_between_whole_numbers_is_kept_exactly() -> None:
+    client = client_of(requests_per_second=2.5)
+    task_id = client.task()
+    seen = []
+    for _ in range(100):
+        client.standin.clock.sleep(0.1)
+        seen.append(client.result(task_id).json()["code"])
+    assert seen.count(10000) == pytest.approx(25, abs=2)
+
+
 def test_the_rate_can_be_changed_while_it_runs() -> None:
     client = client_of(requests_per_second=1, slots=9)
     assert codes(client, 2) == [10000, 50429]

@@ -1,5 +1,7 @@
 import base64
+import hmac
 import json
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -85,6 +87,40 @@ def test_a_wrong_secret_is_refused(client: Client) -> None:
 
 def test_another_region_is_refused(client: Client) -> None:
     assert refusal(client, region="cn-beijing") == (401, 100010, "SignatureDoesNotMatch")
+
+
+def test_a_credential_that_names_another_scope_than_the_signed_one_is_refused(client: Client) -> None:
+    body = json.dumps(order()).encode()
+    headers = signed_headers(body, action="CVSubmitTask", at=client.standin.clock.now())
+    renamed = headers["Authorization"].replace("/cn-north-1/", "/cn-beijing/")
+    assert refusal(client, headers={**headers, "Authorization": renamed})[1] == 100010
+
+
+def test_a_content_hash_that_is_not_the_bodys_is_refused_even_when_signed(client: Client) -> None:
+    body = json.dumps(order()).encode()
+    headers = signed_headers(body, action="CVSubmitTask", at=client.standin.clock.now())
+    headers["X-Content-Sha256"] = "0" * 64
+    scope, names, _ = headers["Authorization"].split(", ")
+    signed = names.removeprefix("SignedHeaders=").split(";")
+    call = request("POST", "/?Action=CVSubmitTask&Version=2022-08-31", headers, body)
+    canonical = canonical_request(call, signed, sha256(body).hexdigest())
+    date, region, service, end = scope.split("/")[1:]
+    key = b"dummy-secret-of-the-stand-in"
+    for part in (date, region, service, end):
+        key = hmac.new(key, part.encode(), "sha256").digest()
+    text = "\n".join(
+        (
+            "HMAC-SHA256",
+            headers["X-Date"],
+            f"{date}/{region}/{service}/{end}",
+            sha256(canonical.encode()).hexdigest(),
+        )
+    )
+    signature = hmac.new(key, text.encode(), "sha256").hexdigest()
+    headers["Authorization"] = f"{scope}, {names}, Signature={signature}"
+    answer = client.submit(headers=headers)
+    assert "X-Content-Sha256" in answer.json()["ResponseMetadata"]["Error"]["Message"]
+    assert client.standin.tasks == ()
 
 
 def test_a_key_without_rights_is_refused(client: Client) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import requests
-from tryon.clock import SystemClock
 from volcengine.visual.VisualService import VisualService
 
 from local.service.faults import Cut, Fault, NoConnection, Page, Reset, Silence, Slow
@@ -19,6 +18,7 @@ from local.service.pixel import pixel
 from local.service.server import Served, serve
 from local.service.standin import ACCESS_KEY, SECRET_KEY, StandIn
 from tests.service.standin_client import REQ_KEY, SHIRT, TROUSERS, order, picture
+from tryon.clock import SystemClock
 
 LATENCY = 27.0
 

@@ -17,6 +17,7 @@ import urllib3
 from hypothesis import given
 from hypothesis import strategies as st
 from requests.adapters import BaseAdapter, HTTPAdapter
+
 from tryon import fetch
 from tryon.fetch import (
     FetchError,

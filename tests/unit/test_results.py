@@ -17,6 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
 from requests.adapters import BaseAdapter, HTTPAdapter
+
+from tests.conftest import HandClock
 from tryon.fetch import (
     FetchError,
     NotAnImageError,
@@ -30,8 +32,6 @@ from tryon.fetch import (
 )
 from tryon.results import PART_BYTES, StorageUnavailableError, client_config, download, store
 from tryon.service import Candidate
-
-from tests.conftest import HandClock
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

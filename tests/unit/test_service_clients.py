@@ -16,6 +16,8 @@ import pytest
 import requests
 import urllib3
 from requests.adapters import BaseAdapter, HTTPAdapter
+from volcengine.visual.VisualService import VisualService
+
 from tryon.parameters import Parameters
 from tryon.service import GarmentPicture, Submission, TryOnService, vendor
 from tryon.service.clients import build
@@ -29,7 +31,6 @@ from tryon.service.errors import (
 from tryon.service.sdk import SdkService
 from tryon.service.signature import sign
 from tryon.service.signed import SignedService
-from volcengine.visual.VisualService import VisualService
 
 KEYS = Credentials("AKLTEXAMPLEDUMMY", "dummy-secret", "dummy-token")
 SUBMISSION = Submission(
@@ -131,6 +132,7 @@ class Wire(BaseAdapter):
             headers={"Content-Length": str(length)} | reply.headers,
             status=reply.status,
             preload_content=False,
+            decode_content=False,
             enforce_content_length=True,
             request_method="POST",
         )
@@ -475,7 +477,7 @@ def test_an_sdk_that_fails_by_itself_has_sent_nothing(monkeypatch: pytest.Monkey
     monkeypatch.setattr(VisualService, "get_api_info", staticmethod(dict))
     wire = Wire()
     service = SdkService(on(wire), endpoint="https://service.example", credentials=lambda: KEYS, clock=FakeClock())
-    with pytest.raises(ServiceUnavailableError, match="no task was made"):
+    with pytest.raises(ServiceUnavailableError, match=r"SDK: Exception.*no task was made"):
         service.submit(SUBMISSION)
     assert wire.sent == []
 
@@ -555,6 +557,13 @@ def test_the_stacks_default_endpoint_is_the_real_service() -> None:
     wire = Wire()
     build("signed", on(wire), credentials=RotatingCredentials(KEYS), clock=FakeClock()).submit(SUBMISSION)
     assert wire.sent[0].url.startswith("https://visual.volcengineapi.com/?Action=")
+
+
+@pytest.mark.parametrize("name", ["signed", "sdk"])
+def test_the_name_chooses_who_signs(name: str) -> None:
+    wire = Wire()
+    build(name, on(wire), credentials=RotatingCredentials(KEYS), clock=FakeClock()).submit(SUBMISSION)
+    assert ("volc-sdk" in wire.sent[0].headers.get("User-Agent", "")) == (name == "sdk")
 
 
 def test_a_client_of_an_unknown_name_is_refused_with_the_names_there_are() -> None:

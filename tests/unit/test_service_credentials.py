@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
+
 from tryon.service.credentials import Credentials, SecretCredentials
 from tryon.service.errors import ServiceAccessError, ServiceUnavailableError
 

@@ -3,6 +3,7 @@
 import base64
 import json
 import math
+import tracemalloc
 from collections.abc import Mapping
 from itertools import product
 from typing import get_args
@@ -10,6 +11,7 @@ from typing import get_args
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from tryon.parameters import GarmentType, Parameters
 from tryon.service import Candidate, GarmentPicture, Submission, Submitted, TaskResult, TaskStatus, TaskTimes
 from tryon.service import errors as e
@@ -101,6 +103,27 @@ def test_a_submission_says_what_the_vendors_page_asks_for() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ("super_resolution", "do_sr"),
+        ("keep_head", "keep_head"),
+        ("keep_hands", "keep_hand"),
+        ("keep_feet", "keep_foot"),
+        ("keep_upper", "keep_upper"),
+        ("keep_lower", "keep_lower"),
+    ],
+)
+def test_each_switch_turns_its_own_and_no_other(ours: str, theirs: str) -> None:
+    usual = Parameters()
+    turned = usual.model_copy(update={ours: not getattr(usual, ours)})
+    before, after = (
+        encode_submission(Submission(b"", (GarmentPicture(b"", "full"),), parameters))["inference_config"]
+        for parameters in (usual, turned)
+    )
+    assert {name for name in after if after[name] != before[name]} == {theirs}
+
+
 def test_the_calibrated_defaults_are_said_aloud() -> None:
     config = encode_submission(Submission(b"m", (GarmentPicture(b"g", "full"),), Parameters()))["inference_config"]
     assert (config["do_sr"], config["keep_head"], config["keep_hand"], config["tight_mask"]) == (
@@ -131,6 +154,19 @@ def test_a_picture_larger_than_one_block_is_encoded_without_a_seam(size: int) ->
     picture = bytes(range(256)) * 400
     body = json.loads(submission_body(Submission(picture[:size], (GarmentPicture(b"g", "full"),), Parameters())))
     assert base64.b64decode(body["binary_data_base64"][0], validate=True) == picture[:size]
+
+
+def test_the_body_is_made_without_a_second_copy_of_the_pictures() -> None:
+    pictures = [bytes(2_000_000) for _ in range(3)]
+    submission = Submission(
+        pictures[0], tuple(GarmentPicture(data, "upper") for data in pictures[1:]), Parameters()
+    )
+    tracemalloc.start()
+    try:
+        body = submission_body(submission)
+        assert tracemalloc.get_traced_memory()[1] < 1.2 * len(body)
+    finally:
+        tracemalloc.stop()
 
 
 def test_the_question_asks_for_addresses_in_a_string_of_json() -> None:
@@ -422,7 +458,9 @@ def test_an_address_is_preferred_to_the_same_picture_in_base64() -> None:
     assert answer.candidates == (Candidate(url="https://r.example/0.png"),)
 
 
-@pytest.mark.parametrize("nothing", [{"image_urls": []}, {"image_urls": None, "binary_data_base64": []}])
+@pytest.mark.parametrize(
+    "nothing", [{"image_urls": []}, {"image_urls": None, "binary_data_base64": []}, {"image_urls": ["", None]}]
+)
 def test_done_without_a_picture_is_a_failed_task(nothing: dict[str, object]) -> None:
     assert type(result_error(200, done(**nothing))) is e.TaskFailedError
 
@@ -436,16 +474,26 @@ def test_done_without_a_picture_is_a_failed_task(nothing: dict[str, object]) -> 
         {"image_urls": [None]},
         {"image_urls": ["https://r.example/\n0.png"]},
         {"image_urls": ["https://r.example/" + "x" * 9000]},
-        {"image_urls": ["https://r.example/0.png", {}]},
         {"image_urls": ["https://r.example/0.png"] * 65},
         {"image_urls": [], "binary_data_base64": ["not base64!"]},
         {"image_urls": [], "binary_data_base64": ["é"]},
+        {"image_urls": [], "binary_data_base64": ["QUJD!"]},
         {"image_urls": [], "binary_data_base64": [7]},
         {"image_urls": [], "binary_data_base64": 7},
     ],
 )
 def test_pictures_that_make_no_sense_are_asked_for_again(pictures: dict[str, object]) -> None:
     assert type(result_error(200, done(**pictures))) is e.ServiceUnavailableError
+
+
+def test_one_unreadable_picture_does_not_cost_the_others() -> None:
+    details = {"results": [{"inference_config": {"seed": seed}} for seed in (1, 2, 3)]}
+    urls = ["https://r.example/0.png", {}, "https://r.example/2.png"]
+    answer = result(200, done(image_urls=urls, resp_data=json.dumps(details)))
+    assert answer.candidates == (
+        Candidate(url="https://r.example/0.png", seed=1),
+        Candidate(url="https://r.example/2.png", seed=3),
+    )
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,14 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from volcengine.auth.SignerV4 import SignerV4
+from volcengine.auth.SignParam import SignParam
+from volcengine.Credentials import Credentials as SdkCredentials
+
 from tryon.parameters import Parameters
 from tryon.service import GarmentPicture, Submission, signature, vendor
 from tryon.service.credentials import Credentials
 from tryon.service.signature import sign
-from volcengine.auth.SignerV4 import SignerV4
-from volcengine.auth.SignParam import SignParam
-from volcengine.Credentials import Credentials as SdkCredentials
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "data/signing-vectors.json").read_text("utf-8"))
 VECTORS = [pytest.param(vector, id=vector["name"]) for vector in GOLDEN["vectors"]]

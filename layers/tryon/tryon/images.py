@@ -8,7 +8,6 @@ import hashlib
 import re
 import struct
 import threading
-import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,9 +15,10 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from io import BytesIO
+from textwrap import shorten
 from typing import Literal
 
-from PIL import Image, ImageChops, ImageCms
+from PIL import Image, ImageChops, ImageCms, UnidentifiedImageError
 
 Format = Literal["jpeg", "png"]
 
@@ -36,10 +36,8 @@ _big_picture = threading.Lock()
 
 _KINDS = {"JPEG": "JPEG", "PNG": "PNG", "WEBP": "WebP", "HEIF": "HEIC", "AVIF": "AVIF"}
 
-# Pillow refuses a picture of more than twice this before it decodes; the check here is the same for every
-# format, and for WebP the only one before the decoder allocates its canvas.
-Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+# Pillow's own check, at twice this: for WebP it comes before the decoder reserves the canvas, ours only after.
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 
 
 class ImageError(Exception):
@@ -84,12 +82,14 @@ def prepare(data: bytes, *, name: str, max_side: int = 1920) -> Picture:
         walk = _walk(data, kind)
         changes = list(walk.changes)
         image = _open(walk.data, kind)
-        if walk.plain and _passes(image, len(walk.data)):
+        if walk.plain and _passes(image, kind, len(walk.data)):
             size = image.size
             _decode_to_the_end(image, kind)
             return _picture(walk.data, size, changes, untouched=not changes)
         with _turn(image):
             pixels, done = _flattened(image, kind, min(max_side, MAX_SIDE), walk.bits)
+        if min(pixels.size) < MIN_SIDE:
+            raise _UnusableError(f"is too narrow: scaled down it is {pixels.width} x {pixels.height} pixels")
         encoded, size = _smallest(pixels)
         changes += done
         if size != pixels.size:
@@ -126,9 +126,11 @@ def _errors_of(name: str) -> Iterator[None]:
         raise ImageError(name, str(error)) from None
     except Image.DecompressionBombError:
         raise ImageError(name, f"has more than {MAX_PIXELS // 1_000_000} million pixels") from None
+    except UnidentifiedImageError as error:
+        raise ImageError(name, "is damaged or cut short") from error
     # Pillow's plugins raise a dozen kinds on bad bytes, from SyntaxError to struct.error and MemoryError.
     except Exception as error:
-        words = " ".join(str(error).split())[:100] or type(error).__name__
+        words = shorten(str(error), 80, placeholder=" …") or type(error).__name__
         raise ImageError(name, f"is damaged or cut short ({words})") from error
 
 
@@ -228,6 +230,8 @@ def _walk(data: bytes, kind: str) -> _Walk:
     return _Walk(data)
 
 
+_TAIL_NOTE = "data after the picture's end cut off"
+
 _JPEG_MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
 _EVERY_DECODERS_FRAMES = (0xC0, 0xC1, 0xC2)  # baseline, extended, progressive; not lossless or arithmetic
 # A progressive picture is drawn anew with every scan; encoders write about ten, a bomb thousands.
@@ -241,7 +245,7 @@ def _walk_jpeg(data: bytes) -> _Walk:
     while found := _JPEG_MARKER.search(data, at):
         marker, at = found[1][0], found.end()
         if marker == 0xD9:
-            changes = (_tail_note(len(data) - at),) if at < len(data) else ()
+            changes = (_TAIL_NOTE,) if at < len(data) else ()
             return _Walk(data[:at], plain=frame in _EVERY_DECODERS_FRAMES, changes=changes)
         if marker in (0x01, 0xD8):
             continue
@@ -261,6 +265,7 @@ _MAX_CHUNKS = 50_000
 _MAX_TEXT_BYTES = 1024 * 1024
 _MAX_ALL_TEXT_BYTES = 4 * _MAX_TEXT_BYTES
 _ANIMATION = (b"acTL", b"fcTL", b"fdAT")
+_COMPRESSED = (b"zTXt", b"iTXt", b"iCCP")
 
 
 def _walk_png(data: bytes) -> _Walk:
@@ -274,21 +279,22 @@ def _walk_png(data: bytes) -> _Walk:
         end = at + 12 + length
         if end > len(data):
             raise _UnusableError("is cut short: the end of the PNG is missing")
-        content = view[at + 8 : end - 4]
         if zlib.crc32(view[at + 4 : end - 4]) != int.from_bytes(view[end - 4 : end], "big"):
             raise _UnusableError("is damaged: a checksum of the PNG does not fit")
         has_transparency |= kind == b"tRNS"
-        inflated = _inflated_size(kind, bytes(content)) if kind in _COMPRESSED_AFTER else 0
-        text += inflated
+        inflated = 0
+        if kind in _COMPRESSED and text <= _MAX_ALL_TEXT_BYTES:
+            inflated = _inflated_size(kind, bytes(view[at + 8 : end - 4]))
+            text += inflated
         if kind in _ANIMATION:
             notes.append("animation left out, its still picture kept")
-        elif inflated > _MAX_TEXT_BYTES or text > _MAX_ALL_TEXT_BYTES:
+        elif kind in _COMPRESSED and (inflated > _MAX_TEXT_BYTES or text > _MAX_ALL_TEXT_BYTES):
             notes.append("oversized text or profile left out")
         else:
             kept.append(view[at:end])
         at = end
     if at < len(data):
-        notes.append(_tail_note(len(data) - at))
+        notes.append(_TAIL_NOTE)
     bits, colour = data[24], data[25]
     return _Walk(
         b"".join(kept) if notes else data,
@@ -296,10 +302,6 @@ def _walk_png(data: bytes) -> _Walk:
         bits=bits,
         changes=tuple(dict.fromkeys(notes)),
     )
-
-
-# How many zero bytes end the fields before the deflated content, and how many bytes follow them.
-_COMPRESSED_AFTER = {b"zTXt": 1, b"iCCP": 1, b"iTXt": 3}
 
 
 def _inflated_size(kind: bytes, content: bytes) -> int:
@@ -317,21 +319,15 @@ def _inflated_size(kind: bytes, content: bytes) -> int:
         return 0
 
 
-def _tail_note(length: int) -> str:
-    return f"{length} bytes after the picture's end cut off"
-
-
 # --- what it needs ------------------------------------------------------------------------------------------
 
 
-def _passes(image: Image.Image, length: int) -> bool:
-    return (
-        length <= MAX_BYTES
-        and max(image.size) <= MAX_SIDE
-        and image.mode in ("L", "RGB")
-        and _orientation(image) == 1
-        and _to_srgb(image.info.get("icc_profile"), image.mode) is None
-    )
+def _passes(image: Image.Image, kind: str, length: int) -> bool:
+    if length > MAX_BYTES or max(image.size) > MAX_SIDE or image.mode not in ("L", "RGB"):
+        return False
+    if kind == "PNG":
+        image.load()  # its EXIF may follow the pixels
+    return _orientation(image) == 1 and _to_srgb(image.info.get("icc_profile"), image.mode) is None
 
 
 def _decode_to_the_end(image: Image.Image, kind: str) -> None:
@@ -372,7 +368,7 @@ _UPRIGHT = {
 def _flattened(image: Image.Image, kind: str, max_side: int, bits: int) -> tuple[Image.Image, list[str]]:
     """The first picture as upright 8-bit RGB or grey in sRGB, and what was done to it."""
     changes: list[str] = []
-    profile, orientation, source = image.info.get("icc_profile"), _orientation(image), image.size
+    source = image.size
     frames = getattr(image, "n_frames", 1)
     if kind != "JPEG" and frames > 1:
         changes.append(f"one picture of {frames} kept")
@@ -382,6 +378,7 @@ def _flattened(image: Image.Image, kind: str, max_side: int, bits: int) -> tuple
         # drawn.
         image.draft(None, (2 * size[0], 2 * size[1]))
     image.load()
+    profile, orientation = image.info.get("icc_profile"), _orientation(image)
     if bits == 16:
         changes.append("16 bits a channel reduced to 8")
     if image.mode == "P":
@@ -514,14 +511,20 @@ def _on_white(image: Image.Image, changes: list[str]) -> Image.Image:
 _QUALITIES = (92, 85, 78, 70)
 
 
+# A photograph of a few megapixels has more, and encoding it as PNG takes fifteen times as long as JPEG to end up
+# several times as large.
+_COLOURS_OF_A_GRAPHIC = 65_536
+
+
 def _smallest(pixels: Image.Image) -> tuple[bytes, tuple[int, int]]:
-    """PNG where it is the smaller, as for flat graphics, else JPEG; smaller and smaller until it fits."""
+    """PNG where it is the smaller, as for flat graphics, else JPEG; coarser and then smaller until it fits."""
     while True:
-        exact = _png(pixels)
+        if pixels.getcolors(_COLOURS_OF_A_GRAPHIC) is not None:
+            exact = _png(pixels)
+            if len(exact) <= min(MAX_BYTES, len(_jpeg(pixels, _QUALITIES[0], subsampling="4:4:4"))):
+                return exact, pixels.size
         for quality in _QUALITIES:
             lossy = _jpeg(pixels, quality, subsampling="4:4:4")
-            if len(exact) <= min(len(lossy), MAX_BYTES):
-                return exact, pixels.size
             if len(lossy) <= MAX_BYTES:
                 return lossy, pixels.size
         pixels = pixels.resize(_fitted(pixels.size, max(pixels.size) * 4 // 5), Image.Resampling.LANCZOS)
@@ -535,5 +538,10 @@ def _png(pixels: Image.Image) -> bytes:
 
 def _jpeg(pixels: Image.Image, quality: int, *, subsampling: str) -> bytes:
     buffer = BytesIO()
-    pixels.save(buffer, "JPEG", quality=quality, subsampling=subsampling, optimize=True)
+    try:
+        pixels.save(buffer, "JPEG", quality=quality, subsampling=subsampling, optimize=True)
+    except OSError:
+        # Optimising makes files 7 % smaller but has to fit into one byte a pixel, which noise does not.
+        buffer = BytesIO()
+        pixels.save(buffer, "JPEG", quality=quality, subsampling=subsampling)
     return buffer.getvalue()

@@ -24,7 +24,7 @@ class Parameters(BaseModel):
     mask: Literal["loose", "tight", "bbox"] = Field(
         "loose", description="How closely the repainted area follows the body."
     )
-    seed: int = Field(-1, ge=-1, le=2**31 - 1, description="Random seed; -1 lets the service draw one.")
+    seed: int = Field(-1, ge=-1, le=2**32 - 1, description="Random seed; -1 lets the service draw one.")
     steps: int = Field(16, ge=8, le=50, description="Diffusion steps.")
     box_overlap: float = Field(
         0.3,

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 DEFAULT_VARIANT = "default"
 """The variant's name in keys and ledger when a manifest names none."""
+
+CopySize = Literal["thumbnails", "previews"]
+"""The two sizes that a picture is shown in: in a grid, and large."""
 
 _FROZEN = ConfigDict(frozen=True)
 
@@ -95,13 +98,31 @@ class RunFolder:
     def retry_manifest(self) -> str:
         return self.prefix + "retry-manifest.json"
 
+    @property
+    def contact_sheet(self) -> str:
+        return self.prefix + "contact-sheet.jpg"
+
+    def gallery_part(self, number: int) -> str:
+        """Where a further page of a large run's gallery goes; parts count from 1."""
+        return f"{self.prefix}gallery-{number:03d}.html"
+
     def input(self, kind: str, picture_id: str, extension: str) -> str:
         """Where a converted input picture goes; `kind` is models or garments."""
         return f"{self.prefix}inputs/{kind}/{picture_id}.{extension}"
 
+    def input_copy(self, size: CopySize, kind: str, picture_id: str) -> str:
+        """Where a small copy of an input picture goes; `kind` is models or garments."""
+        return f"{self.prefix}{size}/{kind}/{picture_id}.jpg"
+
     def result(self, model: str, combination_id: str, candidate: int) -> str:
         """Where a combination's result goes; candidates count from 1, and the service's output is PNG."""
         return f"{self.prefix}results/{model}/{combination_id}__{candidate}.png"
+
+
+def result_copy(size: CopySize, result_key: str) -> str:
+    """Where a small copy of a result goes: into the folder of the run that the result lies in."""
+    run, _, rest = result_key.partition("/results/")
+    return f"{run}/{size}/results/{PurePosixPath(rest).with_suffix('.jpg')}"
 
 
 def count(manifest: Manifest) -> int:

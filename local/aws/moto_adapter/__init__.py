@@ -13,6 +13,7 @@ from moto.core.base_backend import BackendDict
 from moto.core.config import default_user_config
 from moto.core.model_instances import reset_model_data
 from moto.core.models import botocore_stubber
+from moto.moto_api._internal import mock_random
 
 from . import (
     callbacks,
@@ -32,6 +33,21 @@ from .patching import MOTO_VERSION, MotoMovedError, Patches, differences
 from .session import Invocation, Session
 
 __all__ = ["MOTO_VERSION", "Child", "Invocation", "Journal", "MotoMovedError", "Session", "running"]
+
+# Each enters what it replaces into the list when it is imported.
+_PARTS = (
+    callbacks,
+    clients,
+    cloudformation,
+    events,
+    executions,
+    interpreter,
+    jsonata_engine,
+    lambda_calls,
+    map_runs,
+    storage,
+    waits,
+)
 
 _CONFIG = {"stepfunctions": {"execute_state_machine": True}, "lambda": {"use_docker": False}}
 
@@ -66,12 +82,15 @@ def running(session: Session) -> Iterator[None]:
         patches.put(session)
         default_user_config.update(_CONFIG)
         BackendDict.reset()
+        # The same names and ids for the same calls: a run in virtual time can be repeated, a parse reused.
+        mock_random.seed(0)
         botocore_stubber.enabled = True
         yield
     finally:
         botocore_stubber.enabled = False
         BackendDict.reset()
         reset_model_data()
+        mock_random.seed()
         default_user_config.clear()
         default_user_config.update(saved)
         patches.remove()

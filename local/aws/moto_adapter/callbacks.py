@@ -82,9 +82,7 @@ def _send_success(session: Session, original: Any) -> Any:
 
 @replaces("parser.models:StepFunctionsParserBackend.send_task_failure", "(self, task_token, error, cause)")
 def _send_failure(session: Session, original: Any) -> Any:
-    def send_task_failure(
-        self: Any, task_token: str, error: str | None = None, cause: str | None = None
-    ) -> None:
+    def send_task_failure(self: Any, task_token: str, error: str | None = None, cause: str | None = None) -> None:
         _deliver(session, task_token, CallbackOutcomeFailure(callback_id=task_token, error=error, cause=cause))
 
     return send_task_failure

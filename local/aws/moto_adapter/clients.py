@@ -1,5 +1,6 @@
-"""One client for each service: boto3 takes longer to build one than most of these calls take."""
+"""Calls to AWS from this process: clients built once, and the dearest steps of an answer made cheap."""
 
+import functools
 import threading
 from typing import Any
 
@@ -32,9 +33,7 @@ class SharedClientsSession(boto3.Session):
         return known
 
 
-@replaces(
-    "parser.asl.utils.boto_client:boto_client_for", "(region, service, state_credentials)", spread=True
-)
+@replaces("parser.asl.utils.boto_client:boto_client_for", "(region, service, state_credentials)", spread=True)
 def _client_for_states(session: Session, original: Any) -> Any:
     clients: dict[tuple[str, str], Any] = {}
     building = threading.Lock()
@@ -57,3 +56,23 @@ def _answer(session: Session, original: Any) -> Any:
         return original(self, event_name, request, **kwargs)
 
     return call
+
+
+@replaces("moto.core.responses:method_names_from_class", "(clazz)")
+def _method_names(session: Session, original: Any) -> Any:
+    return functools.lru_cache(maxsize=None)(original)
+
+
+_ATTRIBUTE_TYPES = frozenset({"S", "N", "B", "SS", "NS", "BS", "M", "L", "NULL", "BOOL"})
+
+
+@replaces("moto.core.serialize:AttributePicker.__call__", "(self, context)")
+def _pick(session: Session, original: Any) -> Any:
+    # The original tries up to four spellings of each of ten types for each attribute of a DynamoDB item.
+    def pick(self: Any, context: Any) -> Any:
+        value = context.obj
+        if isinstance(value, dict) and len(value) == 1 and not _ATTRIBUTE_TYPES.isdisjoint(value):
+            return value.get(context.key)
+        return original(self, context)
+
+    return pick

@@ -18,13 +18,13 @@ from .session import Session
 def _create_state_machine(session: Session, original: Any) -> Any:
     # The original creates it where nothing is executed, and with its substitutions unmade.
     def create(
-        cls: Any, resource_name: str, cloudformation_json: Any, account_id: str, region_name: str, **kwargs: Any
+        _: type[Any], /, resource_name: str, cloudformation_json: Any, account_id: str, region_name: str, **__: Any
     ) -> Any:
         properties = cloudformation_json["Properties"]
         definition = properties.get("DefinitionString") or json.dumps(properties["Definition"])
         for name, value in (properties.get("DefinitionSubstitutions") or {}).items():
             text = value if isinstance(value, str) else json.dumps(value)
-            definition = definition.replace("${%s}" % name, json.dumps(text)[1:-1])
+            definition = definition.replace(f"${{{name}}}", json.dumps(text)[1:-1])
         return step_functions(account_id, region_name).create_state_machine(
             name=properties.get("StateMachineName", resource_name),
             definition=definition,
@@ -36,7 +36,7 @@ def _create_state_machine(session: Session, original: Any) -> Any:
     return classmethod(create)
 
 
-class _Secret(CloudFormationModel):
+class _Secret(CloudFormationModel):  # type: ignore[misc] # moto is untyped here
     """AWS::SecretsManager::Secret, which moto's stacks leave out."""
 
     def __init__(self, arn: str) -> None:
@@ -102,3 +102,15 @@ def _resolve(session: Session, original: Any) -> Any:
         return original(resource_json, resources_map)
 
     return clean_json
+
+
+@replaces("moto.cloudformation.models:Stack.parse_template", "(template)")
+def _read_template(session: Session, original: Any) -> Any:
+    # The original reads JSON as the YAML that it also is, which takes a hundred times as long.
+    def parse_template(template: str) -> Any:
+        try:
+            return json.loads(template)
+        except ValueError:
+            return original(template)
+
+    return staticmethod(parse_template)

@@ -21,9 +21,7 @@ _REASONS = {
 _sequence = itertools.count(0x617F08299329D189)
 
 
-@replaces(
-    "moto.s3.notifications:_send_event_bridge_message", "(account_id, bucket, event_name, key)"
-)
+@replaces("moto.s3.notifications:_send_event_bridge_message", "(account_id, bucket, event_name, key)")
 def _tell_event_bridge(session: Session, original: Any) -> Any:
     # The original gives every event the same id and sequencer, the machine's time, and an `eTag` for `etag`.
     def send(account_id: str, bucket: Any, event_name: str, key: Any) -> None:

@@ -14,6 +14,7 @@ from moto.stepfunctions.parser.api import (
     HistoryEventType,
 )
 from moto.stepfunctions.parser.asl.component.common.error_name.error_name import ErrorName
+from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEventException
 from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import (
     StatesErrorNameType,
 )
@@ -26,6 +27,7 @@ from moto.stepfunctions.parser.asl.eval.program_state import (
     ProgramTimedOut,
 )
 from moto.stepfunctions.parser.asl.eval.states import StateData
+from moto.stepfunctions.parser.asl.parse.preprocessor import Preprocessor
 from moto.stepfunctions.parser.asl.utils.encoding import to_json_str
 
 from local.clock import CancelledError, DeadlinePassedError
@@ -170,18 +172,12 @@ def publish_end(env: Any) -> None:
                 outputDetails=_NOT_TRUNCATED,
             )
         )
-    env.event_manager.add_event(
-        context=env.event_history_context, event_type=kind, event_details=details
-    )
+    env.event_manager.add_event(context=env.event_history_context, event_type=kind, event_details=details)
 
 
 @replaces("parser.asl.component.program.program:Program._eval_body", "(self, env)")
 def _run_states(session: Session, original: Any) -> Any:
     def eval_body(self: Any, env: Any) -> None:
-        from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import (
-            FailureEventException,
-        )
-
         try:
             while env.is_running():
                 self._get_state(env.next_state_name).eval(env)
@@ -189,7 +185,7 @@ def _run_states(session: Session, original: Any) -> Any:
                 env.heap.clear()
         except FailureEventException as failure:
             env.set_error(error=failure.get_execution_failed_event_details())
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it ends this execution and no other
             env.set_error(
                 ExecutionFailedEventDetails(
                     error=StatesErrorNameType.StatesRuntime.to_name(), cause=f"{type(error).__name__}({error})"
@@ -208,9 +204,7 @@ def _run_state(session: Session, original: Any) -> Any:
         env.event_manager.add_event(
             context=env.event_history_context,
             event_type=self.state_entered_event_type,
-            event_details=EventDetails(
-                stateEnteredEventDetails=self._get_state_entered_event_details(env=env)
-            ),
+            event_details=EventDetails(stateEnteredEventDetails=self._get_state_entered_event_details(env=env)),
         )
         env.states.context_object.context_object_data["State"] = StateData(
             EnteredTime=json_default(session.datetime_now()), Name=self.name
@@ -228,9 +222,7 @@ def _run_state(session: Session, original: Any) -> Any:
             env.event_manager.add_event(
                 context=env.event_history_context,
                 event_type=self.state_exited_event_type,
-                event_details=EventDetails(
-                    stateExitedEventDetails=self._get_state_exited_event_details(env=env)
-                ),
+                event_details=EventDetails(stateExitedEventDetails=self._get_state_exited_event_details(env=env)),
             )
 
     return eval_body
@@ -249,9 +241,7 @@ def _assign(session: Session, original: Any) -> Any:
     return eval_body
 
 
-@replaces(
-    "parser.asl.component.state.exec.execute_state:ExecutionState._evaluate_with_timeout", "(self, env)"
-)
+@replaces("parser.asl.component.state.exec.execute_state:ExecutionState._evaluate_with_timeout", "(self, env)")
 def _attempt(session: Session, original: Any) -> Any:
     # moto runs each attempt in a thread of its own, to be able to leave it when its time is up.
     def evaluate_with_timeout(self: Any, env: Any) -> None:
@@ -396,8 +386,6 @@ def _parse_once(original: Any, definition: str) -> Any:
 
 @functools.lru_cache(maxsize=64)
 def _parsed(original: Any, definition: str) -> Any:
-    from moto.stepfunctions.parser.asl.parse.preprocessor import Preprocessor
-
     Preprocessor._query_language_per_scope.clear()
     try:
         text = json.dumps(_with_decimal_percentages(json.loads(definition)))

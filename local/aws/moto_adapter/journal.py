@@ -10,7 +10,7 @@ from typing import Any
 class Child:
     """One child execution of a distributed map, as `DescribeExecution` would tell it.
 
-    `start` and `stop` are in UTC, `events` in the form of `GetExecutionHistory`.
+    `start` and `stop` are in UTC.
     """
 
     arn: str
@@ -20,18 +20,21 @@ class Child:
     parent_arn: str
     index: int
     start: datetime
-    input: Any = None
+    input: Any
+    history: Any = field(repr=False)
     status: str = "RUNNING"
     output: Any = None
     error: str | None = None
     cause: str | None = None
     stop: datetime | None = None
-    history: Any = field(default=None, repr=False)
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        history: list[dict[str, Any]] = self.history.get_event_history() if self.history is not None else []
-        return history
+        """The history so far: `type` as text, `timestamp` in UTC, the details under their names of the API."""
+        return [
+            {**event, "type": str(event["type"]), "timestamp": datetime.fromisoformat(event["timestamp"])}
+            for event in self.history.get_event_history()
+        ]
 
 
 class Journal:

@@ -76,8 +76,7 @@ def _run_child(session: Session, original: Any) -> Any:
             finally:
                 outcome = _end(session, child, env)
             job.job_output = child.output if outcome == "succeeded" else _FAILED
-        except Exception as error:
-            # Not the child's failure but the map's, such as an ItemSelector that finds nothing.
+        except Exception as error:  # noqa: BLE001 - not the child's failure but the map's, as of its ItemSelector
             outcome = "failed"
             job.job_output = error
         finally:
@@ -200,5 +199,3 @@ def _closed_jobs(session: Session, original: Any) -> Any:
         return sorted(self._closed_jobs, key=lambda job: job.job_index)
 
     return get_closed_jobs
-
-

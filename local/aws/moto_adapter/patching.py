@@ -49,7 +49,7 @@ REPLACEMENTS: list[Replacement] = []
 def replaces(
     path: str, signature: str | None = None, *, spread: bool = False
 ) -> Callable[[Callable[[Any, Any], Any]], Callable[[Any, Any], Any]]:
-    """Enter the decorated maker into the list; `parser.` in front of a path is moto's Step Functions interpreter."""
+    """Enter the decorated maker into the list; a path's `parser.` stands for moto's Step Functions interpreter."""
 
     def enter(make: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
         full = path.replace("parser.", f"{_PARSER}.", 1) if path.startswith("parser.") else path
@@ -79,9 +79,12 @@ def differences() -> list[str]:
 
 def signature_of(function: Any) -> str:
     """The names of a function's parameters, without annotations: `(self, env, *args)`."""
-    marks = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
     parameters = inspect.signature(function).parameters.values()
-    return "(" + ", ".join(marks.get(parameter.kind, "") + parameter.name for parameter in parameters) + ")"
+    return "(" + ", ".join(_mark(parameter.kind) + parameter.name for parameter in parameters) + ")"
+
+
+def _mark(kind: Any) -> str:
+    return {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}.get(kind, "")
 
 
 class Patches:
@@ -110,6 +113,6 @@ def _places(holder: Any, name: str, spread: bool) -> Iterator[Any]:
     if spread:
         original = getattr(holder, name)
         for module_name, module in list(sys.modules.items()):
-            if module_name.startswith(_PARSER) and module is not holder:
-                if getattr(module, name, None) is original:
-                    yield module
+            elsewhere = module_name.startswith(_PARSER) and module is not holder
+            if elsewhere and getattr(module, name, None) is original:
+                yield module

@@ -1,4 +1,4 @@
-"""DynamoDB: writes are atomic, as AWS's are; moto's are not when two threads write."""
+"""DynamoDB: one call at a time, so that each is atomic as on AWS; moto's are not when two threads call."""
 
 import functools
 import threading
@@ -7,18 +7,15 @@ from typing import Any
 from .patching import replaces
 from .session import Session
 
-_lock = threading.RLock()
-_BACKEND = "moto.dynamodb.models:DynamoDBBackend"
+_one_at_a_time = threading.RLock()
 
 
-@replaces(f"{_BACKEND}.put_item")
-@replaces(f"{_BACKEND}.update_item")
-@replaces(f"{_BACKEND}.delete_item")
-@replaces(f"{_BACKEND}.transact_write_items")
+@replaces("moto.dynamodb.responses:DynamoHandler.call_action", "(self)")
 def _atomic(session: Session, original: Any) -> Any:
+    # Around the answer too: it is written from the very item that the next call may change.
     @functools.wraps(original)
-    def locked(self: Any, *args: Any, **kwargs: Any) -> Any:
-        with _lock:
-            return original(self, *args, **kwargs)
+    def call_action(self: Any) -> Any:
+        with _one_at_a_time:
+            return original(self)
 
-    return locked
+    return call_action

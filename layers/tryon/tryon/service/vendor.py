@@ -40,6 +40,9 @@ RESULT_QUERY = "Action=CVGetResult&Version=2022-08-31"
 SUBMIT_ANSWER_LIMIT = 1 << 20
 RESULT_ANSWER_LIMIT = 64 << 20
 
+# The vendor's example has three.
+_MOST_CANDIDATES = 64
+
 _REQ_KEY = "dressing_diffusionV2"
 _SUCCESS = 10000
 _GARMENT_TYPES: dict[GarmentType, str] = {"upper": "upper", "lower": "bottom", "full": "full"}
@@ -326,9 +329,6 @@ def _unreadable_submit(answer: _Answer) -> ServiceError:
     )
 
 
-_MOST_CANDIDATES = 64
-
-
 def _candidates(answer: _Answer, details: dict[str, Any]) -> tuple[Candidate, ...]:
     addresses = answer.data.get("image_urls") or []
     pictures = answer.data.get("binary_data_base64") or []
@@ -343,8 +343,8 @@ def _candidates(answer: _Answer, details: dict[str, Any]) -> tuple[Candidate, ..
             found.append(Candidate(url=address, seed=seed))
         elif data := _decoded(picture):
             found.append(Candidate(data=data, seed=seed))
-        else:
-            raise answer.error(ServiceUnavailableError, "the task is done but a picture of it is unreadable")
+    if not found and any([*addresses, *pictures]):
+        raise answer.error(ServiceUnavailableError, "the task is done but its pictures are unreadable")
     return tuple(found)
 
 

@@ -1,0 +1,54 @@
+# Two commands do everything on a fresh machine: `make run` and `make test`.
+
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+  $$p -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+SPEED ?= 10
+SLOTS ?= 6
+MANIFEST ?= samples/manifest.json
+
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run up test lock clean
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+
+$(VENV)/.tools: requirements/tools.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, with venv; name one: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@echo "setting up with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/tools.txt
+	@touch $@
+
+# One environment for both commands; the second adds to what the first installed.
+$(VENV)/.run: $(VENV)/.tools requirements/run.txt pyproject.toml
+	@$(BIN)/uv pip install -q --require-hashes --python $(BIN)/python -r requirements/run.txt
+	@$(BIN)/uv pip install -q --no-deps --no-build-isolation --python $(BIN)/python -e .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.run requirements/test.txt
+	@$(BIN)/uv pip install -q --require-hashes --python $(BIN)/python -r requirements/test.txt
+	@touch $@
+
+run: $(VENV)/.run ## run the sample manifest on the embedded stack (SPEED=1 is the real pace)
+	@$(BIN)/tryon local run $(MANIFEST) --speed $(SPEED) --slots $(SLOTS)
+
+up: $(VENV)/.run ## keep the embedded stack running for the AWS CLI
+	@$(BIN)/tryon local up --speed $(SPEED) --slots $(SLOTS)
+
+test: $(VENV)/.test ## run all tests
+	@$(BIN)/python -m pytest
+
+lock: $(VENV)/.tools ## pin requirements anew, with hashes
+	@for f in requirements/tools requirements/run requirements/test layers/dependencies/requirements \
+	  layers/imaging/requirements layers/sdk/requirements; do \
+	  echo $$f; $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	    --no-emit-index-url $$f.in $$(case $$f in requirements/t*) ;; requirements/run) ;; \
+	    *) echo -c requirements/test.txt;; esac) -o $$f.txt || exit 1; done
+
+clean: ## remove what the other commands made
+	rm -rf $(VENV) .cache .aws-sam out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+-include sam.mk

@@ -1,0 +1,166 @@
+"""`tryon local`: the whole application on this machine, for one run or until it is stopped."""
+
+import argparse
+import contextlib
+import logging
+import resource
+import signal
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+
+from cli.drop import await_claim, drop
+from cli.target import LOCAL_PORT, LOCAL_STACK, Target
+from cli.watch import table, watch
+from tryon.cadence import DEFAULT
+from tryon.ledger import RunStatus
+
+DEFAULT_SPEED = 10.0
+DEFAULT_SLOTS = 6
+
+
+def add_arguments(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `local up` and `local run`."""
+    for name, text in (
+        ("up", "keep the stack running on a fixed port for the AWS CLI, boto3 and this command"),
+        ("run", "start the stack, run one manifest through it, leave the results in a folder"),
+    ):
+        parser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        parser.add_argument(
+            "--slots", type=int, default=DEFAULT_SLOTS, help="tasks the service runs at once (%(default)s)"
+        )
+        parser.add_argument(
+            "--speed",
+            type=float,
+            default=DEFAULT_SPEED,
+            help="how much faster than real time everything runs: waits, service, back-off (%(default)g)",
+        )
+        parser.add_argument(
+            "--port", type=int, default=LOCAL_PORT if name == "up" else 0, help="port on 127.0.0.1 (%(default)s)"
+        )
+        parser.add_argument("--seed", type=int, default=1, help="seed of the service's latencies (%(default)s)")
+        parser.add_argument("--log", type=Path, help="file for what the functions log")
+        if name == "run":
+            parser.add_argument("manifest", type=Path, help="the manifest; pictures are looked for beside it")
+            parser.add_argument(
+                "--out", type=Path, default=Path("out"), help="folder for the results (%(default)s)"
+            )
+        parser.set_defaults(command=up if name == "up" else run)
+
+
+@contextlib.contextmanager
+def local_target(arguments: argparse.Namespace) -> Iterator[tuple[Target, str]]:
+    """A running application as a target, and the address of the service's stand-in."""
+    # Here, because the AWS stand-in takes a second to import and the other commands do without it.
+    from local.app import LocalApp
+    from local.clock import ScaledClock
+    from local.service.standin import StandIn
+    from local.service.tasks import TypicalLatency
+
+    logging.getLogger("moto").setLevel(logging.CRITICAL)
+    clock = ScaledClock(arguments.speed)
+    standin = StandIn(clock, slots=arguments.slots, latency=TypicalLatency(arguments.seed), seed=arguments.seed)
+    with contextlib.ExitStack() as stack:
+        log = stack.enter_context(arguments.log.open("w")) if arguments.log else None
+        app = stack.enter_context(
+            LocalApp(
+                standin,
+                clock=clock,
+                port=arguments.port,
+                slots=arguments.slots,
+                log=(lambda function, line: print(line.rstrip(), file=log, flush=True)) if log else _discard,
+            )
+        )
+        yield Target(LOCAL_STACK, app.stack.outputs, app.stack.client, clock), app.service_url
+
+
+def _discard(function: str, line: str) -> None:
+    return None
+
+
+def up(arguments: argparse.Namespace, console: Console) -> int:
+    """Serve until interrupted."""
+    stopped = threading.Event()
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        stopped.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    with local_target(arguments) as (target, service_url):
+        console.print(_welcome(arguments, target, service_url), soft_wrap=True, highlight=False)
+        stopped.wait()
+    console.print("stopped")
+    return 0
+
+
+def _welcome(arguments: argparse.Namespace, target: Target, service_url: str) -> str:
+    url = f"http://127.0.0.1:{arguments.port}"
+    aws = f"  aws --endpoint-url {url}"
+    return "\n".join(
+        (
+            f"[bold]tryon[/] is up on {url}, {arguments.speed:g} × real time, {arguments.slots} slots. Ctrl-C ends.",
+            "",
+            f"{aws} s3 cp my.json s3://{target.bucket}/manifests/",
+            f"{aws} stepfunctions list-executions --state-machine-arn {target.outputs['StateMachineArn']}",
+            f"{aws} dynamodb scan --table-name {target.outputs['LedgerTableName']}",
+            f"{aws} s3 ls --recursive s3://{target.bucket}/",
+            "",
+            "Any keys do: export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION=us-east-1",
+            f"The try-on service's stand-in answers on {service_url}.",
+        )
+    )
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    """One manifest, from upload to a folder of results."""
+    began = time.monotonic()
+    with local_target(arguments) as (target, _):
+        cadence = "/".join(map(str, DEFAULT))
+        console.print(
+            f"local stack ready in {time.monotonic() - began:.1f} s; time runs {arguments.speed:g} × as fast "
+            f"(the cadence {cadence} s, the service and the back-off alike), {arguments.slots} slots",
+            highlight=False,
+        )
+        key, version = drop(target, arguments.manifest)
+        claim = await_claim(target, key, version)
+        console.print(
+            f"s3://{target.bucket}/{key} became run [bold]{claim.run_id}[/]", highlight=False, soft_wrap=True
+        )
+        ended = watch(target, claim.run_id, console)
+        if ended["status"] == RunStatus.REJECTED:
+            console.print(f"[red]rejected[/]: {ended['error']}: ", end="")
+            console.print(ended["cause"], markup=False, highlight=False, soft_wrap=True)
+            return 2
+        entries = list(target.ledger.entries(claim.run_id))
+        folder = save(target, claim.run_id, arguments.out)
+        table(entries, console)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    console.print(
+        f"\n[bold]{ended['succeeded']} of {ended['total']}[/] succeeded in {ended['seconds']:.0f} s of workflow "
+        f"({time.monotonic() - began:.0f} s here, at most {memory:.0f} MB)\n"
+        f"gallery: [bold]{folder / 'index.html'}[/]",
+        highlight=False,
+        soft_wrap=True,
+    )
+    return 0 if ended["status"] == RunStatus.SUCCEEDED else 1
+
+
+def save(target: Target, run_id: str, out: Path) -> Path:
+    """Copy a run's files out of the bucket; returns their folder."""
+    prefix = f"runs/{run_id}/"
+    folder = out / run_id
+    for page in target.s3.get_paginator("list_objects_v2").paginate(Bucket=target.bucket, Prefix=prefix):
+        for item in page.get("Contents", []):
+            path = folder / item["Key"].removeprefix(prefix)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(target.s3.get_object(Bucket=target.bucket, Key=item["Key"])["Body"].read())
+    return folder
+
+
+warnings.filterwarnings("ignore", module="moto|aws_lambda_powertools")

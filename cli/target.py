@@ -1,0 +1,108 @@
+"""The stack that a command speaks to: its bucket, its ledger and its clock."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tryon.clock import Clock, SystemClock
+from tryon.items import from_item, to_item
+from tryon.ledger import Ledger
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+LOCAL_PORT = 4577
+"""Where `tryon local up` listens unless told otherwise."""
+
+LOCAL_STACK = "local"
+"""The name by which --stack means the stack on this machine."""
+
+
+class TargetError(Exception):
+    """The stack cannot be reached or is not a tryon stack; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a dropped manifest became."""
+
+    run_id: str
+    execution: str
+
+
+@dataclass(frozen=True)
+class Target:
+    """A stack: its outputs and a way to its services. `clock` runs as the stack's own does."""
+
+    name: str
+    outputs: Mapping[str, str]
+    client: Callable[[str], Any]
+    clock: Clock
+
+    @property
+    def bucket(self) -> str:
+        """The bucket that pictures and manifests go into and results come out of."""
+        return self.outputs["BucketName"]
+
+    @property
+    def s3(self) -> "S3Client":
+        client: S3Client = self.client("s3")
+        return client
+
+    @property
+    def ledger(self) -> Ledger:
+        return Ledger(self.client("dynamodb"), self.outputs["LedgerTableName"], self.clock)
+
+    def claim(self, key: str, version: str) -> Claim | None:
+        """What a manifest's version became, None while no execution has claimed it."""
+        answer = self.client("dynamodb").get_item(
+            TableName=self.outputs["LedgerTableName"],
+            Key=to_item({"pk": f"claim#{self.bucket}/{key}", "sk": version}),
+            ConsistentRead=True,
+        )
+        item = from_item(answer.get("Item", {}))
+        return Claim(item["run_id"], item["execution"]) if item else None
+
+
+def connect(stack: str, *, profile: str | None = None, region: str | None = None, port: int = LOCAL_PORT) -> Target:
+    """The stack called `stack`, through ordinary AWS profiles; `local` is the one that `tryon local up` runs."""
+    if stack == LOCAL_STACK:
+        return _connect_local(port)
+    session = boto3.Session(profile_name=profile, region_name=region)
+    try:
+        described = session.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
+    except (ClientError, BotoCoreError) as error:
+        raise TargetError(f"stack {stack!r} cannot be read: {error}") from None
+
+    def client(service: str) -> Any:
+        return session.client(service)  # type: ignore[call-overload]
+
+    return Target(stack, _outputs(described, stack), client, SystemClock())
+
+
+def _connect_local(port: int) -> Target:
+    url = f"http://127.0.0.1:{port}"
+    session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")  # noqa: S106
+
+    def client(service: str) -> Any:
+        return session.client(service, endpoint_url=url)  # type: ignore[call-overload]
+
+    try:
+        described = client("cloudformation").describe_stacks(StackName="tryon")["Stacks"][0]
+    except (ClientError, BotoCoreError):
+        raise TargetError(
+            f"no local stack answers on port {port}: start one with `tryon local up`, "
+            "or name a deployed one with --stack"
+        ) from None
+    return Target(LOCAL_STACK, _outputs(described, LOCAL_STACK), client, SystemClock())
+
+
+def _outputs(described: Mapping[str, Any], stack: str) -> dict[str, str]:
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
+    missing = [name for name in ("BucketName", "LedgerTableName", "StateMachineArn") if name not in outputs]
+    if missing:
+        raise TargetError(f"stack {stack!r} is not a tryon stack: it has no output {', '.join(missing)}")
+    return outputs

@@ -1,0 +1,289 @@
+"""The page that reviewers look at: one file that holds its pictures and asks nobody for anything."""
+
+import base64
+import hashlib
+import json
+import posixpath
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from html import escape
+from importlib import resources
+from typing import Any
+
+from tryon.ledger import Entry
+from tryon.plan import DEFAULT_VARIANT, RunFolder, result_copy
+from tryon.thumbnails import obstacle
+
+NO_PICTURES: Mapping[str, bytes] = {}
+NO_MANIFEST: Mapping[str, Any] = {}
+
+_BARS = 16
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of the further pages of a large run: its number, counted from 1, its file and what it shows."""
+
+    number: int
+    file: str
+    first: str
+    last: str
+    combinations: int
+
+
+@dataclass(frozen=True)
+class Pages:
+    """The pages that a gallery has besides its index; `shown` is the part that is rendered, None for the index."""
+
+    parts: Sequence[Part] = ()
+    shown: Part | None = None
+    part_of: Mapping[int, int] = field(default_factory=dict)
+
+
+def render(
+    summary: Mapping[str, Any],
+    entries: Sequence[Entry],
+    *,
+    manifest: Mapping[str, Any] = NO_MANIFEST,
+    pictures: Mapping[str, bytes] = NO_PICTURES,
+    everyone: Sequence[Entry] | None = None,
+    pages: Pages | None = None,
+) -> str:
+    """A page of a run's folder, ASCII text: a row a model, a column a garment, a cell a combination.
+
+    `summary` is summary.json's content; `manifest` names the garments' types and the variants' parameters;
+    `pictures` are the small copies by their keys in S3, and what is missing is shown in words. Results may lie in
+    another run's folder, such as a retry's. The numbers are drawn from `everyone`, where `entries` are a part.
+    """
+    content = _Content(summary, entries, manifest, pictures, everyone or entries, pages or Pages())
+    style, script = _static("page.css"), _static("page.js")
+    pieces = {
+        "policy": _policy(style, script),
+        "title": _ascii(escape(str(summary["name"]))),
+        "style": style,
+        "script": script,
+        "data": _json(content.data()),
+        "pictures": _json(content.embedded),
+    }
+    return re.sub(r"<!--([a-z]+)-->", lambda found: pieces[found[1]], _static("page.html"))
+
+
+@cache
+def _static(name: str) -> str:
+    return _ascii(resources.files(__package__).joinpath(name).read_text("utf-8"))
+
+
+def _ascii(text: str) -> str:
+    return text
+
+
+def _policy(style: str, script: str) -> str:
+    """What the page may do: run its own script and style, show pictures it holds, and those beside it on a disk."""
+    return "; ".join(
+        [
+            "default-src 'none'",
+            f"script-src '{_digest(script)}'",
+            f"style-src '{_digest(style)}'",
+            "img-src data: file:",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "require-trusted-types-for 'script'",
+            "trusted-types 'none'",
+        ]
+    )
+
+
+def _digest(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _json(value: object) -> str:
+    """JSON that may stand in a script element: no character in it can end the element or begin a comment."""
+    text = json.dumps(value, separators=(",", ":"))
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+class _Content:
+    """A page's data, gathered while its pictures are numbered."""
+
+    def __init__(
+        self,
+        summary: Mapping[str, Any],
+        entries: Sequence[Entry],
+        manifest: Mapping[str, Any],
+        pictures: Mapping[str, bytes],
+        everyone: Sequence[Entry],
+        pages: Pages,
+    ) -> None:
+        self._summary = summary
+        self._entries = entries
+        self._manifest = manifest
+        self._pictures = pictures
+        self._everyone = everyone
+        self._pages = pages
+        self._folder = RunFolder(summary["run_id"])
+        self._numbers: dict[str, int] = {}
+        self.embedded: list[str] = []
+
+    def data(self) -> dict[str, Any]:
+        models = _numbered(entry.model for entry in self._entries)
+        worn = _numbered(sorted({entry.worn for entry in self._entries}))
+        variants = _numbered([*self._known_variants(), *(entry.variant for entry in self._entries)])
+        return {
+            "run": {name: self._summary.get(name) for name in _RUN_FIELDS},
+            "plots": [
+                _histogram("Latency", "s", [e.latency for e in self._everyone if e.latency is not None]),
+                _histogram("Polls", "", [e.polls for e in self._everyone if e.polls]),
+                _histogram("Seen after", "s", [e.delay for e in self._everyone if e.delay is not None]),
+            ],
+            "pages": self._page_list(),
+            "models": [{"id": id_, **self._input("models", id_)} for id_ in models],
+            "worn": self._worn(worn),
+            "variants": [{"id": id_, "says": self._difference(id_)} for id_ in variants],
+            "cells": [self._cell(entry, models, worn, variants) for entry in self._entries],
+        }
+
+    def _page_list(self) -> dict[str, Any]:
+        index = posixpath.basename(self._folder.gallery)
+        return {
+            "index": index,
+            "shown": self._pages.shown.number if self._pages.shown else None,
+            "parts": [
+                {"file": part.file, "first": part.first, "last": part.last, "combinations": part.combinations}
+                for part in self._pages.parts
+            ],
+        }
+
+    def _known_variants(self) -> list[str]:
+        used = {entry.variant for entry in self._entries}
+        return [name for name in self._manifest.get("variants", ()) if name in used]
+
+    def _difference(self, variant: str) -> str:
+        """A variant's parameters in words: those that it changes."""
+        changes = self._manifest.get("variants", {}).get(variant) or {}
+        if variant == DEFAULT_VARIANT and not changes:
+            return ""
+        words = (f"{name.replace('_', ' ')} {_said(value)}" for name, value in changes.items())
+        return ", ".join(words) or "no changes"
+
+    def _worn(self, worn: Mapping[str, int]) -> list[dict[str, Any]]:
+        types = {garment["id"]: garment.get("type") for garment in self._manifest.get("garments", ())}
+        parts = {entry.worn: entry.garments for entry in self._entries}
+        return [
+            {
+                "id": id_,
+                "name": id_.partition("-")[2] or id_,
+                "number": id_.partition("-")[0],
+                "type": "outfit" if len(parts[id_]) > 1 else types.get(next(iter(parts[id_]), None)),
+                "garments": [
+                    {"id": garment, "type": types.get(garment), **self._input("garments", garment)}
+                    for garment in parts[id_]
+                ],
+            }
+            for id_ in worn
+        ]
+
+    def _cell(
+        self, entry: Entry, models: Mapping[str, int], worn: Mapping[str, int], variants: Mapping[str, int]
+    ) -> dict[str, Any]:
+        cell = {
+            "id": entry.id,
+            "n": entry.n,
+            "m": models[entry.model],
+            "w": worn[entry.worn],
+            "v": variants[entry.variant],
+            "status": entry.status.value,
+            "polls": entry.polls,
+            "latency": entry.latency,
+            "delay": entry.delay,
+            "submits": entry.submits if entry.submits > 1 else None,
+            "resumed": entry.resumed or None,
+            "part": self._pages.part_of.get(entry.n) if self._pages.shown is None else None,
+            "results": [self._result(result) for result in entry.results],
+        }
+        if entry.error:
+            cell |= {"error": entry.error, "cause": (entry.cause or "")[:1000], "step": entry.step}
+            cell |= {"task": entry.task_id, "requests": list(entry.request_ids)}
+        return {name: value for name, value in cell.items() if value not in (None, [])}
+
+    def _result(self, result: Mapping[str, Any]) -> dict[str, Any]:
+        shown = {
+            "file": posixpath.relpath(result["key"], self._folder.prefix),
+            "bytes": result.get("bytes"),
+            "width": result.get("width"),
+            "height": result.get("height"),
+            "thumb": self._picture(result_copy("thumbnails", result["key"])),
+            "large": self._picture(result_copy("previews", result["key"])),
+        }
+        if shown["thumb"] is None and shown["large"] is None:
+            shown["note"] = obstacle(result)
+        return {name: value for name, value in shown.items() if value is not None}
+
+    def _input(self, kind: str, id_: str) -> dict[str, int]:
+        shown = {
+            "thumb": self._picture(self._folder.input_copy("thumbnails", kind, id_)),
+            "large": self._picture(self._folder.input_copy("previews", kind, id_)),
+        }
+        return {name: number for name, number in shown.items() if number is not None}
+
+    def _picture(self, key: str) -> int | None:
+        """The number under which a copy is embedded, None when there is none; each is embedded once."""
+        data = self._pictures.get(key)
+        if data is None:
+            return None
+        if key not in self._numbers:
+            self._numbers[key] = len(self.embedded)
+            self.embedded.append(base64.b64encode(data).decode())
+        return self._numbers[key]
+
+
+_RUN_FIELDS = (
+    "run_id",
+    "name",
+    "status",
+    "error",
+    "cause",
+    "retry_of",
+    "retry_manifest",
+    "started_at",
+    "seconds",
+    "total",
+    "succeeded",
+    "failed",
+    "reasons",
+    "pictures",
+    "bytes",
+    "polls",
+    "latency",
+    "delay",
+    "tasks",
+    "tasks_unknown",
+    "cost",
+    "cadence",
+)
+
+
+def _numbered(names: Any) -> dict[str, int]:
+    return {name: number for number, name in enumerate(dict.fromkeys(names))}
+
+
+def _said(value: object) -> str:
+    return {True: "on", False: "off"}.get(value, str(value)) if isinstance(value, bool) else str(value)
+
+
+def _histogram(name: str, unit: str, values: Sequence[float]) -> dict[str, Any] | None:
+    """Counts of values in bars of one width, a round number; None of none."""
+    if not values:
+        return None
+    low, high = min(values), max(values)
+    step = next(step for step in _STEPS if (high // step) - (low // step) < _BARS)
+    first = int(low // step)
+    counts = [0] * (int(high // step) - first + 1)
+    for value in values:
+        counts[int(value // step) - first] += 1
+    return {"name": name, "unit": unit, "from": first * step, "step": step, "counts": counts}
+
+
+_STEPS = tuple(factor * 10**power for power in range(9) for factor in (1, 2, 5))

@@ -1,0 +1,151 @@
+"""The real state machine and handlers in virtual time, with the service's stand-in: what workflow tests drive."""
+
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from PIL import Image
+
+from local.app import LocalApp
+from local.clock import VirtualClock
+from local.service.faults import Fault, FaultPlan
+from local.service.pixel import pixel
+from local.service.standin import StandIn
+from tryon.ledger import Entry
+
+START = 1_790_000_000.0
+TYPES = ("upper", "lower", "full")
+
+
+def picture(number: int) -> bytes:
+    """A small JPEG unlike any other number's."""
+    out = io.BytesIO()
+    Image.new("RGB", (256, 320), (number * 37 % 256, number * 91 % 256, number * 53 % 256)).save(out, "JPEG")
+    return out.getvalue()
+
+
+def manifest(models: int = 2, garments: int = 9, /, **more: Any) -> dict[str, Any]:
+    """A manifest of that many models and garments, of all types in turn."""
+    return {
+        "models": [{"id": f"m{i}", "image": f"inputs/m{i}.jpg"} for i in range(models)],
+        "garments": [{"id": f"g{i}", "image": f"inputs/g{i}.jpg", "type": TYPES[i % 3]} for i in range(garments)],
+        **more,
+    }
+
+
+@dataclass
+class Ended:
+    """A run that has ended, and everything it left."""
+
+    run_id: str
+    execution: Mapping[str, Any]
+    item: Mapping[str, Any]
+    entries: list[Entry]
+    keys: list[str]
+    summary: Mapping[str, Any] | None
+    notifications: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def status(self) -> str:
+        return str(self.item["status"])
+
+    @property
+    def errors(self) -> dict[str, str | None]:
+        return {entry.id: entry.error for entry in self.entries if entry.error}
+
+    @property
+    def results(self) -> list[str]:
+        return [key for key in self.keys if "/results/" in key]
+
+
+class Pipeline:
+    """A running application whose clock jumps over every wait."""
+
+    def __init__(self, app: LocalApp, standin: StandIn, clock: VirtualClock, queue: str) -> None:
+        self.app = app
+        self.standin = standin
+        self.clock = clock
+        self._queue = queue
+        self._names = 0
+
+    def put_pictures(self, models: int, garments: int) -> None:
+        for i in range(models):
+            self.app.put(f"inputs/m{i}.jpg", picture(i))
+        for i in range(garments):
+            self.app.put(f"inputs/g{i}.jpg", picture(100 + i))
+
+    def drop(self, content: Mapping[str, Any] | bytes, name: str | None = None) -> tuple[str, str]:
+        """Put a manifest; returns its key and version."""
+        self._names += 1
+        key = f"manifests/{name or f'run-{self._names}'}.json"
+        data = content if isinstance(content, bytes) else json.dumps(content).encode()
+        return key, self.app.put(key, data)
+
+    def run(self, content: Mapping[str, Any] | bytes, name: str | None = None) -> Ended:
+        """Drop a manifest and wait until its run has ended."""
+        before = set(self.app.stack.executions())
+        self.drop(content, name)
+        (execution,) = set(self.app.stack.executions()) - before
+        return self.ended(execution)
+
+    def ended(self, execution: str) -> Ended:
+        described = self.app.stack.wait(execution)
+        ledger = self.app.ledger
+        item = next(run for run in ledger.runs(100) if run.get("execution") == execution)
+        run_id = item["run_id"]
+        keys = self.app.keys(f"runs/{run_id}/")
+        summary = f"runs/{run_id}/summary.json"
+        return Ended(
+            run_id,
+            described,
+            ledger.run(run_id) or {},
+            list(ledger.entries(run_id)),
+            keys,
+            json.loads(self.app.get(summary)) if summary in keys else None,
+            self.notifications(),
+        )
+
+    def notifications(self) -> list[dict[str, Any]]:
+        """What a queue subscribed to the topic has received, and takes away."""
+        sqs, found = self.app.stack.client("sqs"), []
+        while messages := sqs.receive_message(QueueUrl=self._queue, MaxNumberOfMessages=10).get("Messages", []):
+            for message in messages:
+                sqs.delete_message(QueueUrl=self._queue, ReceiptHandle=message["ReceiptHandle"])
+                found.append(json.loads(message["Body"]))
+        return found
+
+    @property
+    def payments(self) -> int:
+        """Tasks that the service made: each is paid for."""
+        return sum(self.standin.payments.values())
+
+
+@contextmanager
+def running(
+    *,
+    slots: int = 6,
+    service_slots: int | None = None,
+    faults: Sequence[Fault] = (),
+    latency: Callable[[Any], float] | None = None,
+    parameters: Mapping[str, str] | None = None,
+    **standin: Any,
+) -> Iterator[Pipeline]:
+    """A pipeline with a queue that listens to its topic; `service_slots` differ where an account is shared."""
+    clock = VirtualClock(START)
+    service = StandIn(
+        clock,
+        slots=service_slots or slots,
+        picture=pixel,
+        latency=latency or (lambda new: 27.0),
+        faults=FaultPlan(*faults),
+        **standin,
+    )
+    with LocalApp(service, clock=clock, slots=slots, parameters=parameters) as app:
+        sqs = app.stack.client("sqs")
+        queue = sqs.create_queue(QueueName="listener")["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        app.stack.client("sns").subscribe(TopicArn=app.stack.outputs["TopicArn"], Protocol="sqs", Endpoint=arn)
+        yield Pipeline(app, service, clock, queue)
