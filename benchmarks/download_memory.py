@@ -220,13 +220,13 @@ def measure(way: str, size: int, host: int, sink: str, trusted: str) -> None:
     json.dump({"before": before, "added": peak() - before}, sys.stdout)
 
 
-def run(sizes_mb: tuple[int, ...] = SIZES_MB) -> dict[tuple[str, int], float]:
+def run(ways: tuple[str, ...] = WAYS, sizes_mb: tuple[int, ...] = SIZES_MB) -> dict[tuple[str, int], float]:
     """What each download adds to its process's peak, in MB, by way and size in MB."""
     added: dict[tuple[str, int], float] = {}
     with tempfile.TemporaryDirectory() as folder:
         trusted = certificate(Path(folder))
         with served() as plain, served(trusted) as secure:
-            for way in WAYS:
+            for way in ways:
                 for size in sizes_mb:
                     sink = f"http://127.0.0.1:{plain}" if way == "http" else f"https://127.0.0.1:{secure}"
                     command = [sys.executable, "-m", "benchmarks.download_memory", "--way", way]

@@ -133,10 +133,11 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
             f"s3://{target.bucket}/{key} became run [bold]{claim.run_id}[/]", highlight=False, soft_wrap=True
         )
         ended = watch(target, claim.run_id, console)
-        if ended["status"] == RunStatus.REJECTED:
-            console.print(f"[red]rejected[/]: {ended['error']}: ", end="")
+        if "succeeded" not in ended:
+            # Nothing was summarized: the manifest cannot be run, or the run itself broke.
+            console.print(f"[red]{ended['status'].lower()}[/]: {ended['error']}: ", end="")
             console.print(ended["cause"], markup=False, highlight=False, soft_wrap=True)
-            return 2
+            return 2 if ended["status"] == RunStatus.REJECTED else 1
         entries = list(target.ledger.entries(claim.run_id))
         folder = save(target, claim.run_id, arguments.out)
         table(entries, console)

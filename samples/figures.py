@@ -64,7 +64,7 @@ FIGURES = {
     "maya": Figure(
         shoulder=95, bust=79, waist=67, hip=97, thigh=48.5, knee=31, calf=32, arm=17.5, neck=23.5, jaw=41,
         skin=(126, 80, 56), hair=(38, 30, 32), lips=(132, 62, 62), iris=(44, 28, 22),
-        underlayer=(214, 203, 190), shoe=(232, 214, 188), wall=(205, 216, 219), hairstyle="curls", tall=0.865,
+        underlayer=(178, 142, 128), shoe=(232, 214, 188), wall=(205, 216, 219), hairstyle="curls", tall=0.865,
     ),
 }  # fmt: skip
 

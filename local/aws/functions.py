@@ -287,12 +287,12 @@ class Functions(Mapping[str, LocalFunction]):
             raise MissingNameError(f"{path} uses a SystemClock but has no module-level `clock` to replace")
         if not self._transports:
             return
-        session = names.get("session")
-        if isinstance(session, requests.Session):
+        sessions = [value for value in names.values() if isinstance(value, requests.Session)]
+        if not sessions and "requests" in names:
+            raise MissingNameError(f"{path} imports requests but has no module-level session to mount on")
+        for session in sessions:
             for prefix, transport in self._transports.items():
                 session.mount(prefix, transport)
-        elif "requests" in names:
-            raise MissingNameError(f"{path} imports requests but has no module-level `session` to mount on")
 
 
 _numbers = itertools.count(1)

@@ -331,12 +331,15 @@ class StandIn:
     def _drawn(self, task: Task, number: int) -> bytes:
         model, *garments = (self._images[digest] for digest in task.combination.images)
         types = (kind for _, kind in task.combination.garments)
-        return self._picture(
-            model,
-            list(zip(garments, types, strict=True)),
-            seed=task.seeds()[number],
-            parameters=task.parameters,
-        )
+        try:
+            return self._picture(
+                model,
+                list(zip(garments, types, strict=True)),
+                seed=task.seeds()[number],
+                parameters=task.parameters,
+            )
+        except ValueError as error:
+            raise RefusedError(50501, f"nothing can be drawn from these pictures: {error}") from error
 
     def _address(self, task: Task, number: int, now: float) -> str:
         """Addresses live for 24 h from the answer that names them."""
@@ -360,13 +363,15 @@ class StandIn:
         if self.clock.now() >= float(expires):
             return "403", _refused_download("AccessDenied")
         task, number = exchange.found
+        try:
+            picture = self._drawn(task, number)
+        except RefusedError as error:
+            return "500", _plain(500, str(error).encode(), "text/plain")
         with self._lock:
             task.downloads += 1
             low, high = self._settings.download_seconds
         random = Random(f"{self._seed}:{task.combination}:{task.attempt}:{number}:download")
-        return "200", replace(
-            _plain(200, self._drawn(task, number), "image/png"), seconds=random.uniform(low, high), pieces=2
-        )
+        return "200", replace(_plain(200, picture, "image/png"), seconds=random.uniform(low, high), pieces=2)
 
     def _request_id(self) -> str:
         """Like the service's: the time in its own zone, then hexadecimal digits; unlike it, repeatable."""

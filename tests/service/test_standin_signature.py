@@ -108,14 +108,8 @@ def test_a_content_hash_that_is_not_the_bodys_is_refused_even_when_signed(client
     key = b"dummy-secret-of-the-stand-in"
     for part in (date, region, service, end):
         key = hmac.new(key, part.encode(), "sha256").digest()
-    text = "\n".join(
-        (
-            "HMAC-SHA256",
-            headers["X-Date"],
-            f"{date}/{region}/{service}/{end}",
-            sha256(canonical.encode()).hexdigest(),
-        )
-    )
+    hashed = sha256(canonical.encode()).hexdigest()
+    text = "\n".join(("HMAC-SHA256", headers["X-Date"], f"{date}/{region}/{service}/{end}", hashed))
     signature = hmac.new(key, text.encode(), "sha256").hexdigest()
     headers["Authorization"] = f"{scope}, {names}, Signature={signature}"
     answer = client.submit(headers=headers)

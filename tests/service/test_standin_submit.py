@@ -152,8 +152,14 @@ def test_addresses_are_what_the_service_expects_when_nothing_is_said(client: Cli
 
 @pytest.mark.parametrize(
     "text",
-    ["data:image/png;base64," + base64.b64encode(MODEL).decode(), "not base64!", "YWJj", ""],
-    ids=["data address", "no base64", "no picture", "nothing"],
+    [
+        "data:image/png;base64," + base64.b64encode(MODEL).decode(),
+        "not base64!",
+        base64.encodebytes(MODEL).decode(),
+        "YWJj",
+        "",
+    ],
+    ids=["data address", "no base64", "base64 in lines", "no picture", "nothing"],
 )
 def test_what_is_no_base64_of_a_picture_cannot_be_decoded(client: Client, text: str) -> None:
     shirt = base64.b64encode(SHIRT).decode()

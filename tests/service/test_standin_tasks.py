@@ -1,10 +1,12 @@
 import base64
+import io
 import json
 import statistics
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from PIL import Image
 
 from local.service.faults import (
     Addresses,
@@ -162,6 +164,38 @@ def test_pictures_are_drawn_only_when_someone_fetches_them() -> None:
     assert drawn == []
     client.session.get(url)
     assert len(drawn) == 1
+
+
+def test_what_cannot_be_drawn_is_an_error_of_the_service() -> None:
+    def fail(*args: Any, **options: Any) -> bytes:
+        raise ValueError("no outfit")
+
+    client = client_of(picture=fail)
+    (url,) = urls(client)
+    answer = client.session.get(url)
+    assert answer.status_code == 500
+    assert "no outfit" in answer.text
+    answer = client.result(client.standin.tasks[0].id, return_url=False)
+    assert (answer.status_code, answer.json()["code"]) == (500, 50501)
+
+
+def on_white(box: tuple[int, int, int, int], colour: str, size: tuple[int, int]) -> bytes:
+    image = Image.new("RGB", size, "white")
+    image.paste(colour, box)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_a_stand_in_left_to_itself_draws_a_try_on() -> None:
+    client = Client(StandIn(FakeClock(), latency=lambda new: 20.0))
+    shirt = on_white((10, 10, 50, 50), "blue", (60, 60))
+    figure = on_white((30, 10, 50, 110), "red", (80, 120))
+    (url,) = urls(client, order((shirt, "upper"), model=figure))
+    drawn = Image.open(io.BytesIO(client.session.get(url).content)).convert("RGB")
+    assert drawn.height > 120
+    red, green, blue = drawn.getpixel((drawn.width // 2, drawn.height // 3))  # type: ignore[misc]
+    assert blue > max(red, green)
 
 
 def test_result_addresses_live_on_the_stand_ins_own_origin() -> None:

@@ -142,7 +142,7 @@ def test_every_garment_type_has_the_services_word() -> None:
     assert words == {"upper": [{"type": "upper"}], "lower": [{"type": "bottom"}], "full": [{"type": "full"}]}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.binary(max_size=90), st.lists(st.binary(max_size=90), min_size=1, max_size=2))
 def test_the_body_in_bytes_says_the_same_as_the_json_object(model: bytes, garments: list[bytes]) -> None:
     submission = Submission(model, tuple(GarmentPicture(data, "lower") for data in garments), Parameters())
@@ -471,7 +471,6 @@ def test_done_without_a_picture_is_a_failed_task(nothing: dict[str, object]) -> 
         {"image_urls": "https://r.example/0.png"},
         {"image_urls": {"0": "https://r.example/0.png"}},
         {"image_urls": [1]},
-        {"image_urls": [None]},
         {"image_urls": ["https://r.example/\n0.png"]},
         {"image_urls": ["https://r.example/" + "x" * 9000]},
         {"image_urls": ["https://r.example/0.png"] * 65},
@@ -596,7 +595,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     status=st.one_of(st.sampled_from([200, 302, 400, 401, 413, 429, 500, 502]), st.integers(100, 599)),
     headers=st.dictionaries(st.sampled_from(["Retry-After", "X-Tt-Logid", "Date"]), st.text(max_size=40)),

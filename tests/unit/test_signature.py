@@ -96,7 +96,7 @@ HEADER_TEXT = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max
 KEY_TEXT = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=40)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(
     method=st.sampled_from(["POST", "GET", "PUT"]),
     host=st.sampled_from(["service.example", "service.example:443", "10.0.0.1:80", "localhost:8443"]),
@@ -154,7 +154,7 @@ def quoted(path: str) -> str:
     return "".join(char if char == "/" else "".join(f"%{byte:02X}" for byte in char.encode()) for char in path)
 
 
-@settings(max_examples=700, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(model=st.binary(max_size=200), garment=st.binary(max_size=200))
 def test_the_vendors_signer_agrees_on_submissions_of_every_size_modulo_three(model: bytes, garment: bytes) -> None:
     for padded in (model, model + b"\x00", model + b"\x00\x00"):

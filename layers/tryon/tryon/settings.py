@@ -1,6 +1,6 @@
 """What the stack tells its functions through their environment, and what is built from it.
 
-Each is made by `model_validate(os.environ)` in a handler; the error names every variable missing or wrong.
+A handler makes each from its environment with `model_validate`; the error names every variable missing or wrong.
 """
 
 from typing import TYPE_CHECKING

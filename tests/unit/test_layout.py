@@ -1,0 +1,116 @@
+"""The layout is the architecture: who may import whom, and where names must agree."""
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LAYER = ROOT / "layers" / "tryon" / "tryon"
+
+
+def sources(*folders: str) -> Iterator[Path]:
+    for folder in folders:
+        yield from sorted((ROOT / folder).rglob("*.py"))
+
+
+def imports(path: Path) -> set[str]:
+    """The top-level packages that a file imports, anywhere in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            found.add((node.module or "").partition(".")[0])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("folder", "forbidden"),
+    [
+        (
+            "layers/tryon",
+            {"local", "cli", "functions", "tests", "benchmarks", "aws_lambda_powertools", "moto", "rich"},
+        ),
+        ("functions", {"local", "cli", "tests", "benchmarks", "moto", "rich"}),
+        ("local", {"cli", "tests", "benchmarks", "functions"}),
+        ("cli", {"tests", "benchmarks", "functions"}),
+        ("samples", {"local", "cli", "tests", "tryon"}),
+    ],
+)
+def test_nobody_imports_what_it_must_not_know(folder: str, forbidden: set[str]) -> None:
+    wrong = {str(path.relative_to(ROOT)): imports(path) & forbidden for path in sources(folder)}
+    assert {path: names for path, names in wrong.items() if names} == {}
+
+
+def test_the_layer_reads_no_environment_and_knows_no_lambda_event() -> None:
+    for path in LAYER.rglob("*.py"):
+        text = path.read_text()
+        assert "os.environ" not in text, path
+        assert "getenv" not in text, path
+        assert "LambdaContext" not in text, path
+
+
+def test_the_vendors_names_live_in_one_place() -> None:
+    vendor = re.compile(r"dressing_diffusion|CVSubmitTask|CVGetResult|volcengine|req_key", re.IGNORECASE)
+    allowed = {"vendor.py", "sdk.py", "signature.py"}
+    found = {path.name for path in LAYER.rglob("*.py") if vendor.search(path.read_text())}
+    assert found <= allowed
+
+
+def test_a_handler_reads_as_a_table_of_contents() -> None:
+    for path in sources("functions"):
+        (handler,) = [
+            node
+            for node in ast.parse(path.read_text()).body
+            if isinstance(node, ast.FunctionDef) and node.name == "handler"
+        ]
+        assert (handler.end_lineno or 0) - handler.lineno < 50, path
+
+
+def machine() -> dict[str, object]:
+    found: dict[str, object] = json.loads((ROOT / "statemachine" / "tryon.asl.json").read_text())
+    return found
+
+
+def tasks(states: object) -> Iterator[tuple[str, dict[str, object]]]:
+    """Every state of the machine and of its Map, with its name."""
+    if isinstance(states, dict):
+        for name, state in states.get("States", {}).items():
+            yield name, state
+            yield from tasks(state.get("ItemProcessor", {}))
+
+
+def exceptions() -> set[str]:
+    found = set()
+    for path in LAYER.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef) and node.name.endswith("Error"):
+                found.add(node.name)
+    return found
+
+
+PLATFORM = ("States.", "Lambda.", "Sandbox.", "Runtime.", "DynamoDB.")
+
+
+def test_every_error_that_the_machine_names_is_a_class_of_the_code() -> None:
+    named = set(re.findall(r"\b([A-Z][A-Za-z]+Error)\b", json.dumps(machine())))
+    for _, state in tasks(machine()):
+        for rule in [*state.get("Retry", []), *state.get("Catch", [])]:  # type: ignore[misc]
+            named |= {name for name in rule["ErrorEquals"] if not name.startswith(PLATFORM)}
+    assert named - exceptions() - {"QueryEvaluationError"} == set()
+
+
+def test_every_task_has_a_time_out_a_retry_and_a_catch() -> None:
+    for name, state in tasks(machine()):
+        if state["Type"] == "Task":
+            assert {"TimeoutSeconds", "Retry", "Catch"} <= set(state), name
+
+
+def test_the_machine_says_the_calibrated_numbers_where_it_waits() -> None:
+    wait = dict(tasks(machine()))["Wait"]
+    assert "5, 8, 10, 8, 10 s" in str(wait["Comment"])
+    assert "300 s" in str(wait["Comment"])
