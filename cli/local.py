@@ -15,10 +15,11 @@ from types import FrameType
 from rich.console import Console
 
 from cli.drop import await_claim, drop
+from cli.run import exit_code, say_broken
+from cli.runs import save
 from cli.target import LOCAL_PORT, LOCAL_STACK, Target
 from cli.watch import table, watch
 from tryon.cadence import DEFAULT
-from tryon.ledger import RunStatus
 
 DEFAULT_SPEED = 10.0
 DEFAULT_SLOTS = 6
@@ -47,9 +48,7 @@ def add_arguments(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         parser.add_argument("--log", type=Path, help="file for what the functions log")
         if name == "run":
             parser.add_argument("manifest", type=Path, help="the manifest; pictures are looked for beside it")
-            parser.add_argument(
-                "--out", type=Path, default=Path("out"), help="folder for the results (%(default)s)"
-            )
+            parser.add_argument("--out", type=Path, default=Path("out"), help="folder for the results (%(default)s)")
         parser.set_defaults(command=up if name == "up" else run)
 
 
@@ -129,15 +128,11 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         )
         key, version = drop(target, arguments.manifest)
         claim = await_claim(target, key, version)
-        console.print(
-            f"s3://{target.bucket}/{key} became run [bold]{claim.run_id}[/]", highlight=False, soft_wrap=True
-        )
+        console.print(f"s3://{target.bucket}/{key} became run [bold]{claim.run_id}[/]", highlight=False, soft_wrap=True)
         ended = watch(target, claim.run_id, console)
         if "succeeded" not in ended:
-            # Nothing was summarized: the manifest cannot be run, or the run itself broke.
-            console.print(f"[red]{ended['status'].lower()}[/]: {ended['error']}: ", end="")
-            console.print(ended["cause"], markup=False, highlight=False, soft_wrap=True)
-            return 2 if ended["status"] == RunStatus.REJECTED else 1
+            say_broken(ended, console)
+            return exit_code(ended)
         entries = list(target.ledger.entries(claim.run_id))
         folder = save(target, claim.run_id, arguments.out)
         table(entries, console)
@@ -149,19 +144,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         highlight=False,
         soft_wrap=True,
     )
-    return 0 if ended["status"] == RunStatus.SUCCEEDED else 1
-
-
-def save(target: Target, run_id: str, out: Path) -> Path:
-    """Copy a run's files out of the bucket; returns their folder."""
-    prefix = f"runs/{run_id}/"
-    folder = out / run_id
-    for page in target.s3.get_paginator("list_objects_v2").paginate(Bucket=target.bucket, Prefix=prefix):
-        for item in page.get("Contents", []):
-            path = folder / item["Key"].removeprefix(prefix)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(target.s3.get_object(Bucket=target.bucket, Key=item["Key"])["Body"].read())
-    return folder
+    return exit_code(ended)
 
 
 warnings.filterwarnings("ignore", module="moto|aws_lambda_powertools")

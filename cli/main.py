@@ -4,9 +4,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+import shtab
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
-from cli import local
+from cli import local, new, plan, run, runs
 from cli.target import TargetError
 from tryon.manifest import ManifestError
 
@@ -14,9 +16,16 @@ from tryon.manifest import ManifestError
 def parser() -> argparse.ArgumentParser:
     """All commands and their options."""
     top = argparse.ArgumentParser(
-        prog="tryon", description="Every model wearing every garment, from a manifest in a bucket."
+        prog="tryon",
+        description="Every model wearing every garment, from a manifest in a bucket.",
+        epilog="Start with `tryon new FOLDER`, then `tryon plan` and `tryon run`.",
     )
+    shtab.add_argument_to(top, "--print-completion", help="print a completion script for this shell")
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    new.add_parser(commands)
+    plan.add_parser(commands)
+    run.add_parsers(commands)
+    runs.add_parsers(commands)
     here = commands.add_parser("local", help="the whole application on this machine, without an account")
     local.add_arguments(here.add_subparsers(title="commands", required=True, metavar="COMMAND"))
     return top
@@ -34,9 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for problem in error.problems:
             errors.print(f"  {problem}", markup=False, highlight=False, soft_wrap=True)
         return 2
-    except (TargetError, OSError) as error:
-        errors.print(f"[red]{error}[/]", highlight=False, soft_wrap=True)
+    except (TargetError, OSError, ClientError, BotoCoreError) as error:
+        errors.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         return 2
+    except KeyboardInterrupt:
+        errors.print("interrupted; a run that was started goes on: `tryon watch` follows it")
+        return 130
     return code
 
 

@@ -41,6 +41,7 @@ class Target:
     outputs: Mapping[str, str]
     client: Callable[[str], Any]
     clock: Clock
+    stack: str = "tryon"
 
     @property
     def bucket(self) -> str:
@@ -55,6 +56,11 @@ class Target:
     @property
     def ledger(self) -> Ledger:
         return Ledger(self.client("dynamodb"), self.outputs["LedgerTableName"], self.clock)
+
+    def parameters(self) -> dict[str, str]:
+        """What the stack was deployed with."""
+        described = self.client("cloudformation").describe_stacks(StackName=self.stack)["Stacks"][0]
+        return {p["ParameterKey"]: p["ParameterValue"] for p in described.get("Parameters", [])}
 
     def claim(self, key: str, version: str) -> Claim | None:
         """What a manifest's version became, None while no execution has claimed it."""
@@ -80,7 +86,7 @@ def connect(stack: str, *, profile: str | None = None, region: str | None = None
     def client(service: str) -> Any:
         return session.client(service)  # type: ignore[call-overload]
 
-    return Target(stack, _outputs(described, stack), client, SystemClock())
+    return Target(stack, _outputs(described, stack), client, SystemClock(), stack)
 
 
 def _connect_local(port: int) -> Target:

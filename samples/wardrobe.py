@@ -52,7 +52,7 @@ def _twill(sheet: Sheet, contrast: float) -> Image.Image:
 
 
 def _sleeve(to: float, top: float, cuff: float, flare: float = 0.0) -> Path:
-    spine = [(73, 202, top * 0.84), (92, 232, top * 0.95), (110, 286, top * 0.84), (122, 338, top * 0.78), (136, 392, top * 0.7), (150, 448, top * 0.62), (157, 476, top * 0.6)]
+    spine = [(75, 199, top * 0.93), (92.5, 232, top * 0.96), (110, 286, top * 0.84), (122, 338, top * 0.78), (136, 392, top * 0.7), (150, 448, top * 0.62), (157, 476, top * 0.6)]
     kept = [(x, y, half) for x, y, half in spine if y < to]
     last, after = kept[-1], next(point for point in spine if point[1] >= to)
     share = (to - last[1]) / (after[1] - last[1])

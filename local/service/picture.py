@@ -58,7 +58,7 @@ class _Body:
         return round(self.row(fraction) * self.cell)
 
 
-SHOULDER, WAIST, HIP, CROTCH, MID_THIGH, SHIN = 0.035, 0.235, 0.335, 0.375, 0.47, 0.72
+SHOULDER, WAIST, HIP, MID_THIGH, ANKLE = 0.035, 0.235, 0.335, 0.47, 0.8
 
 
 def compose(
@@ -176,7 +176,7 @@ def _cut(picture: Image.Image, alpha: Image.Image | None, *, holes: bool = False
     if holes:
         empty = ImageChops.lighter(empty, _openings(small, ground, empty))
         ground = _extend(small, empty)
-    wide = empty.filter(ImageFilter.MaxFilter(3)).resize(picture.size, Image.Resampling.BILINEAR)
+    wide = empty.filter(ImageFilter.MaxFilter(5)).resize(picture.size, Image.Resampling.BILINEAR)
     far = _distance(picture, ground.resize(picture.size, Image.Resampling.BICUBIC))
     edge = far.point([min(max((value - 10) * 14, 0), 255) for value in range(256)])
     subject = ImageChops.lighter(ImageChops.invert(wide), edge)
@@ -349,70 +349,80 @@ def _band(body: _Body, low: float, high: float, half: float) -> Image.Image:
 
 def _wishes(body: _Body, kind: str) -> Image.Image:
     """Return what covering each cell costs: 128 is nothing, less is wanted, more is unwanted."""
-    silhouette = body.cells.filter(ImageFilter.MaxFilter(5))
-    wishes = Image.composite(Image.new("L", body.cells.size, 128), Image.new("L", body.cells.size, 152), silhouette)
+    wishes = Image.new("L", body.cells.size, 152)
+    wishes.paste(128, mask=body.cells.filter(ImageFilter.MaxFilter(5)))
+    draw = ImageDraw.Draw(wishes)
     if kind == "bottom":
-        ImageDraw.Draw(wishes).rectangle([0, 0, wishes.width, body.row(WAIST - 0.012)], fill=200)
-        wishes.paste(60, mask=_band(body, WAIST - 0.005, SHIN, 0.11))
+        draw.rectangle([0, 0, wishes.width, body.row(WAIST - 0.012)], fill=200)
+        draw.rectangle([0, body.row(ANKLE), *wishes.size], fill=200)
+        wishes.paste(112, mask=_band(body, MID_THIGH, ANKLE, 0.11))
+        wishes.paste(60, mask=_band(body, WAIST - 0.005, MID_THIGH, 0.11))
     else:
+        air = Image.new("L", wishes.size, 0)
+        ImageDraw.Draw(air).rectangle([0, 0, air.width, body.row(SHOULDER)], fill=255)
+        wishes.paste(190, mask=ImageChops.subtract(air, body.cells))
+        draw.rectangle([0, 0, wishes.width, body.row(-0.008)], fill=225)
         wishes.paste(104, mask=_band(body, SHOULDER, HIP, 0.3))
-        wishes.paste(70, mask=_band(body, SHOULDER, HIP if kind == "upper" else MID_THIGH, 0.1))
-        head = Image.new("L", body.cells.size, 0)
-        ImageDraw.Draw(head).rectangle([0, 0, head.width, body.row(-0.008)], fill=255)
-        wishes.paste(225, mask=head)
+        wishes.paste(84, mask=_band(body, SHOULDER, 0.1, 0.11))
+        wishes.paste(60, mask=_band(body, 0.08, 0.3 if kind == "upper" else MID_THIGH, 0.1))
     return wishes
 
 
-def _narrowest(cells: Image.Image, low: float, high: float) -> float:
-    axis = cells.width / 2
-    runs = [_run_at(cells, row, axis) for row in range(int(cells.height * low), int(cells.height * high) + 1)]
-    return min((end - start for start, end in filter(None, runs)), default=cells.width)
+def _narrowest(cells: Image.Image, axis: float, low: float, high: float) -> tuple[float, float]:
+    """Return the width and the row where the trunk is slimmest between two rows."""
+    runs = [(row, _run_at(cells, row, axis)) for row in range(int(low), int(high) + 1)]
+    return min(((run[1] - run[0], row) for row, run in runs if run), default=(0, (low + high) / 2))
 
 
 def _fit(body: _Body, garment: Image.Image, kind: str) -> tuple[float, float, float, float]:
     """Return where the garment goes, in cells: left, top, width and height.
 
-    A coordinate search over place, size and proportion; the start comes from the narrowest part of each.
+    A coordinate search over place, size and proportion, which starts from the slimmest part of each; a waist
+    that shows in a `full` garment stays at the body's own.
     """
-    torso = _run_at(body.cells, body.row(WAIST), body.axis)
-    waist = min(torso[1] - torso[0] if torso else 0.13 * body.height, 0.2 * body.height)
-    rows = {"upper": (0.45, 0.85), "bottom": (0.0, 0.08), "full": (0.2, 0.5)}[kind]
-    ease = {"upper": 1.36, "bottom": 1.08, "full": 1.12}[kind]
-    scale = ease * waist / max(_narrowest(garment, *rows), 1)
+    torso, waist_row = _narrowest(body.cells, body.axis, body.row(0.16), body.row(0.29))
+    torso = min(torso or 0.13 * body.height, 0.2 * body.height)
+    rows = {"upper": (0.45, 0.85), "bottom": (0.0, 0.08), "full": (0.2, 0.45)}[kind]
+    ease = {"upper": 1.36, "bottom": 1.08, "full": 1.16}[kind]
+    low, high = garment.height * rows[0], garment.height * rows[1]
+    slimmest, slim_row = _narrowest(garment, garment.width / 2, low, high)
+    scale = ease * torso / (slimmest or garment.width)
+    chest = _run_at(garment, low, garment.width / 2)
+    waisted = kind == "full" and chest is not None and chest[1] - chest[0] > 1.06 * slimmest
     wishes = _wishes(body, kind)
     pad = max(wishes.size)
     room = Image.new("L", (wishes.width + 2 * pad, wishes.height + 2 * pad), 152)
     room.paste(wishes, (pad, pad))
 
-    def cost(fit: tuple[float, float, float, float]) -> float:
-        middle, top, across, down = fit
+    def cost(fit: tuple[float, float, float]) -> float:
+        top, across, down = fit
         size = (max(round(garment.width * across), 1), max(round(garment.height * down), 1))
         shape = garment.resize(size, Image.Resampling.BILINEAR)
-        left = round(middle - size[0] / 2) + pad
+        left = round(body.axis - size[0] / 2) + pad
         seat = room.crop((left, round(top) + pad, left + size[0], round(top) + pad + size[1]))
         covered = ImageStat.Stat(ImageChops.multiply(shape, seat)).sum[0]
-        return covered - 128 / 255 * ImageStat.Stat(shape).sum[0]
+        return float(covered - 128 / 255 * ImageStat.Stat(shape).sum[0])
 
-    start = WAIST if kind == "bottom" else 0.0
-    best = (body.axis, body.row(start), scale, scale)
+    start = waist_row - slim_row * scale if waisted else body.row(WAIST if kind == "bottom" else 0.0)
+    best = (start, scale, scale)
     price = cost(best)
-    for stride in (1.0, 0.5):
-        for _ in range(5):
-            middle, top, across, down = best
-            offers = [(middle + step * stride, top, across, down) for step in (-1, 1)] + [
-                (middle, top + step * stride, across, down) for step in (-3, -1, 1, 3)
-            ]
-            for grow in (1 - 0.04 * stride, 1 + 0.04 * stride):
-                offers += [(middle, top, across * a, down * d) for a, d in ((grow, grow), (grow, 1), (1, grow))]
+    for stride in (0.06, 0.03, 0.015):
+        for _ in range(6):
+            top, across, down = best
+            offers = [] if waisted else [(top + step, across, down) for step in (-3, -1, 1, 3)]
+            for grow in (1 - stride, 1 + stride):
+                for a, d in ((grow, grow), (grow, 1), (1, grow)):
+                    held = waist_row - slim_row * down * d if waisted else top
+                    offers.append((held, across * a, down * d))
             allowed = [
-                offer for offer in offers if 0.8 <= offer[2] / scale <= 1.25 and 0.86 <= offer[2] / offer[3] <= 1.16
+                offer for offer in offers if 0.8 <= offer[1] / scale <= 1.25 and 0.9 <= offer[1] / offer[2] <= 1.1
             ]
-            priced = min((cost(offer), offer) for offer in allowed)
-            if priced[0] >= price:
+            cheapest = min((cost(offer), offer) for offer in allowed)
+            if cheapest[0] >= price:
                 break
-            price, best = priced
-    middle, top, across, down = best
-    return middle - garment.width * across / 2, top, garment.width * across, garment.height * down
+            price, best = cheapest
+    top, across, down = best
+    return body.axis - garment.width * across / 2, top, garment.width * across, garment.height * down
 
 
 def _dress(

@@ -18,6 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
 from tryon.clock import SystemClock
 from tryon.fetch import (
     FetchError,
@@ -80,12 +81,12 @@ def drips(start: bytes, drop: bytes) -> Script:
 
 
 def fetched(script: Script, **limits: Any) -> bytes:
-    limits.setdefault("max_seconds", 5.0)
+    limits = {"max_seconds": 5.0, "clock": SystemClock(), **limits}
     with server(script) as port:
         policy = OriginPolicy.parse(f"http://127.0.0.1:{port}")
         session = guarded_session(policy)
         url = f"http://127.0.0.1:{port}/results/s3cret.png?signature=s3cret"
-        with session, open_result(session, url, policy=policy, clock=SystemClock(), **limits) as stream:
+        with session, open_result(session, url, policy=policy, **limits) as stream:
             return b"".join(stream.chunks)
 
 
@@ -107,6 +108,15 @@ def test_the_address_is_not_in_the_log_even_at_debug(caplog: pytest.LogCaptureFi
         with pytest.raises(FetchError):
             fetched(sends(OK + b"broken header\r\nContent-Length: 1\r\n\r\n<"))
     assert "s3cret" not in caplog.text
+
+
+def test_a_cookie_is_not_kept() -> None:
+    answer = OK + b"Set-Cookie: a=b; Path=/\r\nContent-Length: %d\r\n\r\n" % len(PNG)
+    with server(sends(answer, PNG)) as port:
+        policy = OriginPolicy.parse(f"http://127.0.0.1:{port}")
+        session = guarded_session(policy)
+        with open_result(session, f"http://127.0.0.1:{port}/a", policy=policy, clock=SystemClock()):
+            assert list(session.cookies) == []
 
 
 def test_a_redirect_leads_nowhere() -> None:
@@ -175,6 +185,27 @@ def test_a_server_that_drips_is_left_when_the_time_is_up_wherever_it_drips(where
         fetched(script, max_seconds=0.2)
     assert time.monotonic() - started < 1.5
     assert isinstance(caught.value, ResultUnavailableError)
+
+
+class Hasty:
+    """A clock that runs a second at every look."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+
+    def now(self) -> float:
+        self.time += 1
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.time += seconds
+
+
+def test_the_time_is_looked_at_after_every_drop_and_not_after_every_eight_kilobytes() -> None:
+    started = time.monotonic()
+    with pytest.raises(ResultUnavailableError, match="too long"):
+        fetched(drips(OK + b"Content-Length: 60000\r\n\r\n" + PNG[:100], b"\0"), clock=Hasty(), max_seconds=4)
+    assert time.monotonic() - started < 2
 
 
 # --- TLS ---
@@ -270,6 +301,15 @@ def test_a_certificate_for_another_name_or_of_another_authority_is_not_trusted(t
         pytest.raises(ResultUnavailableError, match="SSLError"),
     ):
         fetched_over_tls(port, authority.bundle)
+
+
+def test_a_server_that_drips_inside_tls_is_left_when_the_time_is_up(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    with server(drips(OK, b"X-A: b\r\n"), tls=authority.context("cdn.example.com")) as port:
+        started = time.monotonic()
+        with pytest.raises(ResultUnavailableError):
+            fetched_over_tls(port, authority.bundle, max_seconds=0.5)
+        assert time.monotonic() - started < 2.5
 
 
 def test_a_tls_handshake_that_never_ends_is_left_when_the_time_is_up(tmp_path: Path) -> None:

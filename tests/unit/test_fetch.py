@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -74,7 +75,12 @@ class Served(BaseAdapter):
             headers["Content-Length"] = str(len(self.body) if self.length < 0 else self.length)
         self.source = Counted(self.body)
         raw = urllib3.HTTPResponse(
-            body=self.source, headers=headers, status=self.status, preload_content=False, decode_content=False
+            body=self.source,
+            headers=headers,
+            status=self.status,
+            preload_content=False,
+            decode_content=False,
+            enforce_content_length=False,
         )
         return HTTPAdapter().build_response(request, raw)
 
@@ -488,14 +494,12 @@ def test_proxies_and_certificates_of_the_environment_are_ignored(monkeypatch: py
     assert served.received[0][1]["verify"] is True
 
 
-def test_a_cookie_is_not_kept() -> None:
-    served = Served(headers={"Set-Cookie": "a=b; Path=/"})
-    session = session_with(served)
-    for _ in range(2):
-        with open_result(session, URL, policy=POLICY, clock=FakeClock()):
-            pass
-    assert not session.cookies
-    assert all("Cookie" not in headers for headers, _ in served.received)
+def test_passwords_of_the_environment_are_not_sent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "netrc").write_text("default login me password s3cret")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    served = Served()
+    fetched(served)
+    assert "Authorization" not in served.received[0][0]
 
 
 def test_a_redirect_is_refused_without_reading_its_body() -> None:
@@ -598,12 +602,12 @@ def test_an_encoded_body_is_refused_not_decoded() -> None:
 
 
 def test_a_body_shorter_than_announced_is_not_taken_for_the_picture() -> None:
-    with pytest.raises(ResultUnavailableError, match=r"broke off|announced"):
+    with pytest.raises(ResultUnavailableError, match="announced"):
         fetched(Served(length=len(PNG) + 1))
 
 
 def test_a_body_longer_than_announced_is_not_taken_for_the_picture() -> None:
-    with pytest.raises(ResultUnavailableError, match=r"broke off|announced"):
+    with pytest.raises(ResultUnavailableError, match="announced"):
         fetched(Served(length=len(PNG) - 1))
 
 

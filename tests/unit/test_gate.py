@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from moto import mock_aws
 
 from tests.conftest import HandClock
-from tryon.gate import Gate, GateLimits, GateState, Waiter, admit, enqueue, free
+from tryon.gate import Gate, GateLimits, GateState, RequestLimit, Waiter, admit, enqueue, free, next_turn
 
 LIMITS = GateLimits(slots=2, pace=2.0, lease=360.0)
+TWO_A_SECOND = RequestLimit(count=2, seconds=1.1)
 
 
 def test_slots_go_to_the_longest_waiting_each_at_its_turn_in_the_pace() -> None:
@@ -117,7 +118,7 @@ def gate(clock: HandClock, listener: Listener) -> Iterator[Gate]:
             BillingMode="PAY_PER_REQUEST",
         )
         yield Gate(
-            client, "gate", account="service", limits=LIMITS, clock=clock, wake=listener, request_spacing=0.55
+            client, "gate", account="service", limits=LIMITS, clock=clock, wake=listener, requests=TWO_A_SECOND
         )
 
 
@@ -200,15 +201,38 @@ def test_a_run_that_ends_leaves_nothing_behind_but_what_may_still_run(gate: Gate
 
 def test_requests_of_all_runs_keep_the_services_rate(gate: Gate, clock: HandClock) -> None:
     start, turns = clock.time, []
-    for _ in range(4):
+    for _ in range(5):
         before = clock.time
         gate.take_turn()
         turns.append(round(clock.time - start, 2))
-        clock.time = before  # four callers at the same moment
-    assert turns == [0, 0.55, 1.1, 1.65]
+        clock.time = before  # five callers at the same moment
+    assert turns == [0, 0, 1.1, 1.1, 2.2]
     clock.time += 60
+    before = clock.time
     gate.take_turn()
-    assert clock.slept[-1] == pytest.approx(1.65)
+    assert clock.time == before
+
+
+def test_who_cannot_wait_for_a_turn_leaves_it_to_the_next(gate: Gate, clock: HandClock) -> None:
+    start = clock.time
+    for _ in range(4):
+        gate.take_turn()
+        clock.time = start
+    assert gate.take_turn(patience=2) is False
+    assert clock.time == start
+    assert gate.take_turn(patience=2.5) is True
+    assert clock.time == pytest.approx(start + 2.2)
+
+
+@given(st.lists(st.floats(0, 3), max_size=40), st.integers(1, 4), st.floats(0.5, 3))
+def test_no_window_holds_more_requests_than_the_limit(gaps: list[float], count: int, seconds: float) -> None:
+    limit = RequestLimit(count, seconds)
+    now, turns = 0.0, []
+    for gap in gaps:
+        now += gap
+        turns.append(next_turn(turns[-count:], now, limit))
+    assert all(later >= earlier for earlier, later in zip(turns, turns[1:], strict=False))
+    assert all(later - earlier >= seconds - 1e-9 for earlier, later in zip(turns, turns[count:], strict=False))
 
 
 def test_someone_elses_change_between_reading_and_writing_is_not_overwritten(

@@ -12,7 +12,7 @@ import boto3
 import pytest
 import requests
 import urllib3
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import ClientError, EndpointConnectionError, HTTPClientError
 from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
@@ -125,6 +125,13 @@ def test_a_result_that_breaks_off_leaves_nothing(s3: "S3Client", announced: bool
     assert s3.list_multipart_uploads(Bucket=BUCKET).get("Uploads", []) == []
 
 
+def test_a_host_that_breaks_off_is_not_taken_for_s3_breaking_off() -> None:
+    failure = ResultUnavailableError("cdn.example.com broke off")
+    with pytest.raises(ResultUnavailableError) as caught:
+        store(FakeS3().client, stream(length=9_000_000, failure=failure), bucket=BUCKET, key=KEY)
+    assert caught.value is failure
+
+
 def test_missing_rights_or_a_missing_bucket_are_told_as_they_are(s3: "S3Client") -> None:
     with pytest.raises(ClientError, match="NoSuchBucket"):
         store(s3, stream(), bucket="no-such-bucket", key=KEY)
@@ -149,9 +156,12 @@ class FakeS3:
             self.blocks = [Body]
             return {}
         assert len(Body) == request["ContentLength"]
-        while block := Body.read(1024 * 1024):
-            self.blocks.append(block)
-            self.watch(sum(map(len, self.blocks)))
+        try:
+            while block := Body.read(1024 * 1024):
+                self.blocks.append(block)
+                self.watch(sum(map(len, self.blocks)))
+        except Exception as error:
+            raise HTTPClientError(error=error) from error  # as botocore does with whatever breaks a request
         return {}
 
     @property

@@ -12,7 +12,7 @@ any two of these steps.
 import json
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +69,23 @@ class GateLimits:
     lease: float
 
 
+@dataclass(frozen=True)
+class RequestLimit:
+    """At most `count` requests to the service in any `seconds`."""
+
+    count: int
+    seconds: float
+
+
+def next_turn(turns: Sequence[float], now: float, limit: RequestLimit) -> float:
+    """When the next request may be made, after those in `turns`, the latest last.
+
+    A window and not a distance: the submit that follows the poll which freed its slot need not wait.
+    """
+    earliest = max(now, turns[-1]) if turns else now
+    return earliest if len(turns) < limit.count else max(earliest, turns[-limit.count] + limit.seconds)
+
+
 def admit(state: GateState, now: float, limits: GateLimits) -> tuple[GateState, list[Grant]]:
     """Drop leases that ended and give free slots to the longest waiting, each at its turn in the pace."""
     holders = {holder: end for holder, end in state.holders.items() if end > now}
@@ -117,7 +134,7 @@ class Gate:
         limits: GateLimits,
         clock: Clock,
         wake: Callable[[str, int], bool],
-        request_spacing: float = 0.0,
+        requests: RequestLimit | None = None,
     ) -> None:
         self._client = client
         self._table = table
@@ -125,7 +142,7 @@ class Gate:
         self._limits = limits
         self._clock = clock
         self._wake = wake
-        self._request_spacing = request_spacing
+        self._requests = requests
 
     def reserve(self, holder: str, token: str) -> None:
         """Ask for a slot; `token` is woken now or when one is free. A holder that asks again keeps its slot."""
@@ -162,32 +179,28 @@ class Gate:
 
         self._deliver(self._change(change))
 
-    def take_turn(self) -> None:
-        """Wait until the account's next request is due, so that all runs together keep the service's rate."""
-        if not self._request_spacing:
-            return
-        now = self._clock.now()
-        key = to_item({"pk": f"{self._account}#requests"})
-        try:
-            self._client.update_item(
-                TableName=self._table,
-                Key=key,
-                UpdateExpression="SET next_request = :next",
-                ConditionExpression="attribute_not_exists(next_request) OR next_request <= :now",
-                ExpressionAttributeValues=to_item({":next": now + self._request_spacing, ":now": now}),
-            )
-            return
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-                raise
-        answer = self._client.update_item(
-            TableName=self._table,
-            Key=key,
-            UpdateExpression="SET next_request = next_request + :spacing",
-            ExpressionAttributeValues=to_item({":spacing": self._request_spacing}),
-            ReturnValues="UPDATED_NEW",
-        )
-        self._clock.sleep(from_item(answer["Attributes"])["next_request"] - self._request_spacing - now)
+    def take_turn(self, patience: float = math.inf) -> bool:
+        """Wait until the account's next request is due, so that all runs together keep the service's rate.
+
+        False, at once and without taking the turn, when that takes more than `patience` seconds.
+        """
+        if self._requests is None:
+            return True
+        key = f"{self._account}#requests"
+        for attempt in range(MAX_WRITES):
+            answer = self._client.get_item(TableName=self._table, Key=to_item({"pk": key}), ConsistentRead=True)
+            item = from_item(answer.get("Item", {}))
+            now = self._clock.now()
+            turn = next_turn(item.get("turns", []), now, self._requests)
+            if turn - now > patience:
+                return False
+            turns = [*item.get("turns", []), turn][-self._requests.count :]
+            if self._put(key, {"turns": turns}, item.get("version", 0)):
+                if turn > now:
+                    self._clock.sleep(turn - now)
+                return True
+            self._back_off(attempt)
+        raise GateError(f"the requests of account {self._account!r} could not be put in turn")
 
     def state(self) -> GateState:
         """The item as it stands."""
@@ -208,21 +221,20 @@ class Gate:
             after, grants = change(before, self._clock.now())
             if after == before or self._write(after, before.version):
                 return grants
-            self._clock.sleep(random.uniform(0, min(1.0, 0.02 * 2**attempt)))  # noqa: S311 - jitter, no secret
+            self._back_off(attempt)
         raise GateError(f"the gate of account {self._account!r} changed {MAX_WRITES} times while being changed")
 
     def _write(self, state: GateState, version: int) -> bool:
-        item: dict[str, Any] = {
-            "pk": self._account,
-            "holders": state.holders,
-            "waiters": [{"holder": waiter.holder, "token": waiter.token} for waiter in state.waiters],
-            "next_start": state.next_start,
-            "version": version + 1,
-        }
+        waiters = [{"holder": waiter.holder, "token": waiter.token} for waiter in state.waiters]
+        changed = {"holders": state.holders, "waiters": waiters, "next_start": state.next_start}
+        return self._put(self._account, changed, version)
+
+    def _put(self, key: str, attributes: dict[str, Any], version: int) -> bool:
+        """Replace an item that is still at `version`; False when somebody else was first."""
         try:
             self._client.put_item(
                 TableName=self._table,
-                Item=to_item(item),
+                Item=to_item({"pk": key, **attributes, "version": version + 1}),
                 ConditionExpression="attribute_not_exists(pk) OR version = :version",
                 ExpressionAttributeValues=to_item({":version": version}),
             )
@@ -231,6 +243,9 @@ class Gate:
                 return False
             raise
         return True
+
+    def _back_off(self, attempt: int) -> None:
+        self._clock.sleep(random.uniform(0, min(1.0, 0.02 * 2**attempt)))  # noqa: S311 - jitter, no secret
 
     def _deliver(self, grants: list[Grant]) -> None:
         for grant in grants:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from tryon.clock import Clock
 from tryon.fetch import OriginPolicy
-from tryon.gate import Gate, GateLimits, waker
+from tryon.gate import Gate, GateLimits, RequestLimit, waker
 from tryon.service import TryOnService
 from tryon.service.clients import build
 from tryon.service.credentials import SecretCredentials
@@ -24,7 +24,7 @@ LEASE_MARGIN = 60.0
 """Seconds that a slot's lease outlives the deadline: the last poll and a slow hand-over fit in."""
 
 REQUEST_MARGIN = 1.1
-"""Requests are spaced a tenth wider than the rate asks, so that jitter on the way puts no third one in a second."""
+"""The rate is kept over a tenth longer than it asks, so that jitter on the way puts no third one in a second."""
 
 _FROM_ENVIRONMENT = ConfigDict(frozen=True, extra="ignore")
 
@@ -49,8 +49,14 @@ class GateSettings(BaseModel):
             limits=GateLimits(self.slots, self.pace, self.deadline + LEASE_MARGIN),
             clock=clock,
             wake=waker(stepfunctions),
-            request_spacing=REQUEST_MARGIN / self.requests_per_second if self.requests_per_second else 0.0,
+            requests=self._limit(),
         )
+
+    def _limit(self) -> RequestLimit | None:
+        if not self.requests_per_second:
+            return None
+        count = max(1, int(self.requests_per_second))
+        return RequestLimit(count, REQUEST_MARGIN * count / self.requests_per_second)
 
 
 class ServiceSettings(BaseModel):

@@ -1,0 +1,158 @@
+"""`tryon run`, `watch` and `retry`: bring a manifest to a stack, follow its run, run again what failed."""
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from cli.drop import await_claim, drop
+from cli.options import json_option, print_json, stack_options, target
+from cli.target import Target, TargetError
+from cli.watch import table, watch
+from tryon import objects, retry
+from tryon.ledger import RunStatus, Status
+
+EXIT_CODES = "exit codes: 0 every combination has a picture, 1 some or all failed, 2 the manifest cannot be run"
+
+
+def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `run`, `watch` and `retry`."""
+    parser = commands.add_parser(
+        "run",
+        help="upload a manifest and the pictures it names, then watch",
+        description="Upload the pictures that a manifest names by local path, then the manifest, then watch.",
+        epilog=EXIT_CODES,
+    )
+    parser.add_argument("manifest", type=Path)
+    parser.add_argument("--detach", action="store_true", help="do not wait for the end")
+    json_option(parser)
+    stack_options(parser)
+    parser.set_defaults(command=run)
+
+    parser = commands.add_parser("watch", help="follow a run until it has ended", epilog=EXIT_CODES)
+    parser.add_argument("run_id", nargs="?", help="the newest run when left out")
+    json_option(parser)
+    stack_options(parser)
+    parser.set_defaults(command=follow)
+
+    parser = commands.add_parser(
+        "retry",
+        help="run again what failed; tasks already paid for are resumed",
+        description="Run again only what failed. Tasks that were late are asked for again, not paid again. "
+        "Combinations whose submit has an unknown outcome are left out: a task may exist and be billed.",
+        epilog=EXIT_CODES,
+    )
+    parser.add_argument("run_id", nargs="?", help="the newest run when left out")
+    parser.add_argument("--include-unknown", action="store_true", help="repeat unknown outcomes too: may be paid twice")
+    parser.add_argument("--print", action="store_true", help="print the retry manifest and do nothing")
+    parser.add_argument("--detach", action="store_true", help="do not wait for the end")
+    json_option(parser)
+    stack_options(parser)
+    parser.set_defaults(command=again)
+
+
+def newest(found: Target, run_id: str | None) -> str:
+    """The run asked for, or the newest one."""
+    if run_id is not None:
+        if found.ledger.run(run_id) is None:
+            raise TargetError(f"stack {found.name!r} has no run {run_id}: see `tryon list`")
+        return run_id
+    runs = found.ledger.runs(1)
+    if not runs:
+        raise TargetError(f"stack {found.name!r} has no runs yet: start one with `tryon run MANIFEST`")
+    return str(runs[0]["run_id"])
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    """Upload, drop, watch."""
+    found = target(arguments)
+    key, version = drop(found, arguments.manifest)
+    return _follow_claimed(found, key, version, arguments, console)
+
+
+def follow(arguments: argparse.Namespace, console: Console) -> int:
+    """Watch a run that goes on already."""
+    found = target(arguments)
+    return finish(found, newest(found, arguments.run_id), arguments, console)
+
+
+def again(arguments: argparse.Namespace, console: Console) -> int:
+    """Drop the manifest of what failed."""
+    found = target(arguments)
+    run_id = newest(found, arguments.run_id)
+    item = found.ledger.run(run_id) or {}
+    if item["status"] == RunStatus.RUNNING:
+        raise TargetError(f"run {run_id} has not ended: see `tryon watch {run_id}`")
+    entries = list(found.ledger.entries(run_id))
+    if not entries:
+        raise TargetError(
+            f"run {run_id} was {str(item['status']).lower()} before anything was planned: {item['cause']}"
+        )
+    body = objects.get(found.s3, item["bucket"], item["manifest_key"], item.get("manifest_version"))["Body"].read()
+    wanted = retry.manifest(
+        json.loads(body.decode("utf-8-sig")), run_id, entries, include_unknown=arguments.include_unknown
+    )
+    unknown = sum(entry.error == retry.UNKNOWN and entry.task_id is None for entry in entries)
+    if unknown and not arguments.include_unknown:
+        console.print(
+            f"{unknown} left out: the outcome of their submit is unknown, a task may exist and be billed "
+            "(--include-unknown repeats them)",
+            highlight=False,
+        )
+    if wanted is None:
+        console.print(f"nothing of run {run_id} is left to do", highlight=False)
+        return 0
+    if arguments.print:
+        print_json(console, wanted)
+        return 0
+    key = f"manifests/{run_id}-retry.json"
+    data = json.dumps(wanted, indent=1, ensure_ascii=False).encode()
+    version = found.s3.put_object(Bucket=found.bucket, Key=key, Body=data)["VersionId"]
+    return _follow_claimed(found, key, version, arguments, console)
+
+
+def _follow_claimed(found: Target, key: str, version: str, arguments: argparse.Namespace, console: Console) -> int:
+    claim = await_claim(found, key, version)
+    if not arguments.json:
+        console.print(f"run [bold]{claim.run_id}[/], from s3://{found.bucket}/{key}", highlight=False, soft_wrap=True)
+    if arguments.detach:
+        if arguments.json:
+            print_json(console, {"run_id": claim.run_id, "execution": claim.execution})
+        return 0
+    return finish(found, claim.run_id, arguments, console)
+
+
+def finish(found: Target, run_id: str, arguments: argparse.Namespace, console: Console) -> int:
+    """Watch to the end and say how it ended."""
+    ended = watch(found, run_id, Console(stderr=True) if arguments.json else console)
+    if arguments.json:
+        print_json(console, ended)
+        return exit_code(ended)
+    entries = list(found.ledger.entries(run_id))
+    if "succeeded" not in ended:
+        say_broken(ended, console)
+        return exit_code(ended)
+    table(entries, console)
+    console.print(
+        f"\n[bold]{ended['succeeded']} of {ended['total']}[/] succeeded in {ended['seconds']:.0f} s, "
+        f"{ended['cost']['service']:.2f} {ended['cost']['currency']} to the service",
+        highlight=False,
+    )
+    if any(entry.status is not Status.SUCCEEDED for entry in entries):
+        console.print(f"repair: tryon retry {run_id}", highlight=False)
+    console.print(f"gallery: tryon open {run_id}", highlight=False)
+    return exit_code(ended)
+
+
+def say_broken(ended: Mapping[str, Any], console: Console) -> None:
+    """Say why a run has no summary: its manifest cannot be run, or the run itself broke."""
+    console.print(f"[red]{ended['status'].lower()}[/]: {ended['error']}: ", end="")
+    console.print(ended["cause"], markup=False, highlight=False, soft_wrap=True)
+
+
+def exit_code(ended: Mapping[str, Any]) -> int:
+    """What a script learns from a run's end."""
+    return {RunStatus.SUCCEEDED: 0, RunStatus.REJECTED: 2}.get(RunStatus(ended["status"]), 1)

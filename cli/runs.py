@@ -1,0 +1,91 @@
+"""`tryon list` and `tryon open`: what ran, and its gallery."""
+
+import argparse
+import sys
+import webbrowser
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from cli.options import json_option, print_json, stack_options, target
+from cli.run import newest
+from cli.target import Target, TargetError
+from tryon.plan import RunFolder
+
+LINK_SECONDS = 12 * 3600
+"""How long a gallery's link works; a role's own credentials may end it earlier."""
+
+_COLOURS = {"SUCCEEDED": "green", "PARTIAL": "yellow", "RUNNING": "cyan"}
+
+
+def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `list` and `open`."""
+    parser = commands.add_parser("list", help="the newest runs and how they ended")
+    parser.add_argument("--limit", type=int, default=20, help="how many (%(default)s)")
+    json_option(parser)
+    stack_options(parser)
+    parser.set_defaults(command=list_runs)
+
+    parser = commands.add_parser(
+        "open", help="open a run's gallery", description="Open a run's gallery by a link that works for 12 hours."
+    )
+    parser.add_argument("run_id", nargs="?", help="the newest run when left out")
+    parser.add_argument("--print", action="store_true", help="print the link and open nothing")
+    parser.add_argument("--save", type=Path, metavar="FOLDER", help="copy the run's files there and open from disk")
+    stack_options(parser)
+    parser.set_defaults(command=open_gallery)
+
+
+def list_runs(arguments: argparse.Namespace, console: Console) -> int:
+    """Print the newest runs."""
+    runs = target(arguments).ledger.runs(arguments.limit)
+    if arguments.json:
+        print_json(console, runs)
+        return 0
+    view = Table("run", "status", "pictures", "time s", "cost", box=None, header_style="bold")
+    for run in runs:
+        status = run["status"]
+        cost = run.get("cost")
+        view.add_row(
+            run["run_id"],
+            f"[{_COLOURS.get(status, 'red')}]{status}[/]",
+            f"{run['succeeded']} of {run['total']}" if "succeeded" in run else "",
+            f"{run['seconds']:.0f}" if "seconds" in run else "",
+            f"{cost['service']:.2f} {cost['currency']}" if cost else "",
+        )
+    console.print(view)
+    return 0
+
+
+def open_gallery(arguments: argparse.Namespace, console: Console) -> int:
+    """Open or print the gallery's address."""
+    found = target(arguments)
+    run_id = newest(found, arguments.run_id)
+    item = found.ledger.run(run_id) or {}
+    if "succeeded" not in item:
+        raise TargetError(f"run {run_id} is {str(item.get('status', 'unknown')).lower()}: it has no gallery")
+    if arguments.save:
+        address = (save(found, run_id, arguments.save) / "index.html").resolve().as_uri()
+    else:
+        address = found.s3.generate_presigned_url(
+            "get_object",
+            Params={"Bucket": found.bucket, "Key": RunFolder(run_id).gallery},
+            ExpiresIn=LINK_SECONDS,
+        )
+    console.print(address, highlight=False, soft_wrap=True)
+    if not arguments.print and sys.stdout.isatty():
+        webbrowser.open(address)
+    return 0
+
+
+def save(found: Target, run_id: str, out: Path) -> Path:
+    """Copy a run's files out of the bucket; returns their folder."""
+    prefix = RunFolder(run_id).prefix
+    folder = out / run_id
+    for page in found.s3.get_paginator("list_objects_v2").paginate(Bucket=found.bucket, Prefix=prefix):
+        for item in page.get("Contents", []):
+            path = folder / item["Key"].removeprefix(prefix)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(found.s3.get_object(Bucket=found.bucket, Key=item["Key"])["Body"].read())
+    return folder
