@@ -45,9 +45,7 @@ def main() -> None:
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Counting)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     payload = options.pictures * options.size
-    print(
-        f"{options.pictures} pictures of {options.size:g} MB: {payload:g} MB, {payload * 4 / 3:.1f} MB as base64\n"
-    )
+    print(f"{options.pictures} pictures of {options.size:g} MB: {payload:g} MB, {payload * 4 / 3:.1f} MB as base64\n")
     heads = ("extra MB", "× payload", "python MB", "× payload", "peak MB", "seconds")
     print(f"{'client':8}{''.join(f'{head:>11}' for head in heads)}")
     for client in CLIENTS:

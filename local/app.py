@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from local.aws.functions import Remote
 from local.aws.stack import LocalStack
 from local.clock import ScaledClock, VirtualClock
 from local.service.server import serve
@@ -33,8 +34,9 @@ class LocalApp:
     """A context manager around a running application.
 
     With a `port`, the stack answers the AWS CLI there and the service's stand-in listens beside it, both on
-    this machine only; without one, everything stays in the process and opens no socket. `parameters` are the
-    template's; `standin` is made by the caller, who keeps it to look at what was paid.
+    `host`, which functions know as `host_name`; without one, everything stays in the process and opens no
+    socket. `parameters` are the template's; `standin` is made by the caller, who keeps it to look at what was
+    paid. With a `remote`, handlers run there instead of in this process.
     """
 
     def __init__(
@@ -43,17 +45,23 @@ class LocalApp:
         *,
         clock: ScaledClock | VirtualClock,
         port: int | None = None,
+        host: str = "127.0.0.1",
+        host_name: str | None = None,
         slots: int = 1,
         parameters: Mapping[str, str] | None = None,
         root: Path = ROOT,
         log: Any = None,
+        remote: Remote | None = None,
     ) -> None:
         self.standin = standin
         self.clock = clock
         self._port = port
+        self._host = host
+        self._host_name = host_name or host
         self._parameters = {"Slots": str(slots), **(parameters or {})}
         self._root = root
         self._log = log
+        self._remote = remote
         self._exit = ExitStack()
 
     def __enter__(self) -> "LocalApp":
@@ -74,17 +82,20 @@ class LocalApp:
             transports["https://"] = StandInAdapter(self.standin)
             origins = self.standin.base_url
         else:
-            address = origins = self._exit.enter_context(serve(self.standin)).url
+            served = self._exit.enter_context(serve(self.standin, host=self._host, own_results=False))
+            address = origins = self.standin.base_url = f"http://{self._host_name}:{served.port}"
         self.service_url = address
         self.stack = self._exit.enter_context(
             LocalStack(
                 self._root,
                 clock=self.clock,
                 port=self._port,
+                host=self._host,
                 parameters={"ServiceEndpoint": address, "ResultOrigins": origins, **self._parameters},
                 transports=transports,
                 secrets={"ServiceSecret": json.dumps({"access_key": ACCESS_KEY, "secret_key": SECRET_KEY})},
                 log=self._log,
+                remote=self._remote,
             )
         )
 

@@ -258,7 +258,7 @@ class _ThreadedClock:
                     break
                 event._waiters.append(waiter)
                 self._stall_watchers.append(waiter)
-                self._block(waiter, None)
+                self._block(waiter, None, patient=True)
             if not waiter.lock.acquire(timeout=max(0.0, give_up - time.monotonic())):
                 with self._lock:
                     withdrawn = not waiter.done
@@ -301,7 +301,8 @@ class _ThreadedClock:
                 event._waiters.append(waiter)
             if thread is not None:
                 thread._blocked_on = waiter
-            self._block(waiter, deadline if cut else until)
+            # At the same moment work comes before giving up: what ends exactly in time is in time.
+            self._block(waiter, deadline if cut else until, patient=event is not None or cut)
         self._pause(waiter, deadline if cut else until)
         with self._lock:
             if thread is not None:
@@ -334,7 +335,7 @@ class _ThreadedClock:
     def _counts(self, thread: ClockThread | None) -> bool:
         raise NotImplementedError
 
-    def _block(self, waiter: _Waiter, until: float | None) -> None:
+    def _block(self, waiter: _Waiter, until: float | None, *, patient: bool) -> None:
         """Give up the right to run; called with the lock held."""
         raise NotImplementedError
 
@@ -381,7 +382,7 @@ class ScaledClock(_ThreadedClock):
     def _counts(self, thread: ClockThread | None) -> bool:
         return False
 
-    def _block(self, waiter: _Waiter, until: float | None) -> None:
+    def _block(self, waiter: _Waiter, until: float | None, *, patient: bool) -> None:
         return
 
     def _pause(self, waiter: _Waiter, until: float | None) -> None:
@@ -415,7 +416,7 @@ class VirtualClock(_ThreadedClock):
         self._now = start
         self._running = 0
         self._ready: deque[_Waiter | ClockThread] = deque()
-        self._timers: list[tuple[float, int, _Waiter]] = []
+        self._timers: list[tuple[float, bool, int, _Waiter]] = []
         self._order = itertools.count()
 
     def now(self) -> float:
@@ -441,7 +442,7 @@ class VirtualClock(_ThreadedClock):
 
     def _is_stalled(self, caller_counts: bool) -> bool:
         busy = self._running - (1 if caller_counts else 0)
-        return busy <= 0 and not self._ready and all(waiter.done for _, _, waiter in self._timers)
+        return busy <= 0 and not self._ready and all(waiter.done for *_, waiter in self._timers)
 
     def _withdraw(self, waiter: _Waiter) -> None:
         super()._withdraw(waiter)
@@ -459,9 +460,9 @@ class VirtualClock(_ThreadedClock):
             return True
         return self._running > 0 and threading.current_thread() is not threading.main_thread()
 
-    def _block(self, waiter: _Waiter, until: float | None) -> None:
+    def _block(self, waiter: _Waiter, until: float | None, *, patient: bool) -> None:
         if until is not None:
-            heapq.heappush(self._timers, (until, next(self._order), waiter))
+            heapq.heappush(self._timers, (until, patient, next(self._order), waiter))
         if waiter.counted:
             self._running -= 1
         self._dispatch()
@@ -484,7 +485,7 @@ class VirtualClock(_ThreadedClock):
             if self._ready:
                 self._resume(self._ready.popleft())
             elif self._timers:
-                until, _, waiter = heapq.heappop(self._timers)
+                until, _, _, waiter = heapq.heappop(self._timers)
                 if not waiter.done:
                     self._now = max(self._now, until)
                     self._wake(waiter, fired=False)

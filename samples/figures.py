@@ -59,7 +59,7 @@ FIGURES = {
     "anna": Figure(
         shoulder=90, bust=69, waist=56, hip=83, thigh=40, knee=26, calf=27.5, arm=15, neck=21.5, jaw=38,
         skin=(240, 204, 180), hair=(164, 84, 46), lips=(196, 98, 92), iris=(72, 98, 84),
-        underlayer=(176, 178, 188), shoe=(245, 241, 234), wall=(226, 221, 215), hairstyle="bob", tall=0.895,
+        underlayer=(134, 142, 164), shoe=(245, 241, 234), wall=(226, 221, 215), hairstyle="bob", tall=0.895,
     ),
     "maya": Figure(
         shoulder=95, bust=79, waist=67, hip=97, thigh=48.5, knee=31, calf=32, arm=17.5, neck=23.5, jaw=41,

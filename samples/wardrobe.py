@@ -137,7 +137,7 @@ def linen_shirt(sheet: Sheet) -> None:
 
 def striped_tee(sheet: Sheet) -> None:
     """A Breton tee: cream with navy stripes, short sleeves."""
-    cream, navy = (240, 231, 212), (38, 52, 94)
+    cream, navy = (238, 226, 200), (38, 52, 94)
     for turn in SIDES:
         sleeve = sheet.shape(turn(_sleeve(290, 29, 27)))
         sheet.paint(sleeve, cream)

@@ -13,10 +13,10 @@ from aws_lambda_powertools.utilities.parser import event_parser
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel
 
-from tryon import results
+from tryon import results, thumbnails
 from tryon.clock import Clock, SystemClock
 from tryon.fetch import guarded_session
-from tryon.ledger import Ledger
+from tryon.ledger import Ledger, Status
 from tryon.plan import RunFolder
 from tryon.service import TryOnService
 from tryon.settings import DownloadSettings, LedgerSettings, ServiceSettings
@@ -33,6 +33,9 @@ service_settings = ServiceSettings.model_validate(os.environ)
 session = guarded_session(download_settings.policy)
 service_session = requests.Session()
 clients = cache(boto3.client)
+
+THUMBNAIL_MILLISECONDS = 20_000
+"""What must be left of the call for a thumbnail to be begun: the largest takes a few seconds."""
 
 
 class DownloadEvent(BaseModel):
@@ -61,8 +64,11 @@ def s3() -> "S3Client":
 def handler(event: DownloadEvent, context: LambdaContext) -> dict[str, int]:
     logger.append_keys(run_id=event.run_id, combination=event.n, task_id=event.task_id)
     ledger = Ledger(clients("dynamodb"), ledger_settings.table, clock)
+    entry = ledger.entry(event.run_id, event.n)
+    if entry.status is Status.SUCCEEDED:
+        return {"pictures": len(entry.results)}  # an earlier try was cut off at its thumbnails
     stored = collect(
-        ledger.entry(event.run_id, event.n),
+        entry,
         event.task_id,
         folder=RunFolder(event.run_id),
         bucket=event.bucket,
@@ -73,7 +79,13 @@ def handler(event: DownloadEvent, context: LambdaContext) -> dict[str, int]:
         clock=clock,
     )
     size = sum(result.bytes for result in stored)
-    ledger.succeeded(event.run_id, event.n, [asdict(result) for result in stored], size)
-    logger.info("downloaded", pictures=len(stored), bytes=size)
+    found = [asdict(result) for result in stored]
+    ledger.succeeded(event.run_id, event.n, found, size)
+    copied = sum(
+        context.get_remaining_time_in_millis() > THUMBNAIL_MILLISECONDS
+        and thumbnails.of_result(s3(), event.bucket, result)
+        for result in found
+    )
+    logger.info("downloaded", pictures=len(stored), bytes=size, copied=copied)
     metrics.add_metric("PicturesStored", MetricUnit.Count, len(stored))
     return {"pictures": len(stored)}

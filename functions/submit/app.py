@@ -11,7 +11,7 @@ from aws_lambda_powertools.utilities.parser import event_parser
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel
 
-from tryon import intake, task
+from tryon import objects, task
 from tryon.clock import Clock, SystemClock
 from tryon.ledger import Ledger
 from tryon.plan import Combination
@@ -42,7 +42,7 @@ def service() -> TryOnService:
 
 def load(combination: Combination) -> Submission:
     pictures = [combination.model_picture, *(garment.picture for garment in combination.garments)]
-    model, *garments = intake.load(clients("s3"), pictures)
+    model, *garments = [objects.read(clients("s3"), p.bucket, p.key, p.version) for p in pictures]
     return Submission(
         model=model,
         garments=tuple(

@@ -16,7 +16,7 @@ import boto3
 import requests
 
 from local.aws import template
-from local.aws.functions import Functions, LocalFunction, Log
+from local.aws.functions import Functions, LocalFunction, Log, Remote
 from local.aws.moto_adapter import Child, Invocation, Session, running
 from local.aws.moto_adapter.clients import SharedClientsSession
 from local.clock import ScaledClock, StalledError, VirtualClock
@@ -49,9 +49,10 @@ class LocalStack:
     """A deployed stack's stand-in, from `template.yaml` alone; a context manager.
 
     In virtual time nothing waits really; with a port the stack also answers the AWS CLI and boto3 there,
-    on 127.0.0.1. `parameters` are the template's. `transports` are mounted on the handlers' `session`, by the
+    on `host`. `parameters` are the template's. `transports` are mounted on the handlers' `session`, by the
     address each begins with. `secrets` holds the text of secrets by their logical ids. `log` is told each
-    line that a handler prints, after the function's logical id.
+    line that a handler prints, after the function's logical id. With a `remote`, handlers run where it sends
+    their logical ids and payloads, instead of in this process.
     """
 
     outputs: Mapping[str, str]
@@ -64,22 +65,26 @@ class LocalStack:
         *,
         clock: ScaledClock | VirtualClock,
         port: int | None = None,
+        host: str = "127.0.0.1",
         parameters: Mapping[str, str] | None = None,
         transports: Mapping[str, requests.adapters.BaseAdapter] | None = None,
         secrets: Mapping[str, str] | None = None,
         region: str = "us-east-1",
         name: str = "tryon",
         log: Log | None = None,
+        remote: Remote | None = None,
     ) -> None:
         self.clock = clock
         self.region = region
         self.name = name
         self._template_path = root / "template.yaml"
         self._port = port
+        self._host = host
         self._parameters = dict(parameters or {})
         self._transports = dict(transports or {})
         self._secrets = dict(secrets or {})
         self._log = log
+        self._remote = remote
         self._owner = ("stack", next(_numbers))
         self._exit = contextlib.ExitStack()
 
@@ -107,7 +112,7 @@ class LocalStack:
         """Where the AWS CLI finds the stack: its `--endpoint-url`."""
         if self._port is None:
             raise StackError("this stack has no port: it answers only within its own process")
-        return f"http://127.0.0.1:{self._port}"
+        return f"http://{self._host}:{self._port}"
 
     def wait(self, execution_arn: str, patience: float = 60.0) -> dict[str, Any]:
         """DescribeExecution's answer once an execution has ended.
@@ -154,7 +159,12 @@ class LocalStack:
         expanded = template.expand(self._template_path, self._parameters)
         self._create(expanded)
         self.functions = Functions(
-            self._described_functions(), self.clock, self._transports, (*self._owner, "functions"), self._log
+            self._described_functions(),
+            self.clock,
+            self._transports,
+            (*self._owner, "functions"),
+            self._log,
+            self._remote,
         )
         self._exit.enter_context(_printing_to(self.functions))
         self._complete(expanded)
@@ -177,13 +187,14 @@ class LocalStack:
                 ],
                 Capabilities=["CAPABILITY_IAM"],
             )
-        described = formation.describe_stacks(StackName=self.name)["Stacks"][0]
+            described = formation.describe_stacks(StackName=self.name)["Stacks"][0]
+            resources = formation.describe_stack_resources(StackName=self.name)["StackResources"]
         if described["StackStatus"] != "CREATE_COMPLETE":
             raise StackError(f"the stack ended as {described['StackStatus']}")
         self.outputs = {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
         self.resources = {
             resource["LogicalResourceId"]: resource["PhysicalResourceId"]
-            for resource in formation.describe_stack_resources(StackName=self.name)["StackResources"]
+            for resource in resources
             if resource.get("PhysicalResourceId")
         }
 
@@ -227,7 +238,7 @@ class LocalStack:
         from moto.server import ThreadedMotoServer
 
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
-        server = ThreadedMotoServer("127.0.0.1", self._port or 0, verbose=False)
+        server = ThreadedMotoServer(self._host, self._port or 0, verbose=False)
         server.start()
         self._port = server.get_host_and_port()[1]
         self._exit.callback(server.stop)

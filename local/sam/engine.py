@@ -115,9 +115,7 @@ def _own(cache: Path, say: Callable[[str], None]) -> Iterator[Engine]:
         # In a short place: a socket's path has at most 107 characters.
         folder = Path(tempfile.mkdtemp(prefix="tryon-engine-"))
         daemon = _start(programs, folder, cache / "docker", bridge, address)
-        (cache / "engine.json").write_text(
-            json.dumps({"pid": daemon.pid, "folder": str(folder), "bridge": bridge})
-        )
+        (cache / "engine.json").write_text(json.dumps({"pid": daemon.pid, "folder": str(folder), "bridge": bridge}))
         try:
             own = Engine(
                 "", shutil.which("docker") or str(programs / "docker"), address, own=True, environment=_host(folder)

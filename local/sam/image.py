@@ -115,7 +115,9 @@ def _lay_out(root: Path, python: Path, requirements: Path) -> None:
         (root / folder).mkdir(parents=True)
     (root / "tmp").chmod(0o1777)
     library = Path(_ask(python, "import sysconfig; print(sysconfig.get_path('stdlib'))"))
-    shutil.copy2(_ask(python, "import os, sys; print(os.path.realpath(sys._base_executable))"), root / "var/lang/bin/python3.13")
+    shutil.copy2(
+        _ask(python, "import os, sys; print(os.path.realpath(sys._base_executable))"), root / "var/lang/bin/python3.13"
+    )
     for name in ("python3", "python"):
         (root / "var/lang/bin" / name).symlink_to("python3.13")
     shutil.copytree(
@@ -133,7 +135,9 @@ def _lay_out(root: Path, python: Path, requirements: Path) -> None:
     for folder in ("bin", "usr/bin"):
         (root / folder / "sh").symlink_to("bash")
     _install(root / "var/runtime", python, requirements)
-    for library, loader in _needed([*(root / "usr/bin").iterdir(), root / "var/lang/bin/python3.13", *root.rglob("*.so*")]):
+    for library, loader in _needed(
+        [*(root / "usr/bin").iterdir(), root / "var/lang/bin/python3.13", *root.rglob("*.so*")]
+    ):
         target = root / str(library).lstrip("/") if loader else root / "var/lang/lib" / library.name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(library, target)
@@ -173,7 +177,9 @@ def _needed(programs: Iterable[Path]) -> set[tuple[Path, bool]]:
         needed.update((Path(path), not arrow) for arrow, path in re.findall(r"^\s+(.*=> )?(/\S+) \(0x", listed, re.M))
     known = subprocess.run(["/sbin/ldconfig", "-p"], capture_output=True, text=True, check=True).stdout
     for library in _LIBRARIES:
-        needed.update((Path(path), False) for path in re.findall(rf"^\s{re.escape(library)} .*=> (\S+)$", known, re.M)[:1])
+        needed.update(
+            (Path(path), False) for path in re.findall(rf"^\s{re.escape(library)} .*=> (\S+)$", known, re.M)[:1]
+        )
     return needed
 
 

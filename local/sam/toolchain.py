@@ -68,7 +68,9 @@ def toolchain(cache: Path, requirements: Path, say: Callable[[str], None]) -> To
 
 
 def _uv(*arguments: str) -> None:
-    done = subprocess.run([Path(sys.executable).with_name("uv"), *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [Path(sys.executable).with_name("uv"), *arguments], capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise UnavailableError("SAM CLI cannot be installed: " + done.stderr.strip().splitlines()[-1])
 

@@ -177,15 +177,22 @@ def _cut(picture: Image.Image, alpha: Image.Image | None, *, holes: bool = False
         empty = ImageChops.lighter(empty, _openings(small, ground, empty))
         ground = _extend(small, empty)
     wide = empty.filter(ImageFilter.MaxFilter(5)).resize(picture.size, Image.Resampling.BILINEAR)
-    far = _distance(picture, ground.resize(picture.size, Image.Resampling.BICUBIC))
-    edge = far.point([min(max((value - 10) * 14, 0), 255) for value in range(256)])
+    tinge, light = _unlike(picture, ground.resize(picture.size, Image.Resampling.BICUBIC))
+    edge = ImageChops.lighter(
+        tinge.point([min(max((value - 9) * 20, 0), 255) for value in range(256)]),
+        light.point([min(max((value - 26) * 12, 0), 255) for value in range(256)]),
+    )
     subject = ImageChops.lighter(ImageChops.invert(wide), edge)
-    return _Cut(picture, subject, ImageChops.invert(empty), ground)
+    return _Cut(picture, subject, subject.resize(size, Image.Resampling.BOX), ground)
 
 
-def _distance(first: Image.Image, second: Image.Image) -> Image.Image:
-    red, green, blue = ImageChops.difference(first, second).split()
-    return ImageChops.lighter(ImageChops.lighter(red, green), blue)
+def _unlike(first: Image.Image, second: Image.Image) -> tuple[Image.Image, Image.Image]:
+    """Return how far two pictures differ in colour and in light: a shadow changes only the light."""
+    red, green, blue = (
+        ImageChops.subtract(one, other, 1, 128) for one, other in zip(first.split(), second.split(), strict=True)
+    )
+    tinge = ImageChops.lighter(ImageChops.difference(red, green), ImageChops.difference(blue, green))
+    return tinge, green.point([abs(value - 128) for value in range(256)])
 
 
 def _flood(small: Image.Image) -> Image.Image:
@@ -202,20 +209,16 @@ def _flood(small: Image.Image) -> Image.Image:
     for at in seeds:
         reached[at] = 255
     ground = _extend(small, Image.frombytes("L", small.size, bytes(reached)))
-    reds, greens, blues = (
-        ImageChops.subtract(first, second, 1, 128)
-        for first, second in zip(small.split(), ground.split(), strict=True)
-    )
-    tinge = ImageChops.lighter(ImageChops.difference(reds, greens), ImageChops.difference(blues, greens))
+    tinge, light = _unlike(small, ground)
     free = ImageChops.darker(
         tinge.point([255 if value <= 12 else 0 for value in range(256)]),
-        greens.point([255 if abs(value - 128) <= 75 else 0 for value in range(256)]),
+        light.point([255 if value <= 75 else 0 for value in range(256)]),
     ).tobytes()
-    light = small.convert("L").tobytes()
+    grey = small.convert("L").tobytes()
     last_column, last_row = width - 1, width * (height - 1)
     while seeds:
         at = seeds.pop()
-        here, column = light[at], at % width
+        here, column = grey[at], at % width
         around = []
         if column:
             around.append(at - 1)
@@ -226,7 +229,7 @@ def _flood(small: Image.Image) -> Image.Image:
         if at < last_row:
             around.append(at + width)
         for to in around:
-            if not reached[to] and free[to] and -13 <= light[to] - here <= 13:
+            if not reached[to] and free[to] and -13 <= grey[to] - here <= 13:
                 reached[to] = 255
                 seeds.append(to)
     return Image.frombytes("L", small.size, bytes(reached))
@@ -253,7 +256,7 @@ def _openings(small: Image.Image, ground: Image.Image, empty: Image.Image) -> Im
     if box is None:
         return found
     left, top, right, bottom = box
-    alike = _distance(small, ground).point([255 if value <= 14 else 0 for value in range(256)])
+    alike = ImageChops.lighter(*_unlike(small, ground)).point([255 if value <= 14 else 0 for value in range(256)])
     closed = ImageChops.multiply(alike, ImageChops.invert(empty))
     low, middle = top + (bottom - top) // 4, (left + right) // 2
     area = sum(empty.histogram()[:128])
@@ -294,9 +297,9 @@ def _run_at(cells: Image.Image, row: float, axis: float) -> tuple[int, int] | No
 
 def _find_body(cut: _Cut) -> _Body:
     """Find the body in the silhouette; without a usable one, assume a person standing in the middle."""
-    cells = cut.cells.point([255 if value >= 128 else 0 for value in range(256)])
+    cells = cut.cells
     cell = cut.picture.width / cells.width
-    box = cells.getbbox()
+    box = cells.point([255 if value >= 128 else 0 for value in range(256)]).getbbox()
     if box is None or not _is_person(cells, box):
         height = cells.height * 0.92
         cells = _mannequin(cells.size, cells.width / 2, cells.height * 0.04, height)
@@ -350,45 +353,57 @@ def _band(body: _Body, low: float, high: float, half: float) -> Image.Image:
 def _wishes(body: _Body, kind: str) -> Image.Image:
     """Return what covering each cell costs: 128 is nothing, less is wanted, more is unwanted."""
     wishes = Image.new("L", body.cells.size, 152)
-    wishes.paste(128, mask=body.cells.filter(ImageFilter.MaxFilter(5)))
     draw = ImageDraw.Draw(wishes)
+    draw.rectangle([0, body.row(WAIST), *wishes.size], fill=138)
+    wishes.paste(128, mask=body.cells.filter(ImageFilter.MaxFilter(5)))
     if kind == "bottom":
         draw.rectangle([0, 0, wishes.width, body.row(WAIST - 0.012)], fill=200)
         draw.rectangle([0, body.row(ANKLE), *wishes.size], fill=200)
         wishes.paste(112, mask=_band(body, MID_THIGH, ANKLE, 0.11))
         wishes.paste(60, mask=_band(body, WAIST - 0.005, MID_THIGH, 0.11))
     else:
-        air = Image.new("L", wishes.size, 0)
-        ImageDraw.Draw(air).rectangle([0, 0, air.width, body.row(SHOULDER)], fill=255)
-        wishes.paste(190, mask=ImageChops.subtract(air, body.cells))
         draw.rectangle([0, 0, wishes.width, body.row(-0.008)], fill=225)
-        wishes.paste(104, mask=_band(body, SHOULDER, HIP, 0.3))
-        wishes.paste(84, mask=_band(body, SHOULDER, 0.1, 0.11))
-        wishes.paste(60, mask=_band(body, 0.08, 0.3 if kind == "upper" else MID_THIGH, 0.1))
+        wishes.paste(114, mask=_band(body, SHOULDER, HIP, 0.3))
+        wishes.paste(96, mask=_band(body, SHOULDER, 0.1, 0.11))
+        wishes.paste(80, mask=_band(body, 0.08, 0.3 if kind == "upper" else MID_THIGH, 0.1))
     return wishes
+
+
+def _girth(cells: Image.Image, row: float, axis: float) -> float:
+    """Return the width of the trunk in a row, to a fraction of a cell; 0 where there is none."""
+    run = _run_at(cells, row, axis)
+    if run is None:
+        return 0.0
+    edge = cells.crop((max(run[0] - 1, 0), int(row), min(run[1] + 1, cells.width), int(row) + 1))
+    return sum(edge.tobytes()) / 255
 
 
 def _narrowest(cells: Image.Image, axis: float, low: float, high: float) -> tuple[float, float]:
     """Return the width and the row where the trunk is slimmest between two rows."""
-    runs = [(row, _run_at(cells, row, axis)) for row in range(int(low), int(high) + 1)]
-    return min(((run[1] - run[0], row) for row, run in runs if run), default=(0, (low + high) / 2))
+    girths = [(_girth(cells, row, axis), row) for row in range(int(low), int(high) + 1)]
+    return min((girth for girth in girths if girth[0]), default=(0.0, (low + high) / 2))
 
 
 def _fit(body: _Body, garment: Image.Image, kind: str) -> tuple[float, float, float, float]:
     """Return where the garment goes, in cells: left, top, width and height.
 
-    A coordinate search over place, size and proportion, which starts from the slimmest part of each; a waist
-    that shows in a `full` garment stays at the body's own.
+    The width starts from the girth and the length from the height of the body, by the canon's proportions; a
+    coordinate search over place, size and proportion follows. A waist that shows in a `full` garment stays at
+    the body's own.
     """
-    torso, waist_row = _narrowest(body.cells, body.axis, body.row(0.16), body.row(0.29))
-    torso = min(torso or 0.13 * body.height, 0.2 * body.height)
-    rows = {"upper": (0.45, 0.85), "bottom": (0.0, 0.08), "full": (0.2, 0.45)}[kind]
-    ease = {"upper": 1.36, "bottom": 1.08, "full": 1.16}[kind]
+    waist, waist_row = _narrowest(body.cells, body.axis, body.row(0.16), body.row(0.29))
+    waist = min(waist or 0.12 * body.height, 0.19 * body.height)
+    hip = min(_girth(body.cells, body.row(HIP), body.axis) or 1.5 * waist, 0.24 * body.height)
+    rows, girth, usual, ease = {
+        "upper": ((0.45, 0.85), (waist + hip) / 2, 0.15, 1.03),
+        "bottom": ((0.0, 0.08), waist, 0.12, 1.05),
+        "full": ((0.2, 0.45), waist, 0.12, 1.04),
+    }[kind]
     low, high = garment.height * rows[0], garment.height * rows[1]
     slimmest, slim_row = _narrowest(garment, garment.width / 2, low, high)
-    scale = ease * torso / (slimmest or garment.width)
-    chest = _run_at(garment, low, garment.width / 2)
-    waisted = kind == "full" and chest is not None and chest[1] - chest[0] > 1.06 * slimmest
+    wide = ease * girth / (slimmest or garment.width)
+    long = wide * min(max(usual * body.height / girth, 0.84), 1.18)
+    waisted = kind == "full" and _girth(garment, low, garment.width / 2) > 1.06 * slimmest
     wishes = _wishes(body, kind)
     pad = max(wishes.size)
     room = Image.new("L", (wishes.width + 2 * pad, wishes.height + 2 * pad), 152)
@@ -403,20 +418,21 @@ def _fit(body: _Body, garment: Image.Image, kind: str) -> tuple[float, float, fl
         covered = ImageStat.Stat(ImageChops.multiply(shape, seat)).sum[0]
         return float(covered - 128 / 255 * ImageStat.Stat(shape).sum[0])
 
-    start = waist_row - slim_row * scale if waisted else body.row(WAIST if kind == "bottom" else 0.0)
-    best = (start, scale, scale)
+    def fitting(fit: tuple[float, float, float]) -> bool:
+        top, across, down = fit
+        at_waist = not waisted or abs(top + slim_row * down - waist_row) <= 0.022 * body.height
+        return at_waist and 0.98 <= across / wide <= 1.14 and 0.96 <= down / long <= 1.1
+
+    start = waist_row - slim_row * long if waisted else body.row(WAIST if kind == "bottom" else 0.0)
+    best = (start, wide, long)
     price = cost(best)
     for stride in (0.06, 0.03, 0.015):
         for _ in range(6):
             top, across, down = best
-            offers = [] if waisted else [(top + step, across, down) for step in (-3, -1, 1, 3)]
+            offers = [(top + step, across, down) for step in (-3, -1, 1, 3)]
             for grow in (1 - stride, 1 + stride):
-                for a, d in ((grow, grow), (grow, 1), (1, grow)):
-                    held = waist_row - slim_row * down * d if waisted else top
-                    offers.append((held, across * a, down * d))
-            allowed = [
-                offer for offer in offers if 0.8 <= offer[1] / scale <= 1.25 and 0.9 <= offer[1] / offer[2] <= 1.1
-            ]
+                offers += [(top, across * a, down * d) for a, d in ((grow, grow), (grow, 1), (1, grow))]
+            allowed = [offer for offer in offers if fitting(offer)]
             cheapest = min((cost(offer), offer) for offer in allowed)
             if cheapest[0] >= price:
                 break
@@ -463,9 +479,24 @@ def _dress(
     shadow = ImageChops.offset(_blurred(worn, 5 * unit), round(2 * unit), round(6 * unit))
     on_body = ImageChops.multiply(shadow, original.alpha).point([round(value * 0.42) for value in range(256)])
     result = picture.copy()
+    result.paste(original.ground.resize(picture.size, Image.Resampling.BICUBIC), mask=_slivers(original, body, worn))
     result.paste((28, 20, 30), mask=on_body)
     result.paste(cloth, mask=worn)
     return result
+
+
+def _slivers(original: _Cut, body: _Body, worn: Image.Image) -> Image.Image:
+    """Return the narrow rims of body, up to 2 % of its height, that a cut a little too slim leaves bare."""
+    bare = ImageChops.subtract(original.alpha, worn)
+    small = bare.resize(body.cells.size, Image.Resampling.BOX).point([255 if value >= 110 else 0 for value in range(256)])
+    broad = small.filter(ImageFilter.MinFilter(3)).filter(ImageFilter.MaxFilter(5))
+    beside = Image.new("L", small.size, 0)
+    box = worn.getbbox()
+    if box:
+        low, high = max(box[1] / body.cell, body.row(SHOULDER)), box[3] / body.cell - 1
+        ImageDraw.Draw(beside).rectangle([0, low, beside.width, max(high, low)], fill=255)
+    beside = ImageChops.subtract(ImageChops.subtract(beside, broad), _hands(body).filter(ImageFilter.MaxFilter(5)))
+    return ImageChops.darker(bare, beside.resize(bare.size, Image.Resampling.NEAREST))
 
 
 def _tinted(cloth: Image.Image, dice: random.Random) -> Image.Image:

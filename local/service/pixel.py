@@ -6,9 +6,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 
 
-def pixel(
-    model: bytes, garments: Sequence[tuple[bytes, str]], *, seed: int, parameters: Mapping[str, object]
-) -> bytes:
+def pixel(model: bytes, garments: Sequence[tuple[bytes, str]], *, seed: int, parameters: Mapping[str, object]) -> bytes:
     """A PNG of one pixel whose colour comes from everything that was asked for: other inputs, other bytes."""
     digest = hashlib.sha256(repr((seed, sorted(parameters.items()))).encode())
     for data, kind in ((model, "model"), *garments):

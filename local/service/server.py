@@ -27,20 +27,18 @@ class Served:
 
 
 @contextmanager
-def serve(standin: StandIn, port: int = 0, *, own_results: bool = True) -> Iterator[Served]:
-    """Serve on 127.0.0.1 (any free port for 0) until the block ends.
+def serve(standin: StandIn, port: int = 0, *, host: str = "127.0.0.1", own_results: bool = True) -> Iterator[Served]:
+    """Serve on an address of this machine (any free port for 0) until the block ends.
 
     `own_results` makes result addresses begin with the server's own.
     """
-    server = _Server(("127.0.0.1", port), _Handler)
+    server = _Server((host, port), _Handler)
     server.standin = standin
     number = server.server_address[1]
-    served = Served(f"http://127.0.0.1:{number}", number)
+    served = Served(f"http://{host}:{number}", number)
     if own_results:
         standin.base_url = served.url
-    thread = threading.Thread(
-        target=server.serve_forever, kwargs={"poll_interval": 0.05}, name="standin", daemon=True
-    )
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, name="standin", daemon=True)
     thread.start()
     try:
         yield served

@@ -82,8 +82,7 @@ def canonical_request(request: Request, signed: list[str], digest: str) -> str:
             request.method,
             quote(request.path, safe="/-_.~"),
             "&".join(
-                f"{_escaped(key)}={_escaped(value)}"
-                for key, value in sorted(request.query, key=lambda pair: pair[0])
+                f"{_escaped(key)}={_escaped(value)}" for key, value in sorted(request.query, key=lambda pair: pair[0])
             ),
             "".join(f"{name}:{values[name]}\n" for name in signed),
             ";".join(signed),

@@ -65,11 +65,7 @@ class StandInAdapter(BaseAdapter):
             enforce_content_length=True,
             request_method=request.method,
         )
-        response = self._builder.build_response(request, raw)
-        if not stream:
-            # Read here, as requests does, so that an accident in the body is raised by the call.
-            _ = response.content
-        return response
+        return self._builder.build_response(request, raw)
 
     def close(self) -> None:
         self._builder.close()
@@ -175,9 +171,7 @@ def _accident(
     match answer:
         case NoAnswer.REFUSED:
             refused = NewConnectionError(connection, "[Errno 111] Connection refused")
-            return requests.exceptions.ConnectionError(
-                MaxRetryError(pool, request.path_url, refused), request=request
-            )
+            return requests.exceptions.ConnectionError(MaxRetryError(pool, request.path_url, refused), request=request)
         case NoAnswer.CONNECT_TIMEOUT:
             clock.sleep(PATIENCE if connect_timeout is None else connect_timeout)
             late = ConnectTimeoutError(connection, "timed out")

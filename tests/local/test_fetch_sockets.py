@@ -305,7 +305,7 @@ def test_a_certificate_for_another_name_or_of_another_authority_is_not_trusted(t
 
 def test_a_server_that_drips_inside_tls_is_left_when_the_time_is_up(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
-    with server(drips(OK, b"X-A: b\r\n"), tls=authority.context("cdn.example.com")) as port:
+    with server(drips(OK + b"X-A: ", b"b"), tls=authority.context("cdn.example.com")) as port:
         started = time.monotonic()
         with pytest.raises(ResultUnavailableError):
             fetched_over_tls(port, authority.bundle, max_seconds=0.5)

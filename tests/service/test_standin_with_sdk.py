@@ -7,6 +7,8 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
+from http.client import HTTPConnection
 from typing import Any
 
 import pytest
@@ -222,15 +224,26 @@ def test_a_slow_download_outlasts_the_read_timeout(sdk: VisualService, standin: 
         requests.get(url, timeout=0.1)
 
 
+def test_a_request_that_breaks_off_gets_no_answer(served: Served, standin: StandIn) -> None:
+    with socket.create_connection(("127.0.0.1", served.port)) as connection:
+        connection.settimeout(5)
+        connection.sendall(b"POST /?Action=CVSubmitTask HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(100) == b""
+    assert standin.tasks == ()
+
+
 def test_a_body_in_chunks_is_refused(served: Served) -> None:
     answer = requests.post(f"{served.url}/?Action=CVSubmitTask", data=iter([b"x"]), timeout=5)
     assert answer.status_code == 411
 
 
-def test_one_connection_carries_many_calls(served: Served, standin: StandIn) -> None:
-    with requests.Session() as session:
+def test_one_connection_carries_many_calls(served: Served) -> None:
+    with closing(HTTPConnection("127.0.0.1", served.port, timeout=5)) as connection:
+        connection.connect()
+        first = connection.sock
         for _ in range(3):
-            answer = session.post(f"{served.url}/?Action=CVSubmitTask&Version=2022-08-31", data=b"x" * 100_000)
-            assert answer.status_code == 401
-        (pool,) = session.adapters["http://"].poolmanager.pools._container.values()  # type: ignore[attr-defined]
-        assert pool.num_connections == 1
+            connection.request("POST", "/?Action=CVSubmitTask", body=b"x" * 100_000)
+            answer = connection.getresponse()
+            assert (answer.status, json.loads(answer.read())["ResponseMetadata"]["Error"]["CodeN"]) == (401, 100003)
+            assert connection.sock is first

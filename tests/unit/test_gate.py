@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from itertools import pairwise
 
 import boto3
 import pytest
@@ -81,7 +82,7 @@ def test_never_more_holders_than_slots_and_never_a_free_slot_beside_a_waiter(
         assert len({waiter.holder for waiter in state.waiters} | set(state.holders)) == len(state.waiters) + len(
             state.holders
         )
-    assert all(later - earlier >= pace - 1e-9 for earlier, later in zip(starts, starts[1:], strict=False))
+    assert all(later - earlier >= pace - 1e-9 for earlier, later in pairwise(starts))
 
 
 class Listener:
@@ -117,9 +118,7 @@ def gate(clock: HandClock, listener: Listener) -> Iterator[Gate]:
             AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
             BillingMode="PAY_PER_REQUEST",
         )
-        yield Gate(
-            client, "gate", account="service", limits=LIMITS, clock=clock, wake=listener, requests=TWO_A_SECOND
-        )
+        yield Gate(client, "gate", account="service", limits=LIMITS, clock=clock, wake=listener, requests=TWO_A_SECOND)
 
 
 def test_a_free_slot_wakes_the_asker_at_once(gate: Gate, listener: Listener) -> None:
@@ -213,17 +212,6 @@ def test_requests_of_all_runs_keep_the_services_rate(gate: Gate, clock: HandCloc
     assert clock.time == before
 
 
-def test_who_cannot_wait_for_a_turn_leaves_it_to_the_next(gate: Gate, clock: HandClock) -> None:
-    start = clock.time
-    for _ in range(4):
-        gate.take_turn()
-        clock.time = start
-    assert gate.take_turn(patience=2) is False
-    assert clock.time == start
-    assert gate.take_turn(patience=2.5) is True
-    assert clock.time == pytest.approx(start + 2.2)
-
-
 @given(st.lists(st.floats(0, 3), max_size=40), st.integers(1, 4), st.floats(0.5, 3))
 def test_no_window_holds_more_requests_than_the_limit(gaps: list[float], count: int, seconds: float) -> None:
     limit = RequestLimit(count, seconds)
@@ -231,7 +219,7 @@ def test_no_window_holds_more_requests_than_the_limit(gaps: list[float], count: 
     for gap in gaps:
         now += gap
         turns.append(next_turn(turns[-count:], now, limit))
-    assert all(later >= earlier for earlier, later in zip(turns, turns[1:], strict=False))
+    assert all(later >= earlier for earlier, later in pairwise(turns))
     assert all(later - earlier >= seconds - 1e-9 for earlier, later in zip(turns, turns[count:], strict=False))
 
 

@@ -179,34 +179,26 @@ class Gate:
 
         self._deliver(self._change(change))
 
-    def take_turn(self, patience: float = math.inf) -> bool:
-        """Wait until the account's next request is due, so that all runs together keep the service's rate.
-
-        False, at once and without taking the turn, when that takes more than `patience` seconds.
-        """
+    def take_turn(self) -> None:
+        """Wait until the account's next request is due, so that all runs together keep the service's rate."""
         if self._requests is None:
-            return True
+            return
         key = f"{self._account}#requests"
         for attempt in range(MAX_WRITES):
             answer = self._client.get_item(TableName=self._table, Key=to_item({"pk": key}), ConsistentRead=True)
             item = from_item(answer.get("Item", {}))
             now = self._clock.now()
             turn = next_turn(item.get("turns", []), now, self._requests)
-            if turn - now > patience:
-                return False
             turns = [*item.get("turns", []), turn][-self._requests.count :]
             if self._put(key, {"turns": turns}, item.get("version", 0)):
-                if turn > now:
-                    self._clock.sleep(turn - now)
-                return True
+                self._clock.sleep(turn - now)
+                return
             self._back_off(attempt)
         raise GateError(f"the requests of account {self._account!r} could not be put in turn")
 
     def state(self) -> GateState:
         """The item as it stands."""
-        answer = self._client.get_item(
-            TableName=self._table, Key=to_item({"pk": self._account}), ConsistentRead=True
-        )
+        answer = self._client.get_item(TableName=self._table, Key=to_item({"pk": self._account}), ConsistentRead=True)
         item = from_item(answer.get("Item", {}))
         return GateState(
             holders=item.get("holders", {}),

@@ -1,13 +1,13 @@
 """The pictures that a manifest names: read once, checked, and laid where every submit finds them ready."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from tryon import objects
+from tryon import objects, thumbnails
 from tryon.images import ImageError, prepare
 from tryon.manifest import Manifest, ManifestError, Problem
 from tryon.plan import Picture, RunFolder
@@ -95,13 +95,9 @@ def _take_in_one(
         picture = prepare(answer["Body"].read(), name=named.image, max_side=max_side)
     except ImageError as error:
         raise _UnusableError(str(error)) from None
+    thumbnails.of_input(s3, bucket, folder, named.kind, named.id, picture.data)
     if picture.untouched:
         return Picture(bucket=source.bucket, key=source.key, version=answer.get("VersionId"))
     key = folder.input(named.kind, named.id, {"jpeg": "jpg"}.get(picture.format, picture.format))
     s3.put_object(Bucket=bucket, Key=key, Body=picture.data, ContentType=f"image/{picture.format}")
     return Picture(bucket=bucket, key=key)
-
-
-def load(s3: "S3Client", pictures: Iterable[Picture]) -> list[bytes]:
-    """The bytes of pictures that were taken in, in their order."""
-    return [objects.get(s3, p.bucket, p.key, p.version)["Body"].read() for p in pictures]

@@ -14,6 +14,12 @@ def get(s3: "S3Client", bucket: str, key: str, version: str | None = None) -> "G
     return s3.get_object(Bucket=bucket, Key=key)
 
 
+def read(s3: "S3Client", bucket: str, key: str, version: str | None = None) -> bytes:
+    """An object's bytes, of the newest version unless one is named."""
+    data: bytes = get(s3, bucket, key, version)["Body"].read()
+    return data
+
+
 def put_text(s3: "S3Client", bucket: str, key: str, text: str, content_type: str) -> None:
     """Write text as UTF-8."""
     s3.put_object(Bucket=bucket, Key=key, Body=text.encode(), ContentType=content_type)

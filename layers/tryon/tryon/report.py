@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tryon import gallery, notification, objects, retry, summary
+from tryon import notification, objects, retry, summary
 from tryon.clock import Clock
+from tryon.gallery import publishing
 from tryon.gate import Gate
 from tryon.ledger import Ledger, Status
 from tryon.plan import RunFolder
@@ -82,8 +83,8 @@ def write_report(
     )
     folder = RunFolder(run_id)
     objects.put_text(s3, bucket, folder.csv, summary.table(entries), "text/csv; charset=utf-8")
+    original = _manifest(s3, run)
     if any(entry.status is not Status.SUCCEEDED for entry in entries):
-        original = _manifest(s3, run)
         again = retry.manifest(original, run_id, entries)
         if again is not None:
             objects.put_text(
@@ -94,10 +95,10 @@ def write_report(
                 "application/json",
             )
             result["retry_manifest"] = folder.retry_manifest
-    objects.put_text(s3, bucket, folder.gallery, gallery.render(result, entries), "text/html; charset=utf-8")
     objects.put_text(
         s3, bucket, folder.summary, json.dumps(result, indent=1, ensure_ascii=False), "application/json"
     )
+    publishing.publish(s3, bucket, result, entries, original)
     ledger.update_run(run_id, **{name: result[name] for name in _RUN_ITEM_FIELDS})
     return {
         "status": result["status"],

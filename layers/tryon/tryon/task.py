@@ -42,12 +42,6 @@ NOT_FOUND_GRACE = 20.0
 """Seconds after the submit in which an unknown task is one that the service has not filed yet."""
 
 
-POLL_PATIENCE = 5.0
-"""Seconds that a poll waits for its turn among the account's requests.
-
-With more slots than the service's rate can poll, the turns that polls give up are what keeps submits in time.
-"""
-
 PREFLIGHT_TASK = "0"
 """An id that no task has: asking for it is free and tells whether keys, clock and signature are right."""
 
@@ -152,12 +146,10 @@ def look(
 ) -> TaskState:
     """Ask once after a task; free its slot when it has ended.
 
-    A question without an answer, or not asked for want of a turn, is not a failed task: it counts as pending. Raises `TaskError` subclasses when
+    A question without an answer is not a failed task: it counts as pending. Raises `TaskError` subclasses when
     the task ended without a picture.
     """
-    if not gate.take_turn(POLL_PATIENCE):
-        ledger.unanswered(run_id, n, task_id)
-        return TaskState.PENDING
+    gate.take_turn()
     try:
         result = service.result(task_id)
     except TaskError:

@@ -19,6 +19,8 @@ from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name
     StatesErrorNameType,
 )
 from moto.stepfunctions.parser.asl.component.eval_component import EvalComponent
+from moto.stepfunctions.parser.asl.component.state.exec.execute_state import ExecutionState
+from moto.stepfunctions.parser.asl.component.state.state import CommonStateField
 from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 from moto.stepfunctions.parser.asl.eval.program_state import (
     ProgramError,
@@ -210,10 +212,14 @@ def _run_state(session: Session, original: Any) -> Any:
             EnteredTime=json_default(session.datetime_now()), Name=self.name
         )
         self._eval_state_input(env=env)
-        self._eval_state(env)
-        if not isinstance(env.program_state(), ProgramRunning):
-            return
-        self._eval_state_output(env=env)
+        try:
+            self._eval_state(env)
+            if not isinstance(env.program_state(), ProgramRunning):
+                return
+            self._eval_state_output(env=env)
+        except FailureEventException as failure:
+            _enter_evaluation_failure(self, env, failure.failure_event)
+            raise
         self._verify_size_quota(env=env, value=env.states.get_input())
         for name, value in env.heap.pop(_PENDING_ASSIGNMENTS, {}).items():
             env.variable_store.set(variable_identifier=name, variable_value=value)
@@ -226,6 +232,16 @@ def _run_state(session: Session, original: Any) -> Any:
             )
 
     return eval_body
+
+
+def _enter_evaluation_failure(state: Any, env: Any, failure: Any) -> None:
+    # States that can be retried have entered it themselves, once for each attempt.
+    if failure.event_type == HistoryEventType.EvaluationFailed and not isinstance(state, ExecutionState):
+        env.event_manager.add_event(
+            context=env.event_history_context,
+            event_type=failure.event_type,
+            event_details=failure.event_details,
+        )
 
 
 @replaces("parser.asl.component.common.assign.assign_decl:AssignDecl._eval_body", "(self, env)")
@@ -336,19 +352,38 @@ def _custom_error_name(session: Session, original: Any) -> Any:
 
 @replaces("parser.asl.component.state.choice.state_choice:StateChoice._eval_state", "(self, env)")
 def _choose(session: Session, original: Any) -> Any:
+    # The original fails without a match as `States.Runtime`, and takes a rule that leads where the default
+    # leads for the default.
     def eval_state(self: Any, env: Any) -> None:
-        try:
-            original(self, env)
-        except RuntimeError as error:
-            if "No branching option" not in str(error):
-                raise
+        for rule in self.choices_decl.rules:
+            rule.eval(env)
+            if env.stack.pop() is True:
+                env.stack.append(rule.next_stmt.name)
+                return
+        if self.default_state is None:
             raise execution_failure(
                 env,
                 StatesErrorNameType.StatesNoChoiceMatched,
                 f"Failed to transition out of the state '{self.name}'. The state does not point to a next state.",
-            ) from error
+            )
+        if self.assign_decl:
+            self.assign_decl.eval(env=env)
+        if self.output:
+            self.output.eval(env=env)
+        env.stack.append(self.default_state.state_name)
 
     return eval_state
+
+
+@replaces("parser.asl.component.state.choice.state_choice:StateChoice._eval_state_output", "(self, env)")
+def _leave_choice(session: Session, original: Any) -> Any:
+    def eval_state_output(self: Any, env: Any) -> None:
+        next_state = env.stack.pop()
+        if self._is_language_query_jsonpath():
+            CommonStateField._eval_state_output(self, env=env)
+        env.next_state_name = next_state
+
+    return eval_state_output
 
 
 @replaces(

@@ -32,7 +32,7 @@ class Child:
     def events(self) -> list[dict[str, Any]]:
         """The history so far: `type` as text, `timestamp` in UTC, the details under their names of the API."""
         return [
-            {**event, "type": str(event["type"]), "timestamp": datetime.fromisoformat(event["timestamp"])}
+            {**event, "type": str.__str__(event["type"]), "timestamp": datetime.fromisoformat(event["timestamp"])}
             for event in self.history.get_event_history()
         ]
 

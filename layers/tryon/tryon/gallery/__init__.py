@@ -19,6 +19,27 @@ from tryon.thumbnails import obstacle
 NO_PICTURES: Mapping[str, bytes] = {}
 NO_MANIFEST: Mapping[str, Any] = {}
 
+ADVICE: Mapping[str, str] = {
+    "InputRefusedError": "Use another photograph: a retry with the same one is refused again.",
+    "OutputRefusedError": "Another seed may pass; a retry starts a new task, which is paid.",
+    "TaskFailedError": "Retry it: a new task is started, which is paid.",
+    "TaskExpiredError": "Retry it: the service has dropped this task, a new one is paid.",
+    "TaskDeadlineError": "Retry it within 12 hours: the task goes on at the service and is resumed without a second payment.",
+    "TaskAbandonedError": "Retry it within 12 hours: the task is resumed without a second payment.",
+    "SubmitOutcomeUnknownError": "A task may exist and be billed, so a retry leaves this one out unless it is asked for.",
+    "NotStartedError": "Retry it: nothing was paid.",
+    "RunHaltedError": "Mend what stopped the run, then retry: nothing was paid.",
+    "ServiceAccessError": "Check the service's keys and rights, then retry: nothing was paid.",
+    "ServiceBusyError": "Retry it when the service has room: nothing was paid.",
+    "ServiceThrottledError": "Retry it later: nothing was paid.",
+    "ServiceUnavailableError": "Retry it later: nothing was paid.",
+    "ResultUnavailableError": "Retry it: the picture is fetched again without a second payment.",
+    "ResultGoneError": "Retry it within 12 hours: the service is asked for the picture again.",
+    "StorageUnavailableError": "Retry it: the picture is fetched again without a second payment.",
+    "ResultRefusedError": "Look at the stack's ResultOrigins: the result lies where nothing may be fetched from.",
+}
+"""What a reader can do about a failed combination, by its error's name."""
+
 _BARS = 16
 
 
@@ -50,18 +71,21 @@ def render(
     pictures: Mapping[str, bytes] = NO_PICTURES,
     everyone: Sequence[Entry] | None = None,
     pages: Pages | None = None,
+    side: int | None = None,
 ) -> str:
-    """A page of a run's folder, ASCII text: a row a model, a column a garment, a cell a combination.
+    """A page of a run's folder: a row a model, a column a garment, a cell a combination.
 
     `summary` is summary.json's content; `manifest` names the garments' types and the variants' parameters;
     `pictures` are the small copies by their keys in S3, and what is missing is shown in words. Results may lie in
     another run's folder, such as a retry's. The numbers are drawn from `everyone`, where `entries` are a part.
+    `side` is the copies' longest side in pixels where they are smaller than thumbnails.
     """
-    content = _Content(summary, entries, manifest, pictures, everyone or entries, pages or Pages())
+    content = _Content(summary, entries, manifest, pictures, everyone or entries, pages or Pages(), side)
     style, script = _static("page.css"), _static("page.js")
     pieces = {
         "policy": _policy(style, script),
-        "title": _ascii(escape(str(summary["name"]))),
+        # ASCII, since a name may hold half a surrogate pair, which no encoding takes.
+        "title": escape(str(summary["name"])).encode("ascii", "xmlcharrefreplace").decode(),
         "style": style,
         "script": script,
         "data": _json(content.data()),
@@ -72,11 +96,7 @@ def render(
 
 @cache
 def _static(name: str) -> str:
-    return _ascii(resources.files(__package__).joinpath(name).read_text("utf-8"))
-
-
-def _ascii(text: str) -> str:
-    return text
+    return resources.files(__package__).joinpath(name).read_text("utf-8")
 
 
 def _policy(style: str, script: str) -> str:
@@ -116,6 +136,7 @@ class _Content:
         pictures: Mapping[str, bytes],
         everyone: Sequence[Entry],
         pages: Pages,
+        side: int | None,
     ) -> None:
         self._summary = summary
         self._entries = entries
@@ -123,6 +144,7 @@ class _Content:
         self._pictures = pictures
         self._everyone = everyone
         self._pages = pages
+        self._side = side
         self._folder = RunFolder(summary["run_id"])
         self._numbers: dict[str, int] = {}
         self.embedded: list[str] = []
@@ -139,6 +161,8 @@ class _Content:
                 _histogram("Seen after", "s", [e.delay for e in self._everyone if e.delay is not None]),
             ],
             "pages": self._page_list(),
+            "side": self._side,
+            "advice": ADVICE,
             "models": [{"id": id_, **self._input("models", id_)} for id_ in models],
             "worn": self._worn(worn),
             "variants": [{"id": id_, "says": self._difference(id_)} for id_ in variants],

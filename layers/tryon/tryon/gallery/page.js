@@ -1041,12 +1041,13 @@
       return bar;
     });
     const figure = main === undefined ? "" : `${rounded(main)}${unit ? ` ${unit}` : ""}`;
-    const tail = numbers.p95 === undefined ? "" : `95 % under ${rounded(numbers.p95)}`;
-    return el("div", { class: "plot", role: "img", "aria-label": `${name}: ${name === "Polls" ? "mean" : "median"} ${figure}, ${tail}${unit ? ` ${unit}` : ""}` },
+    const middle = name === "Polls" ? "on average" : "median";
+    const tail = numbers.p95 === undefined ? "" : `95 % up to ${rounded(numbers.p95)}${unit ? ` ${unit}` : ""}`;
+    return el("div", { class: "plot", role: "img", "aria-label": `${name}: ${figure} ${middle}, ${tail}` },
       el("h2", { text: { Latency: "Latency of a task", Polls: "Polls a task", "Seen after": "Ready to seen" }[name] || name }),
-      el("p", { class: "figure", text: figure }, el("small", { text: tail })),
+      el("p", { class: "figure", text: figure }, el("small", { text: middle })),
       svg("svg", { viewBox: "0 0 100 40", preserveAspectRatio: "none", "aria-hidden": "true" }, ...bars, svg("line", { x1: 0, x2: 100, y1: 40, y2: 40, "stroke-width": 0.6 })),
-      el("div", { class: "ends" }, el("span", { text: `${from}` }), el("span", { text: `${from + counts.length * step} ${unit}` })));
+      el("div", { class: "ends" }, el("span", { text: `${from}` }), el("span", { text: tail }), el("span", { text: `${from + counts.length * step}` })));
   }
 
   function showParts() {
@@ -1157,6 +1158,6 @@
   fillFilters();
   showReview();
   refilter();
-  const linked = cells.find((cell) => `#${cell.id}` === decodeURI(location.hash));
+  const linked = cells.find((cell) => `#${cell.id}` === location.hash);
   if (linked && !review.blind) show(linked);
 })();
