@@ -23,6 +23,7 @@ def parser() -> argparse.ArgumentParser:
     shtab.add_argument_to(top, "--print-completion", help="print a completion script for this shell")
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
     new.add_parser(commands)
+    new.add_schema_parser(commands)
     plan.add_parser(commands)
     run.add_parsers(commands)
     runs.add_parsers(commands)

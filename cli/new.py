@@ -9,8 +9,11 @@ from typing import Any, get_args
 from rich.console import Console
 
 from cli.target import TargetError
-from tryon.manifest import parse
+from tryon.manifest import json_schema, parse
 from tryon.parameters import GarmentType
+
+SCHEMA_NAME = "manifest.schema.json"
+"""The file beside a manifest from which an editor completes and checks it."""
 
 PICTURES = {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".heic", ".heif", ".tif", ".tiff", ".bmp", ".gif"}
 
@@ -64,12 +67,29 @@ def manifest(folder: Path, name: str) -> dict[str, Any]:
     stray = pictures(folder / "garments")
     if stray:
         raise TargetError(
-            f"{stray[0]} lies in garments/ itself: put it into garments/upper, garments/lower or garments/full"
+            f"{stray[0]} says no type: put it into garments/upper, garments/lower or garments/full"
         )
     if not models or not garments:
         missing = "models/" if not models else "garments/upper, garments/lower or garments/full"
         raise TargetError(f"{folder} has no pictures in {missing}")
-    return {"name": name, "models": models, "garments": garments}
+    return {"$schema": f"./{SCHEMA_NAME}", "name": name, "models": models, "garments": garments}
+
+
+def schema_text() -> str:
+    """The manifest's JSON Schema as a file."""
+    return json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n"
+
+
+def add_schema_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `schema`."""
+    parser = commands.add_parser("schema", help="print the manifest's JSON Schema, for editors")
+    parser.set_defaults(command=print_schema)
+
+
+def print_schema(arguments: argparse.Namespace, console: Console) -> int:
+    """Print the schema as it is."""
+    console.file.write(schema_text())
+    return 0
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
@@ -84,6 +104,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     if out.exists() and not arguments.force:
         raise TargetError(f"{out} is there already: --force overwrites it")
     out.write_text(data)
+    (out.parent / SCHEMA_NAME).write_text(schema_text())
     console.print(
         f"{out}: {len(found['models'])} models, {len(found['garments'])} garments, "
         f"{len(found['models']) * len(found['garments'])} combinations\nnext: tryon run {out}",

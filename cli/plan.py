@@ -75,7 +75,8 @@ def forecast(path: Path, *, slots: int, price: float, currency: str) -> Forecast
     models = {model.id: plan.Picture(bucket="bucket", key=model.image) for model in manifest.models}
     garments = {garment.id: plan.Picture(bucket="bucket", key=garment.image) for garment in manifest.garments}
     ids = [combination.id for combination in plan.expand(manifest, models, garments)]
-    polls = poll_times(manifest.cadence or DEFAULT, DEADLINE)
+    # A learned cadence lies in the stack's bucket; the default stands in for it here.
+    polls = poll_times(manifest.cadence if isinstance(manifest.cadence, list) else DEFAULT, DEADLINE)
     seen = next((time for time in polls if time >= TYPICAL_LATENCY), polls[-1])
     rounds = -(-len(ids) // slots)
     return Forecast(

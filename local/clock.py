@@ -154,16 +154,16 @@ class ClockThread:
         self.owner: Owner = owner if owner is not None else creator.owner if creator else ()
         self.cancelled = False
         self._blocked_on: _Waiter | None = None
-        self._ended = ClockEvent(clock)
+        self.ended = ClockEvent(clock)
 
     def start(self) -> None:
         self._clock._start(self)
 
     def join(self, timeout: float | None = None) -> None:
-        self._ended.wait(timeout)
+        self.ended.wait(timeout)
 
     def is_alive(self) -> bool:
-        return not self._ended.is_set()
+        return not self.ended.is_set()
 
     def _run(self) -> None:
         target, args, kwargs = self._call
@@ -180,7 +180,7 @@ class ClockThread:
             )
         finally:
             self._clock._local.thread = None
-            self._ended.set()
+            self.ended.set()
             # What a finished thread ran must not live as long as whoever keeps the thread.
             self._call = (_nothing, (), {})
 
@@ -244,6 +244,20 @@ class _ThreadedClock:
                     if thread._blocked_on is not None:
                         self._wake(thread._blocked_on, fired=False)
             self._dispatch()
+
+    def end(self, owner: Owner, patience: float = 10.0) -> bool:
+        """Cancel all threads at or below that owner and see them end; whether they did within real `patience`."""
+        self.cancel(owner)
+        caller = self._current()
+        with self._lock:
+            threads = [one for one in self._threads if one.owner[: len(owner)] == owner and one is not caller]
+        return all([self.await_event(thread.ended, patience) for thread in threads])
+
+    def check_cancelled(self) -> None:
+        """Raise CancelledError if the calling thread was cancelled: for a thread that works without waiting."""
+        thread = self._current()
+        if thread is not None and thread.cancelled:
+            raise CancelledError
 
     def await_event(self, event: ClockEvent, patience: float) -> bool:
         """Whether the event came within that many real seconds.

@@ -81,10 +81,25 @@ def _arm(figure: Figure) -> tuple[Path, list[Path]]:
     )  # fmt: skip
     reach = ((-8.5, 537), (-3, 546), (2.8, 549), (8.2, 541))
     fingers = [
-        limb([(wrist + 6 + off, 500, 3.4), (wrist + 7.5 + off, 520, 3.3), (wrist + 8 + off * 0.85, tip - 5, 2.9), (wrist + 7.5 + off * 0.8, tip, 1.6)])
+        limb(
+            [
+                (wrist + 6 + off, 500, 3.4),
+                (wrist + 7.5 + off, 520, 3.3),
+                (wrist + 8 + off * 0.85, tip - 5, 2.9),
+                (wrist + 7.5 + off * 0.8, tip, 1.6),
+            ]
+        )
         for off, tip in reach
     ]
-    palm = limb([(wrist - 3, 450, a * 0.4), (wrist + 1, 466, a * 0.55), (wrist + 4, 484, 10.5), (wrist + 6, 500, 12), (wrist + 7, 514, 11)])
+    palm = limb(
+        [
+            (wrist - 3, 450, a * 0.4),
+            (wrist + 1, 466, a * 0.55),
+            (wrist + 4, 484, 10.5),
+            (wrist + 6, 500, 12),
+            (wrist + 7, 514, 11),
+        ]
+    )
     thumb = limb([(wrist - 3, 480, 5), (wrist - 9, 494, 4.6), (wrist - 10.5, 510, 3.8), (wrist - 8.5, 521, 2)])
     return arm, [palm, thumb, *fingers]
 
@@ -209,7 +224,9 @@ def _face(sheet: Sheet, figure: Figure) -> None:
     for side in (1, -1):
         ear = sheet.disc(oval(side * (j + 1), 77, 5, 10))
         _skin(sheet, ear, figure.skin, 0.6)
-    head = symmetric([(0, 8), (j * 0.6, 12), (j * 0.96, 36), (j, 66), (j * 0.9, 92), (j * 0.6, 113), (j * 0.25, 123.5), (0, 125)])
+    head = symmetric(
+        [(0, 8), (j * 0.6, 12), (j * 0.96, 36), (j, 66), (j * 0.9, 92), (j * 0.6, 113), (j * 0.25, 123.5), (0, 125)]
+    )
     face = sheet.shape(head)
     _skin(sheet, face, figure.skin, 0.42)
     for side in (1, -1):
@@ -230,11 +247,17 @@ def _face(sheet: Sheet, figure: Figure) -> None:
     sheet.paint(sheet.stroke(nose, 1.2), deeper(warm, 0.4), 0.5)
     sheet.paint(both(sheet.soften(sheet.disc(oval(5, 84, 4, 8)), 2.5), face), deeper(warm, 0.3), 0.22)
     upper = outline([(-11, 104), (-4, 100.6), (0, 101.8), (4, 100.6), (11, 104)], [(11, 104), (0, 105.4), (-11, 104)])
-    lower = outline([(-10.5, 104.2), (0, 105.6), (10.5, 104.2)], [(10.5, 104.2), (5, 110), (0, 110.8), (-5, 110), (-10.5, 104.2)])
+    lower = outline(
+        [(-10.5, 104.2), (0, 105.6), (10.5, 104.2)], [(10.5, 104.2), (5, 110), (0, 110.8), (-5, 110), (-10.5, 104.2)]
+    )
     sheet.paint(sheet.shape(upper), deeper(figure.lips, 0.12))
     sheet.paint(sheet.shape(lower), figure.lips)
     sheet.paint(sheet.soften(sheet.disc(oval(-1, 107.6, 4, 1)), 0.6), lighter(figure.lips, 0.6), 0.5)
-    sheet.paint(sheet.stroke(smooth([(-12, 103), (-6, 104.8), (0, 105.2), (6, 104.8), (12, 103)]), 0.9), deeper(figure.lips, 0.5), 0.6)
+    sheet.paint(
+        sheet.stroke(smooth([(-12, 103), (-6, 104.8), (0, 105.2), (6, 104.8), (12, 103)]), 0.9),
+        deeper(figure.lips, 0.5),
+        0.6,
+    )
 
 
 def draw_figure(sheet: Sheet, figure: Figure) -> None:
@@ -284,7 +307,9 @@ def _trunk(sheet: Sheet, figure: Figure, torso: Image.Image, trunk: Image.Image)
         pit = turn(smooth([(figure.shoulder - 10, 218), (figure.bust + 3, 240), (figure.bust + 1, 254)]))
         sheet.paint(sheet.soften(sheet.stroke(pit, 1.6), 1), deeper(warm, 0.45), 0.6)
     cup = figure.bust
-    top = symmetric([(0, 243), (20, 240), (44, 232), (cup + 4, 244), (cup + 30, 250)], [(cup + 30, 250), (150, 500), (0, 500)])
+    top = symmetric(
+        [(0, 243), (20, 240), (44, 232), (cup + 4, 244), (cup + 30, 250)], [(cup + 30, 250), (150, 500), (0, 500)]
+    )
     body = both(sheet.shape(top), torso)
     shorts = both(sheet.shape([(-150, 404), (150, 404), (150, 604), (-150, 604)]), trunk)
     colour = figure.underlayer
@@ -294,7 +319,13 @@ def _trunk(sheet: Sheet, figure: Figure, torso: Image.Image, trunk: Image.Image)
     for turn in (list, flip):
         under = turn(smooth([(8, 284), (34, 300), (figure.bust - 10, 290), (figure.bust, 272)]))
         sheet.paint(both(sheet.soften(sheet.stroke(under, 5), 5), body), deeper(colour, 0.4), 0.4)
-    sheet.folds(body, [[(-figure.waist + 2, 368), (-26, 380), (0, 384)], [(figure.waist - 2, 372), (22, 386), (-2, 390)]], colour, 0.22, 3)
+    sheet.folds(
+        body,
+        [[(-figure.waist + 2, 368), (-26, 380), (0, 384)], [(figure.waist - 2, 372), (22, 386), (-2, 390)]],
+        colour,
+        0.22,
+        3,
+    )
     _knit(sheet, shorts, colour, trunk)
     band = both(sheet.shape([(-150, 404), (150, 404), (150, 420), (-150, 420)]), shorts)
     sheet.paint(band, deeper(colour, 0.25), 0.3)
@@ -320,7 +351,9 @@ def studio(sheet: Sheet, figure: Figure) -> Image.Image:
     width, height = sheet.size
     wall = Image.linear_gradient("L").resize(sheet.size, Image.Resampling.BICUBIC)
     picture = Image.composite(
-        Image.new("RGB", sheet.size, deeper(figure.wall, 0.1)), Image.new("RGB", sheet.size, lighter(figure.wall, 0.35)), wall
+        Image.new("RGB", sheet.size, deeper(figure.wall, 0.1)),
+        Image.new("RGB", sheet.size, lighter(figure.wall, 0.35)),
+        wall,
     )
     lamp = Image.radial_gradient("L").resize((round(width * 1.5), round(height * 1.2)), Image.Resampling.BICUBIC)
     glow = Image.new("L", sheet.size, 255)

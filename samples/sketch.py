@@ -21,15 +21,15 @@ def smooth(points: Sequence[Point], steps: int = 10) -> Path:
         return list(points)
     padded = [points[0], *points, points[-1]]
     path: Path = []
-    for (ax, ay), (bx, by), (cx, cy), (dx, dy) in zip(
-        padded, padded[1:], padded[2:], padded[3:], strict=False
-    ):
+    for (ax, ay), (bx, by), (cx, cy), (dx, dy) in zip(padded, padded[1:], padded[2:], padded[3:], strict=False):
         for step in range(steps):
             t = step / steps
             path.append(
                 (
-                    0.5 * (2 * bx + t * (cx - ax + t * (2 * ax - 5 * bx + 4 * cx - dx + t * (3 * (bx - cx) + dx - ax)))),
-                    0.5 * (2 * by + t * (cy - ay + t * (2 * ay - 5 * by + 4 * cy - dy + t * (3 * (by - cy) + dy - ay)))),
+                    0.5
+                    * (2 * bx + t * (cx - ax + t * (2 * ax - 5 * bx + 4 * cx - dx + t * (3 * (bx - cx) + dx - ax)))),
+                    0.5
+                    * (2 * by + t * (cy - ay + t * (2 * ay - 5 * by + 4 * cy - dy + t * (3 * (by - cy) + dy - ay)))),
                 )
             )
     path.append(points[-1])
@@ -131,8 +131,7 @@ class Sheet:
     def pixels(self, path: Iterable[Point], factor: float = 1.0) -> Path:
         """Turn unit points into pixels, oversampled by `factor`."""
         return [
-            ((self.origin[0] + x * self.scale) * factor, (self.origin[1] + y * self.scale) * factor)
-            for x, y in path
+            ((self.origin[0] + x * self.scale) * factor, (self.origin[1] + y * self.scale) * factor) for x, y in path
         ]
 
     def _traced(self, path: Sequence[Point], width: float, ellipse: bool) -> Image.Image:
@@ -199,7 +198,12 @@ class Sheet:
             return mask
         blur = radius * self.scale
         pad = int(blur * 3) + 2
-        window = (max(box[0] - pad, 0), max(box[1] - pad, 0), min(box[2] + pad, self.size[0]), min(box[3] + pad, self.size[1]))
+        window = (
+            max(box[0] - pad, 0),
+            max(box[1] - pad, 0),
+            min(box[2] + pad, self.size[0]),
+            min(box[3] + pad, self.size[1]),
+        )
         soft = Image.new("L", self.size, 0)
         soft.paste(mask.crop(window).filter(ImageFilter.GaussianBlur(blur)), window[:2])
         return soft
@@ -242,16 +246,23 @@ class Sheet:
         flat = Image.new("L", grains, 128)
         return Image.blend(flat, grey, contrast).resize(self.size, Image.Resampling.BICUBIC)
 
-    def folds(self, mask: Image.Image, lines: Iterable[Sequence[Point]], colour: Colour, opacity: float, width: float) -> None:
+    def folds(
+        self, mask: Image.Image, lines: Iterable[Sequence[Point]], colour: Colour, opacity: float, width: float
+    ) -> None:
         """Draw soft creases, each a shadow with a lit edge beside it."""
         for line in lines:
             curve = smooth(line)
             dark = both(self.soften(self.stroke(curve, width), width * 0.55), mask)
-            lit = both(self.soften(self.stroke([(x - width, y - width * 0.4) for x, y in curve], width * 0.7), width * 0.6), mask)
+            lit = both(
+                self.soften(self.stroke([(x - width, y - width * 0.4) for x, y in curve], width * 0.7), width * 0.6),
+                mask,
+            )
             self.paint(lit, lighter(colour, 0.5), opacity * 0.5)
             self.paint(dark, deeper(colour, 0.5), opacity)
 
-    def cloth(self, mask: Image.Image, colour: Colour, *, depth: float = 0.5, round_: float = 16, rim: float = 0.55) -> None:
+    def cloth(
+        self, mask: Image.Image, colour: Colour, *, depth: float = 0.5, round_: float = 16, rim: float = 0.55
+    ) -> None:
         """Lay a piece of cloth, rounded by light from the upper left.
 
         `depth` is the shadow's strength, `round_` its width in units, `rim` how dark the piece's edge is.
@@ -266,7 +277,16 @@ class Sheet:
         line = both(without(mask, self.soften(mask, 0.9)), mask)
         self.paint(line, deeper(colour, 0.55), rim)
 
-    def cast(self, mask: Image.Image, on: Image.Image, colour: Colour, *, down: float = 4, blur: float = 4, opacity: float = 0.4) -> None:
+    def cast(
+        self,
+        mask: Image.Image,
+        on: Image.Image,
+        colour: Colour,
+        *,
+        down: float = 4,
+        blur: float = 4,
+        opacity: float = 0.4,
+    ) -> None:
         """Throw the mask's soft shadow on what `on` covers, outside the mask itself."""
         shadow = both(without(self.shifted(self.soften(mask, blur), down * 0.4, down), mask), on)
         self.paint(shadow, deeper(colour, 0.6), opacity)

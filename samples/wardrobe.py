@@ -52,7 +52,15 @@ def _twill(sheet: Sheet, contrast: float) -> Image.Image:
 
 
 def _sleeve(to: float, top: float, cuff: float, flare: float = 0.0) -> Path:
-    spine = [(75, 199, top * 0.93), (92.5, 232, top * 0.96), (110, 286, top * 0.84), (122, 338, top * 0.78), (136, 392, top * 0.7), (150, 448, top * 0.62), (157, 476, top * 0.6)]
+    spine = [
+        (75, 199, top * 0.93),
+        (92.5, 232, top * 0.96),
+        (110, 286, top * 0.84),
+        (122, 338, top * 0.78),
+        (136, 392, top * 0.7),
+        (150, 448, top * 0.62),
+        (157, 476, top * 0.6),
+    ]
     kept = [(x, y, half) for x, y, half in spine if y < to]
     last, after = kept[-1], next(point for point in spine if point[1] >= to)
     share = (to - last[1]) / (after[1] - last[1])
@@ -75,7 +83,9 @@ def _button(sheet: Sheet, x: float, y: float, colour: Colour, radius: float = 2.
 
 def _seam(sheet: Sheet, on: Image.Image, path: Path, colour: Colour, opacity: float = 0.55, width: float = 1.0) -> None:
     sheet.paint(both(sheet.stroke(path, width), on), deeper(colour, 0.55), opacity)
-    sheet.paint(both(sheet.stroke([(x + 1, y + 0.6) for x, y in path], width * 0.8), on), lighter(colour, 0.5), opacity * 0.4)
+    sheet.paint(
+        both(sheet.stroke([(x + 1, y + 0.6) for x, y in path], width * 0.8), on), lighter(colour, 0.5), opacity * 0.4
+    )
 
 
 def linen_shirt(sheet: Sheet) -> None:
@@ -87,7 +97,13 @@ def linen_shirt(sheet: Sheet) -> None:
     for turn in SIDES:
         sleeve = sheet.shape(turn(_sleeve(452, 27, 17)))
         sheet.cloth(sleeve, colour, round_=13)
-        lines = [[(104, 250), (120, 262), (124, 270)], [(108, 300), (122, 310), (134, 322)], [(114, 344), (130, 350), (142, 348)], [(128, 400), (140, 412), (150, 412)], [(134, 424), (148, 436), (160, 432)]]
+        lines = [
+            [(104, 250), (120, 262), (124, 270)],
+            [(108, 300), (122, 310), (134, 322)],
+            [(114, 344), (130, 350), (142, 348)],
+            [(128, 400), (140, 412), (150, 412)],
+            [(134, 424), (148, 436), (160, 432)],
+        ]
         sheet.folds(sleeve, [turn(line) for line in lines], colour, 0.35, 3)
         sheet.texture(sleeve, weave)
         cuff = sheet.shape(turn(_bar([(150.5, 446), (157.5, 474)], 35)))
@@ -122,17 +138,34 @@ def linen_shirt(sheet: Sheet) -> None:
         _seam(sheet, body, turn(smooth([(34, 168), (62, 178), (95, 190)])), colour, 0.4)
         hem = turn(smooth([(92, 462), (85, 494), (60, 511), (30, 517), (0, 518)]))
         sheet.paint(both(sheet.stitches(hem, 0.7), body), deeper(colour, 0.45), 0.6)
-    pocket = sheet.shape(outline([(26, 262), (62, 260)], [(62, 260), (63, 302)], [(63, 302), (45, 311), (27, 304)], [(27, 304), (26, 262)]))
+    pocket = sheet.shape(
+        outline(
+            [(26, 262), (62, 260)], [(62, 260), (63, 302)], [(63, 302), (45, 311), (27, 304)], [(27, 304), (26, 262)]
+        )
+    )
     sheet.paint(both(without(pocket, sheet.soften(pocket, 1)), pocket), deeper(colour, 0.5), 0.9)
     sheet.paint(sheet.stitches([(28, 266), (61, 264)], 0.7), deeper(colour, 0.45), 0.7)
     for y in (240, 286, 332, 378, 424, 470):
         _button(sheet, 0, y, (236, 230, 214))
     for turn in SIDES:
-        leaf = sheet.shape(turn(outline([(17, 138), (28, 144), (44, 166)], [(44, 166), (52, 186), (55, 206)], [(55, 206), (34, 208), (10, 222)], [(10, 222), (14, 190), (17, 138)])))
+        leaf = sheet.shape(
+            turn(
+                outline(
+                    [(17, 138), (28, 144), (44, 166)],
+                    [(44, 166), (52, 186), (55, 206)],
+                    [(55, 206), (34, 208), (10, 222)],
+                    [(10, 222), (14, 190), (17, 138)],
+                )
+            )
+        )
         sheet.cast(leaf, body, colour, down=3, blur=2.5, opacity=0.5)
         sheet.cloth(leaf, lighter(colour, 0.08), round_=10, depth=0.45, rim=0.7)
         sheet.texture(leaf, weave)
-        sheet.paint(both(sheet.stitches(turn(smooth([(40, 166), (48, 186), (51, 203), (33, 205), (14, 217)])), 0.7), leaf), deeper(colour, 0.45), 0.6)
+        sheet.paint(
+            both(sheet.stitches(turn(smooth([(40, 166), (48, 186), (51, 203), (33, 205), (14, 217)])), 0.7), leaf),
+            deeper(colour, 0.45),
+            0.6,
+        )
 
 
 def striped_tee(sheet: Sheet) -> None:
@@ -145,9 +178,8 @@ def striped_tee(sheet: Sheet) -> None:
             y = 190 + step * 14
             band = turn(smooth([(40, y + 26), (86, y + 4), (112, y - 6), (150, y - 22)]))
             sheet.paint(both(sheet.stroke(band, 6), sleeve), navy)
+        sheet.paint(both(sheet.stroke(turn([(78, 294), (142, 268)]), 9), sleeve), navy)
         _relief(sheet, sleeve, cream, 13)
-        hem = turn([(82, 293), (138, 271)])
-        sheet.paint(both(sheet.stroke([(x, y - 3) for x, y in hem], 1), sleeve), deeper(cream, 0.5), 0.5)
         sheet.folds(sleeve, [turn([(94, 240), (108, 252), (116, 262)])], (150, 146, 150), 0.3, 3)
     body = sheet.shape(
         symmetric(
@@ -160,19 +192,28 @@ def striped_tee(sheet: Sheet) -> None:
     )
     sheet.cast(body, sheet.layer.getchannel("A"), cream, down=2, blur=3, opacity=0.3)
     sheet.paint(body, cream)
-    for step in range(19):
+    for step in range(18):
         y = 208 + step * 15
         sag = 3 + step * 0.2
         band = smooth([(-120, y - sag * 1.5), (-60, y), (0, y + sag), (60, y), (120, y - sag * 1.5)])
         sheet.paint(both(sheet.stroke(band, 6.2), body), navy)
+    edge = smooth([(-100, 485), (-44, 489), (0, 490), (44, 489), (100, 485)])
+    sheet.paint(both(sheet.stroke(edge, 9), body), navy)
     _relief(sheet, body, cream, 22)
-    lines = [[(-78, 262), (-58, 284), (-48, 316)], [(78, 262), (62, 284), (54, 310)], [(-74, 400), (-50, 424), (-44, 456)], [(72, 380), (52, 410), (48, 450)], [(10, 400), (16, 440), (12, 486)]]
+    lines = [
+        [(-78, 262), (-58, 284), (-48, 316)],
+        [(78, 262), (62, 284), (54, 310)],
+        [(-74, 400), (-50, 424), (-44, 456)],
+        [(72, 380), (52, 410), (48, 450)],
+        [(10, 400), (16, 440), (12, 486)],
+    ]
     sheet.folds(body, lines, (150, 146, 150), 0.3, 6)
     for turn in SIDES:
         _seam(sheet, body, turn(smooth([(96, 182), (89, 214), (83, 248)])), (190, 184, 176), 0.6)
-    sheet.paint(both(sheet.stitches(smooth([(-88, 479), (-44, 484), (0, 485), (44, 484), (88, 479)]), 0.7), body), deeper(cream, 0.5), 0.7)
     collar = without(
-        sheet.shape(symmetric([(0, 192), (19, 188), (34, 172), (38, 157), (33, 150)], [(33, 150), (20, 145), (0, 143)])),
+        sheet.shape(
+            symmetric([(0, 192), (19, 188), (34, 172), (38, 157), (33, 150)], [(33, 150), (20, 145), (0, 143)])
+        ),
         sheet.shape(symmetric([(0, 183), (13, 180), (25, 168), (28, 156)], [(28, 156), (15, 152), (0, 150.5)])),
     )
     sheet.cloth(collar, cream, round_=6, depth=0.5, rim=0.8)
@@ -196,7 +237,12 @@ def denim_jacket(sheet: Sheet) -> None:
         sheet.cloth(sleeve, colour, round_=15)
         faded = sheet.soften(sheet.stroke(turn([(118, 300), (128, 350), (140, 400)]), 16), 8)
         sheet.paint(both(faded, sleeve), lighter(colour, 0.45), 0.45)
-        lines = [[(106, 252), (124, 264), (128, 274)], [(106, 306), (124, 316), (138, 330)], [(112, 340), (128, 352), (146, 350)], [(124, 396), (142, 410), (156, 408)]]
+        lines = [
+            [(106, 252), (124, 264), (128, 274)],
+            [(106, 306), (124, 316), (138, 330)],
+            [(112, 340), (128, 352), (146, 350)],
+            [(124, 396), (142, 410), (156, 408)],
+        ]
         sheet.folds(sleeve, [turn(line) for line in lines], colour, 0.45, 3)
         sheet.texture(sleeve, weave)
         seam = turn(smooth([(104, 214), (128, 290), (144, 360), (163, 440)]))
@@ -205,7 +251,11 @@ def denim_jacket(sheet: Sheet) -> None:
         sheet.cloth(cuff, deeper(colour, 0.08), round_=10)
         sheet.texture(cuff, weave)
         for low in (0, 22):
-            sheet.paint(both(sheet.stitches(turn([(132 + low * 0.3, 456 + low), (172 + low * 0.3, 446 + low)]), 0.8), cuff), thread, 0.9)
+            sheet.paint(
+                both(sheet.stitches(turn([(132 + low * 0.3, 456 + low), (172 + low * 0.3, 446 + low)]), 0.8), cuff),
+                thread,
+                0.9,
+            )
         _button(sheet, turn([(146, 462)])[0][0], 462, brass, 2.4)
     body = sheet.shape(
         symmetric(
@@ -221,7 +271,18 @@ def denim_jacket(sheet: Sheet) -> None:
     for x, y in ((-46, 330), (46, 330), (-44, 200), (44, 200)):
         worn = sheet.soften(sheet.disc(oval(x, y, 14, 36)), 12)
         sheet.paint(both(worn, body), lighter(colour, 0.5), 0.4)
-    sheet.folds(body, [[(-84, 270), (-66, 292), (-56, 330)], [(84, 266), (68, 288), (60, 322)], [(-74, 390), (-62, 404), (-58, 424)], [(70, 384), (60, 404), (58, 424)]], colour, 0.4, 5)
+    sheet.folds(
+        body,
+        [
+            [(-84, 270), (-66, 292), (-56, 330)],
+            [(84, 266), (68, 288), (60, 322)],
+            [(-74, 390), (-62, 404), (-58, 424)],
+            [(70, 384), (60, 404), (58, 424)],
+        ],
+        colour,
+        0.4,
+        5,
+    )
     sheet.texture(body, weave)
     hem = both(body, sheet.shape([(-120, 426), (120, 426), (120, 470), (-120, 470)]))
     sheet.paint(hem, deeper(colour, 0.2), 0.5)
@@ -238,7 +299,16 @@ def denim_jacket(sheet: Sheet) -> None:
         yoke = turn(smooth([(12, 240), (50, 238), (90, 232)]))
         _seam(sheet, body, yoke, colour, 0.8)
         sheet.paint(both(sheet.stitches([(x, y - 3) for x, y in yoke], 0.8), body), thread, 0.9)
-        flap = sheet.shape(turn(outline([(25, 240), (71, 238)], [(71, 238), (71, 252)], [(71, 252), (48, 266), (26, 254)], [(26, 254), (25, 240)])))
+        flap = sheet.shape(
+            turn(
+                outline(
+                    [(25, 240), (71, 238)],
+                    [(71, 238), (71, 252)],
+                    [(71, 252), (48, 266), (26, 254)],
+                    [(26, 254), (25, 240)],
+                )
+            )
+        )
         sheet.cast(flap, body, colour, down=2, blur=1.5, opacity=0.6)
         sheet.cloth(flap, lighter(colour, 0.06), round_=8, rim=0.8)
         sheet.texture(flap, weave)
@@ -256,11 +326,24 @@ def denim_jacket(sheet: Sheet) -> None:
     for y in (246, 288, 330, 372, 412, 438):
         _button(sheet, 0, y, brass, 2.9)
     for turn in SIDES:
-        leaf = sheet.shape(turn(outline([(20, 136), (34, 146), (52, 168)], [(52, 168), (61, 190), (64, 212)], [(64, 212), (38, 210), (10, 226)], [(10, 226), (15, 190), (20, 136)])))
+        leaf = sheet.shape(
+            turn(
+                outline(
+                    [(20, 136), (34, 146), (52, 168)],
+                    [(52, 168), (61, 190), (64, 212)],
+                    [(64, 212), (38, 210), (10, 226)],
+                    [(10, 226), (15, 190), (20, 136)],
+                )
+            )
+        )
         sheet.cast(leaf, body, colour, down=3, blur=2.5, opacity=0.55)
         sheet.cloth(leaf, lighter(colour, 0.04), round_=11, rim=0.8)
         sheet.texture(leaf, weave)
-        sheet.paint(both(sheet.stitches(turn(smooth([(48, 168), (57, 190), (60, 208), (37, 206), (14, 220)])), 0.8), leaf), thread, 0.9)
+        sheet.paint(
+            both(sheet.stitches(turn(smooth([(48, 168), (57, 190), (60, 208), (37, 206), (14, 220)])), 0.8), leaf),
+            thread,
+            0.9,
+        )
 
 
 def _trousers(waist: float, hip: float, knee: float, hem: float, bottom: float, centre: float = 0.5) -> Path:
@@ -294,16 +377,30 @@ def chinos(sheet: Sheet) -> None:
     _button(sheet, 0, 385, (96, 70, 44), 2.8)
 
 
-def _trouser_details(sheet: Sheet, legs: Image.Image, colour: Colour, weave: Image.Image, waist: float, hip: float, opacity: float = 0.35) -> None:
+def _trouser_details(
+    sheet: Sheet, legs: Image.Image, colour: Colour, weave: Image.Image, waist: float, hip: float, opacity: float = 0.35
+) -> None:
     lines: list[Path] = []
     for turn in SIDES:
-        lines += [turn([(6, 532), (26, 524), (52, 516)]), turn([(7, 544), (24, 546), (40, 552)]), turn([(22, 706), (38, 716), (56, 712)]), turn([(24, 730), (44, 734), (66, 724)])]
+        lines += [
+            turn([(6, 532), (26, 524), (52, 516)]),
+            turn([(7, 544), (24, 546), (40, 552)]),
+            turn([(22, 706), (38, 716), (56, 712)]),
+            turn([(24, 730), (44, 734), (66, 724)]),
+        ]
         lines += [turn([(hip - 3, 560), (hip * 0.8, 600), (hip * 0.74, 660)]), turn([(30, 900), (48, 908), (66, 902)])]
     sheet.folds(legs, lines, colour, opacity, 4)
     between = both(sheet.soften(sheet.stroke([(0, 528), (0, 900)], 10), 7), legs)
     sheet.paint(between, deeper(colour, 0.5), 0.4)
     sheet.texture(legs, weave)
-    band = both(legs, sheet.shape(symmetric([(0, 372), (waist + 8, 366)], [(waist + 8, 366), (waist + 12, 391)], [(waist + 12, 391), (0, 396)])))
+    band = both(
+        legs,
+        sheet.shape(
+            symmetric(
+                [(0, 372), (waist + 8, 366)], [(waist + 8, 366), (waist + 12, 391)], [(waist + 12, 391), (0, 396)]
+            )
+        ),
+    )
     sheet.paint(band, lighter(colour, 0.12), 0.5)
     _seam(sheet, legs, smooth([(-waist - 10, 391), (0, 396), (waist + 10, 391)]), colour, 0.8)
     _seam(sheet, legs, smooth([(0, 396), (0, 470), (0, 530)]), colour, 0.7)
@@ -359,7 +456,12 @@ def pleated_skirt(sheet: Sheet) -> None:
         sag = 14 * (1 - ((x0 + x1) / 2 / right) ** 2)
         hem += [(x0, bottom + sag), (x1, bottom + sag + 6)]
     skirt = sheet.shape(
-        outline([(-63, 380), (-86, 430), (-99, 490), (-134, 742)], hem, [(134, 742), (99, 490), (86, 430), (63, 380)], [(63, 380), (0, 386), (-63, 380)])
+        outline(
+            [(-63, 380), (-86, 430), (-99, 490), (-134, 742)],
+            hem,
+            [(134, 742), (99, 490), (86, 430), (63, 380)],
+            [(63, 380), (0, 386), (-63, 380)],
+        )
     )
     sheet.cloth(skirt, colour, round_=26)
     for step in range(pleats):
@@ -373,11 +475,15 @@ def pleated_skirt(sheet: Sheet) -> None:
         sheet.paint(shade, deeper(colour, 0.55), 0.6)
         sheet.paint(both(sheet.stroke(edge, 1), skirt), deeper(colour, 0.6), 0.75)
     sheet.texture(skirt, sheet.noise(0.8, 1.6, 0.1))
-    band = sheet.shape(symmetric([(0, 379), (40, 378), (62, 374)], [(62, 374), (66, 394)], [(66, 394), (40, 399), (0, 401)]))
+    band = sheet.shape(
+        symmetric([(0, 379), (40, 378), (62, 374)], [(62, 374), (66, 394)], [(66, 394), (40, 399), (0, 401)])
+    )
     sheet.cast(band, skirt, colour, down=3, blur=3, opacity=0.5)
     sheet.cloth(band, lighter(colour, 0.05), round_=9, rim=0.8)
     for turn in SIDES:
-        sheet.paint(both(sheet.stitches(turn(smooth([(0, 398), (40, 396), (66, 391)])), 0.7), band), lighter(colour, 0.4), 0.5)
+        sheet.paint(
+            both(sheet.stitches(turn(smooth([(0, 398), (40, 396), (66, 391)])), 0.7), band), lighter(colour, 0.4), 0.5
+        )
 
 
 def summer_dress(sheet: Sheet) -> None:
@@ -407,11 +513,23 @@ def summer_dress(sheet: Sheet) -> None:
     sheet.cloth(bodice, colour, round_=18)
     whole = either(skirt, bodice, *straps)
     _flowers(sheet, whole)
-    flare = [[(-30, 396), (-52, 520), (-74, 718)], [(28, 396), (46, 520), (58, 724)], [(-8, 398), (-14, 540), (-22, 724)], [(50, 394), (84, 520), (106, 716)], [(-50, 394), (-88, 530), (-116, 716)], [(8, 400), (18, 560), (20, 728)]]
+    flare = [
+        [(-30, 396), (-52, 520), (-74, 718)],
+        [(28, 396), (46, 520), (58, 724)],
+        [(-8, 398), (-14, 540), (-22, 724)],
+        [(50, 394), (84, 520), (106, 716)],
+        [(-50, 394), (-88, 530), (-116, 716)],
+        [(8, 400), (18, 560), (20, 728)],
+    ]
     sheet.folds(skirt, flare, colour, 0.4, 9)
     tucks = [[(x, 390), (x * 1.15, 410), (x * 1.25, 436)] for x in range(-54, 55, 12)]
     sheet.folds(skirt, tucks, colour, 0.35, 2.4)
-    darts = [[(-40, 284), (-36, 330), (-32, 376)], [(40, 284), (36, 330), (32, 376)], [(-74, 290), (-56, 288), (-46, 280)], [(74, 290), (56, 288), (46, 280)]]
+    darts = [
+        [(-40, 284), (-36, 330), (-32, 376)],
+        [(40, 284), (36, 330), (32, 376)],
+        [(-74, 290), (-56, 288), (-46, 280)],
+        [(74, 290), (56, 288), (46, 280)],
+    ]
     sheet.folds(bodice, darts, colour, 0.35, 3)
     _relief(sheet, skirt, colour, 24)
     sheet.texture(whole, sheet.noise(0.8, 0.8, 0.1))
@@ -425,12 +543,15 @@ def summer_dress(sheet: Sheet) -> None:
 
 def _flowers(sheet: Sheet, on: Image.Image) -> None:
     petals, hearts, leaves = (255, 246, 232), (232, 178, 60), (84, 122, 92)
+    inner = on.filter(ImageFilter.MinFilter(2 * round(4 * sheet.scale) + 1))
     for row in range(32):
         for column in range(15):
             x = -150 + column * 21 + (row % 2) * 10.5 + sheet.dice.uniform(-3.5, 3.5)
             y = 160 + row * 18.5 + sheet.dice.uniform(-3.5, 3.5)
             kind = sheet.dice.random()
             turn = sheet.dice.uniform(0, 1.2)
+            if not inner.getpixel(tuple(round(value) for value in sheet.pixels([(x, y)])[0])):
+                continue
             if kind < 0.28:
                 for lean in (-1.4, 1.4):
                     leaf = sheet.disc(oval(x + lean * 1.6, y, 1.3, 3.0))
@@ -439,7 +560,9 @@ def _flowers(sheet: Sheet, on: Image.Image) -> None:
             size = 2.7 if kind < 0.75 else 1.7
             spots = ((0, -1), (0.95, -0.3), (0.6, 0.8), (-0.6, 0.8), (-0.95, -0.3))
             bloom = [
-                sheet.disc(oval(x + (px - py * turn * 0.4) * size, y + (py + px * turn * 0.4) * size, size * 0.72, size * 0.72))
+                sheet.disc(
+                    oval(x + (px - py * turn * 0.4) * size, y + (py + px * turn * 0.4) * size, size * 0.72, size * 0.72)
+                )
                 for px, py in spots
             ]
             sheet.paint(both(either(*bloom), on), petals, 0.96)
@@ -462,7 +585,11 @@ def jumpsuit(sheet: Sheet) -> None:
     sheet.cloth(legs, colour, round_=24)
     lines: list[Path] = []
     for turn in SIDES:
-        lines += [turn([(20, 398), (26, 440), (30, 480)]), turn([(40, 398), (48, 440), (54, 500)]), turn([(4, 534), (28, 524), (56, 512)])]
+        lines += [
+            turn([(20, 398), (26, 440), (30, 480)]),
+            turn([(40, 398), (48, 440), (54, 500)]),
+            turn([(4, 534), (28, 524), (56, 512)]),
+        ]
         lines += [turn([(40, 560), (44, 700), (40, 915)]), turn([(74, 540), (80, 700), (86, 915)])]
     sheet.folds(legs, lines, colour, 0.42, 6)
     sheet.paint(both(sheet.soften(sheet.stroke([(0, 530), (0, 900)], 10), 8), legs), deeper(colour, 0.5), 0.5)
@@ -482,13 +609,30 @@ def jumpsuit(sheet: Sheet) -> None:
     )
     sheet.cast(body, sheet.layer.getchannel("A"), colour, down=3, blur=3, opacity=0.4)
     sheet.cloth(body, colour, round_=20)
-    lines = [[(-60, 384), (-52, 350), (-56, 320)], [(60, 384), (52, 350), (56, 320)], [(-36, 386), (-34, 352), (-40, 318)], [(34, 386), (32, 352), (40, 318)], [(-78, 262), (-60, 284), (-52, 310)], [(78, 262), (62, 284), (54, 310)]]
+    lines = [
+        [(-60, 384), (-52, 350), (-56, 320)],
+        [(60, 384), (52, 350), (56, 320)],
+        [(-36, 386), (-34, 352), (-40, 318)],
+        [(34, 386), (32, 352), (40, 318)],
+        [(-78, 262), (-60, 284), (-52, 310)],
+        [(78, 262), (62, 284), (54, 310)],
+    ]
     sheet.folds(body, lines, colour, 0.42, 4)
     sheet.texture(body, weave)
     _seam(sheet, body, [(0, 248), (0, 390)], colour, 0.9)
     for turn in SIDES:
         _seam(sheet, body, turn(smooth([(97, 183), (90, 214), (84, 248)])), colour, 0.7)
-        lapel = sheet.shape(turn(outline([(18, 142), (29, 150), (44, 170)], [(44, 170), (50, 190)], [(50, 190), (36, 196), (44, 204)], [(44, 204), (24, 232), (0, 256)], [(0, 256), (12, 206), (18, 142)])))
+        lapel = sheet.shape(
+            turn(
+                outline(
+                    [(18, 142), (29, 150), (44, 170)],
+                    [(44, 170), (50, 190)],
+                    [(50, 190), (36, 196), (44, 204)],
+                    [(44, 204), (24, 232), (0, 256)],
+                    [(0, 256), (12, 206), (18, 142)],
+                )
+            )
+        )
         sheet.cast(lapel, body, colour, down=3, blur=2.5, opacity=0.5)
         sheet.cloth(lapel, lighter(colour, 0.08), round_=9, rim=0.8)
         sheet.texture(lapel, weave)
@@ -498,14 +642,25 @@ def jumpsuit(sheet: Sheet) -> None:
 
 
 def _belt(sheet: Sheet, colour: Colour, metal: Colour, waist: float, y: float, width: float) -> None:
-    path = symmetric([(0, y + 3), (waist * 0.6, y + 2), (waist + 2, y - 2)], [(waist + 2, y - 2), (waist + 3, y + width - 2)], [(waist + 3, y + width - 2), (waist * 0.6, y + width + 2), (0, y + width + 3)])
+    path = symmetric(
+        [(0, y + 3), (waist * 0.6, y + 2), (waist + 2, y - 2)],
+        [(waist + 2, y - 2), (waist + 3, y + width - 2)],
+        [(waist + 3, y + width - 2), (waist * 0.6, y + width + 2), (0, y + width + 3)],
+    )
     belt = sheet.shape(path)
     sheet.cast(belt, sheet.layer.getchannel("A"), colour, down=4, blur=3, opacity=0.55)
     sheet.cloth(belt, deeper(colour, 0.12), round_=8, rim=0.8)
-    tail = sheet.shape(limb([(16, y + width * 0.6, width * 0.4), (24, y + width + 30, width * 0.42), (26, y + width + 66, width * 0.42)]))
+    tail = sheet.shape(
+        limb(
+            [(16, y + width * 0.6, width * 0.4), (24, y + width + 30, width * 0.42), (26, y + width + 66, width * 0.42)]
+        )
+    )
     sheet.cast(tail, sheet.layer.getchannel("A"), colour, down=3, blur=2, opacity=0.45)
     sheet.cloth(tail, deeper(colour, 0.08), round_=7, rim=0.8)
-    ring = without(sheet.shape([(-10, y), (14, y), (14, y + width + 6), (-10, y + width + 6)]), sheet.shape([(-6, y + 4), (10, y + 4), (10, y + width + 2), (-6, y + width + 2)]))
+    ring = without(
+        sheet.shape([(-10, y), (14, y), (14, y + width + 6), (-10, y + width + 6)]),
+        sheet.shape([(-6, y + 4), (10, y + 4), (10, y + width + 2), (-6, y + width + 2)]),
+    )
     sheet.cloth(ring, metal, round_=3, rim=0.8)
     sheet.paint(sheet.stroke([(-6, y + width / 2 + 3), (8, y + width / 2 + 3)], 2), deeper(metal, 0.2))
 
@@ -519,7 +674,12 @@ def trench_coat(sheet: Sheet) -> None:
     for turn in SIDES:
         sleeve = sheet.shape(turn(_sleeve(474, 32, 23)))
         sheet.cloth(sleeve, colour, round_=16)
-        lines = [[(104, 254), (124, 266), (130, 276)], [(106, 306), (126, 318), (140, 330)], [(114, 344), (132, 352), (148, 350)], [(126, 396), (144, 408), (158, 404)]]
+        lines = [
+            [(104, 254), (124, 266), (130, 276)],
+            [(106, 306), (126, 318), (140, 330)],
+            [(114, 344), (132, 352), (148, 350)],
+            [(126, 396), (144, 408), (158, 404)],
+        ]
         sheet.folds(sleeve, [turn(line) for line in lines], colour, 0.42, 3.4)
         sheet.texture(sleeve, weave)
         strap = both(sleeve, sheet.shape(turn(_bar([(120, 442), (182, 422)], 11))))
@@ -534,7 +694,12 @@ def trench_coat(sheet: Sheet) -> None:
         )
     )
     sheet.cloth(skirt, colour, round_=26)
-    lines = [[(-54, 400), (-66, 520), (-78, 744)], [(56, 400), (72, 540), (86, 744)], [(-24, 400), (-32, 540), (-40, 748)], [(84, 420), (98, 560), (106, 744)]]
+    lines = [
+        [(-54, 400), (-66, 520), (-78, 744)],
+        [(56, 400), (72, 540), (86, 744)],
+        [(-24, 400), (-32, 540), (-40, 748)],
+        [(84, 420), (98, 560), (106, 744)],
+    ]
     sheet.folds(skirt, lines, colour, 0.36, 8)
     body = sheet.shape(
         symmetric(
@@ -547,13 +712,29 @@ def trench_coat(sheet: Sheet) -> None:
     )
     sheet.cast(body, sheet.layer.getchannel("A"), colour, down=3, blur=3, opacity=0.4)
     sheet.cloth(body, colour, round_=22)
-    sheet.folds(body, [[(-64, 384), (-58, 352), (-62, 322)], [(62, 384), (56, 352), (60, 322)], [(-84, 264), (-64, 288), (-56, 318)], [(84, 264), (66, 288), (58, 318)], [(-36, 386), (-34, 356), (-40, 330)]], colour, 0.4, 4)
+    sheet.folds(
+        body,
+        [
+            [(-64, 384), (-58, 352), (-62, 322)],
+            [(62, 384), (56, 352), (60, 322)],
+            [(-84, 264), (-64, 288), (-56, 318)],
+            [(84, 264), (66, 288), (58, 318)],
+            [(-36, 386), (-34, 356), (-40, 330)],
+        ],
+        colour,
+        0.4,
+        4,
+    )
     whole = either(skirt, body)
     sheet.texture(whole, weave)
     front = smooth([(26, 256), (28, 320), (26, 384), (30, 500), (34, 752)])
     _seam(sheet, whole, front, colour, 0.9, 1.4)
     sheet.paint(both(sheet.stitches([(x - 4, y) for x, y in front], 0.7), whole), deeper(colour, 0.45), 0.6)
-    sheet.paint(both(sheet.stitches(smooth([(-126, 734), (-70, 743), (0, 746), (70, 743), (126, 734)]), 0.7), whole), deeper(colour, 0.45), 0.7)
+    sheet.paint(
+        both(sheet.stitches(smooth([(-126, 734), (-70, 743), (0, 746), (70, 743), (126, 734)]), 0.7), whole),
+        deeper(colour, 0.45),
+        0.7,
+    )
     for turn in SIDES:
         _seam(sheet, body, turn(smooth([(103, 183), (96, 214), (90, 248)])), colour, 0.8)
         welt = sheet.shape(turn([(66, 436), (76, 432), (90, 492), (80, 496)]))
@@ -562,16 +743,41 @@ def trench_coat(sheet: Sheet) -> None:
         tab = sheet.shape(turn([(66, 165), (98, 179), (96, 190), (64, 176)]))
         sheet.cloth(tab, lighter(colour, 0.05), round_=5, rim=0.9)
         _button(sheet, turn([(70, 173)])[0][0], 173, (92, 62, 40), 2.2)
-    flap = sheet.shape(outline([(-100, 186), (-60, 172), (-34, 176)], [(-34, 176), (-28, 230), (-24, 262)], [(-24, 262), (-52, 268), (-90, 246)], [(-90, 246), (-96, 216), (-100, 186)]))
+    flap = sheet.shape(
+        outline(
+            [(-100, 186), (-60, 172), (-34, 176)],
+            [(-34, 176), (-28, 230), (-24, 262)],
+            [(-24, 262), (-52, 268), (-90, 246)],
+            [(-90, 246), (-96, 216), (-100, 186)],
+        )
+    )
     sheet.cast(flap, body, colour, down=4, blur=3, opacity=0.5)
     sheet.cloth(flap, colour, round_=12, rim=0.8)
     sheet.texture(flap, weave)
     for turn in SIDES:
-        lapel = sheet.shape(turn(outline([(40, 172), (66, 196)], [(66, 196), (60, 218)], [(60, 218), (34, 250), (6, 274)], [(6, 274), (8, 232), (26, 190), (40, 172)])))
+        lapel = sheet.shape(
+            turn(
+                outline(
+                    [(40, 172), (66, 196)],
+                    [(66, 196), (60, 218)],
+                    [(60, 218), (34, 250), (6, 274)],
+                    [(6, 274), (8, 232), (26, 190), (40, 172)],
+                )
+            )
+        )
         sheet.cast(lapel, body, colour, down=3, blur=3, opacity=0.5)
         sheet.cloth(lapel, lighter(colour, 0.05), round_=10, rim=0.85)
         sheet.texture(lapel, weave)
-        leaf = sheet.shape(turn(outline([(21, 133), (37, 144), (56, 164)], [(56, 164), (68, 184), (70, 200)], [(70, 200), (48, 196), (24, 210)], [(24, 210), (17, 184), (21, 133)])))
+        leaf = sheet.shape(
+            turn(
+                outline(
+                    [(21, 133), (37, 144), (56, 164)],
+                    [(56, 164), (68, 184), (70, 200)],
+                    [(70, 200), (48, 196), (24, 210)],
+                    [(24, 210), (17, 184), (21, 133)],
+                )
+            )
+        )
         sheet.cast(leaf, either(body, lapel), colour, down=3, blur=2.5, opacity=0.5)
         sheet.cloth(leaf, lighter(colour, 0.08), round_=10, rim=0.85)
         sheet.texture(leaf, weave)

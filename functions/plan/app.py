@@ -13,7 +13,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel
 
 from tryon import manifest as manifests
-from tryon import plan, retry, task
+from tryon import learned, plan, retry, task
 from tryon.clock import Clock, SystemClock
 from tryon.intake import take_in
 from tryon.ledger import Ledger
@@ -51,6 +51,7 @@ def handler(event: PlanEvent, context: LambdaContext) -> dict[str, Any]:
 
     manifest = manifests.fetch(s3, event.bucket, event.key, event.version, allowed_buckets=settings.input_buckets)
     total = plan.check_size(manifest, settings.max_combinations)
+    cadence, origin = learned.resolve(s3, event.bucket, manifest, settings.cadence)
     models, garments = take_in(s3, manifest, bucket=event.bucket, folder=folder, max_bytes=settings.max_image_bytes)
     task.check_access(
         service_settings.build(session, clients("secretsmanager"), clock),
@@ -67,18 +68,20 @@ def handler(event: PlanEvent, context: LambdaContext) -> dict[str, Any]:
         execution=event.execution,
         started_at=started_at,
         total=total,
-        cadence=manifest.cadence,
+        cadence=cadence,
+        learned=origin.origin() if origin else None,
         retry_of=manifest.retry_of,
     )
     paid = retry.resumable(ledger.entries(manifest.retry_of), started_at) if manifest.retry_of else {}
     ledger.add(event.run_id, plan.expand(manifest, models, garments, paid))
     plan.write(s3, event.bucket, folder.plan, plan.expand(manifest, models, garments, paid))
+    ledger.update_run(event.run_id, planned_at=clock.now())
 
     logger.info("planned", total=total)
     metrics.add_metric("CombinationsPlanned", MetricUnit.Count, total)
     return {
         "plan_key": folder.plan,
         "total": total,
-        "cadence": manifest.cadence,
+        "cadence": cadence,
         "concurrency": settings.concurrency,
     }

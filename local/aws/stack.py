@@ -244,10 +244,12 @@ class LocalStack:
         self._exit.callback(server.stop)
 
     def _before_call(self) -> None:
+        self.clock.check_cancelled()
         self.functions.check()
 
     def _stop(self) -> None:
-        self.clock.cancel(self._owner)
+        # Before AWS's stand-in goes: a thread that outlived it would call the real one.
+        self.clock.end(self._owner)
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 import copy
 import functools
 import json
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -115,6 +116,8 @@ def _expand(
     defaults.pop("CodeUri", None)
     # Without a region of its own the translator would ask the machine's configuration for one.
     session = boto3.Session(region_name=os.environ.get("AWS_DEFAULT_REGION", "us-east-1"))
+    # It counts what it translates and complains, once it is thrown away, that nobody wanted the numbers.
+    logging.getLogger("samtranslator.metrics.metrics").setLevel(logging.ERROR)
     expanded: dict[str, Any] = Translator(_MANAGED_POLICIES, Parser(), boto_session=session).translate(
         template, json.loads(parameters)
     )

@@ -97,6 +97,9 @@ def base_image(engine: Engine, python: Path, requirements: Path, say: Callable[[
         say(f"making a stand-in for {AWS_IMAGE} from {python}")
         with tempfile.TemporaryDirectory() as root:
             _lay_out(Path(root), python, requirements)
+            if engine.own:
+                # What was made from an earlier stand-in.
+                engine.run("image", "prune", "--all", "--force")
             _import(engine, Path(root), name)
     release = subprocess.run([python, "--version"], capture_output=True, text=True, check=True).stdout.strip()
     return Image(

@@ -29,12 +29,11 @@ LAYERS = ("bottom", "full", "upper")
 
 @dataclass(frozen=True)
 class _Cut:
-    """A subject and its background: `alpha` at full size, `cells` the same on the grid, `ground` without it."""
+    """A subject cut from its background: `alpha` at full size, `cells` the same on the grid."""
 
     picture: Image.Image
     alpha: Image.Image
     cells: Image.Image
-    ground: Image.Image
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ def compose(
     body = _find_body(original)
     dice = random.Random(json.dumps([seed, parameters.get("num_steps"), parameters.get("p_bbox_iou_ratio")]))
     kept = _kept(body, original, parameters)
-    picture = _redrawn(original.picture, kept)
+    picture = original.picture
     for (garment, alpha), kind in sorted(pieces, key=lambda piece: LAYERS.index(piece[1])):
         garment_cut = _cut(garment, alpha, holes=kind != "bottom")
         picture = _dress(picture, original, body, garment_cut, kind, dice, parameters)
@@ -92,9 +91,7 @@ def compose(
     return _encode(picture, _names(model, garments, seed))
 
 
-def tiny(
-    model: bytes, garments: Sequence[tuple[bytes, str]], *, seed: int, parameters: Mapping[str, object]
-) -> bytes:
+def tiny(model: bytes, garments: Sequence[tuple[bytes, str]], *, seed: int, parameters: Mapping[str, object]) -> bytes:
     """Return a PNG of 4 by 4 pixels whose colour follows from all inputs; for runs of thousands."""
     facts = json.dumps([[kind for _, kind in garments], seed, parameters], sort_keys=True, default=str)
     names = _names(model, garments, seed)
@@ -157,7 +154,9 @@ def _resized(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
 
 def _blurred(mask: Image.Image, radius: float) -> Image.Image:
     step = max(min(int(radius / 2), 8), 1)
-    return mask.reduce(step).filter(ImageFilter.GaussianBlur(radius / step)).resize(mask.size, Image.Resampling.BILINEAR)
+    return (
+        mask.reduce(step).filter(ImageFilter.GaussianBlur(radius / step)).resize(mask.size, Image.Resampling.BILINEAR)
+    )
 
 
 def _cut(picture: Image.Image, alpha: Image.Image | None, *, holes: bool = False) -> _Cut:
@@ -167,10 +166,9 @@ def _cut(picture: Image.Image, alpha: Image.Image | None, *, holes: bool = False
     """
     scale = GRID / max(picture.size)
     size = (max(round(picture.width * scale), 1), max(round(picture.height * scale), 1))
-    small = picture.resize(size, Image.Resampling.BOX)
     if alpha is not None and ImageStat.Stat(alpha).mean[0] < 250:
-        cells = alpha.resize(size, Image.Resampling.BOX)
-        return _Cut(picture, alpha, cells, _extend(small, ImageChops.invert(cells)))
+        return _Cut(picture, alpha, alpha.resize(size, Image.Resampling.BOX))
+    small = picture.resize(size, Image.Resampling.BOX)
     empty = _flood(small)
     ground = _extend(small, empty)
     if holes:
@@ -183,7 +181,7 @@ def _cut(picture: Image.Image, alpha: Image.Image | None, *, holes: bool = False
         light.point([min(max((value - 26) * 12, 0), 255) for value in range(256)]),
     )
     subject = ImageChops.lighter(ImageChops.invert(wide), edge)
-    return _Cut(picture, subject, subject.resize(size, Image.Resampling.BOX), ground)
+    return _Cut(picture, subject, subject.resize(size, Image.Resampling.BOX))
 
 
 def _unlike(first: Image.Image, second: Image.Image) -> tuple[Image.Image, Image.Image]:
@@ -211,7 +209,7 @@ def _flood(small: Image.Image) -> Image.Image:
     ground = _extend(small, Image.frombytes("L", small.size, bytes(reached)))
     tinge, light = _unlike(small, ground)
     free = ImageChops.darker(
-        tinge.point([255 if value <= 12 else 0 for value in range(256)]),
+        tinge.point([255 if value <= 9 else 0 for value in range(256)]),
         light.point([255 if value <= 75 else 0 for value in range(256)]),
     ).tobytes()
     grey = small.convert("L").tobytes()
@@ -364,7 +362,7 @@ def _wishes(body: _Body, kind: str) -> Image.Image:
     else:
         draw.rectangle([0, 0, wishes.width, body.row(-0.008)], fill=225)
         wishes.paste(114, mask=_band(body, SHOULDER, HIP, 0.3))
-        wishes.paste(96, mask=_band(body, SHOULDER, 0.1, 0.11))
+        wishes.paste(76, mask=_band(body, SHOULDER, 0.1, 0.11))
         wishes.paste(80, mask=_band(body, 0.08, 0.3 if kind == "upper" else MID_THIGH, 0.1))
     return wishes
 
@@ -420,7 +418,7 @@ def _fit(body: _Body, garment: Image.Image, kind: str) -> tuple[float, float, fl
 
     def fitting(fit: tuple[float, float, float]) -> bool:
         top, across, down = fit
-        at_waist = not waisted or abs(top + slim_row * down - waist_row) <= 0.022 * body.height
+        at_waist = not waisted or abs(top + slim_row * down - waist_row) <= 0.018 * body.height
         return at_waist and 0.98 <= across / wide <= 1.14 and 0.96 <= down / long <= 1.1
 
     start = waist_row - slim_row * long if waisted else body.row(WAIST if kind == "bottom" else 0.0)
@@ -431,7 +429,9 @@ def _fit(body: _Body, garment: Image.Image, kind: str) -> tuple[float, float, fl
             top, across, down = best
             offers = [(top + step, across, down) for step in (-3, -1, 1, 3)]
             for grow in (1 - stride, 1 + stride):
-                offers += [(top, across * a, down * d) for a, d in ((grow, grow), (grow, 1), (1, grow))]
+                for a, d in ((grow, grow), (grow, 1.0), (1.0, grow)):
+                    held = slim_row * down * (1 - d) if waisted else 0.0
+                    offers.append((top + held, across * a, down * d))
             allowed = [offer for offer in offers if fitting(offer)]
             cheapest = min((cost(offer), offer) for offer in allowed)
             if cheapest[0] >= price:
@@ -474,29 +474,26 @@ def _dress(
         worn.paste(0, (0, 0, worn.width, max(body.pixel(WAIST), 0)))
     if parameters.get("keep_lower") and kind != "bottom":
         worn.paste(0, (0, max(body.pixel(WAIST), 0), *worn.size))
+    if kind != "bottom":
+        worn = ImageChops.darker(worn, _below_air(body).resize(worn.size, Image.Resampling.BILINEAR))
     cloth = _tinted(cloth, dice)
     cloth = _lit(cloth, worn, original, body, dice, unit, (*place, place[0] + size[0], place[1] + size[1]))
     shadow = ImageChops.offset(_blurred(worn, 5 * unit), round(2 * unit), round(6 * unit))
     on_body = ImageChops.multiply(shadow, original.alpha).point([round(value * 0.42) for value in range(256)])
     result = picture.copy()
-    result.paste(original.ground.resize(picture.size, Image.Resampling.BICUBIC), mask=_slivers(original, body, worn))
     result.paste((28, 20, 30), mask=on_body)
     result.paste(cloth, mask=worn)
     return result
 
 
-def _slivers(original: _Cut, body: _Body, worn: Image.Image) -> Image.Image:
-    """Return the narrow rims of body, up to 2 % of its height, that a cut a little too slim leaves bare."""
-    bare = ImageChops.subtract(original.alpha, worn)
-    small = bare.resize(body.cells.size, Image.Resampling.BOX).point([255 if value >= 110 else 0 for value in range(256)])
-    broad = small.filter(ImageFilter.MinFilter(3)).filter(ImageFilter.MaxFilter(5))
-    beside = Image.new("L", small.size, 0)
-    box = worn.getbbox()
-    if box:
-        low, high = max(box[1] / body.cell, body.row(SHOULDER)), box[3] / body.cell - 1
-        ImageDraw.Draw(beside).rectangle([0, low, beside.width, max(high, low)], fill=255)
-    beside = ImageChops.subtract(ImageChops.subtract(beside, broad), _hands(body).filter(ImageFilter.MaxFilter(5)))
-    return ImageChops.darker(bare, beside.resize(bare.size, Image.Resampling.NEAREST))
+def _below_air(body: _Body) -> Image.Image:
+    """Return all but the air above the shoulders, beside the collar, where straps would float."""
+    solid = body.cells.filter(ImageFilter.MaxFilter(3))
+    draw = ImageDraw.Draw(solid)
+    draw.rectangle([0, 0, solid.width, body.row(0.01)], fill=0)
+    draw.rectangle([0, body.row(SHOULDER + 0.008), *solid.size], fill=255)
+    draw.rectangle([body.axis - 1.9 * body.neck_half, 0, body.axis + 1.9 * body.neck_half, solid.height], fill=255)
+    return solid
 
 
 def _tinted(cloth: Image.Image, dice: random.Random) -> Image.Image:
@@ -577,10 +574,6 @@ def _hands(body: _Body) -> Image.Image:
 
 def _retouch(picture: Image.Image) -> Image.Image:
     return ImageEnhance.Color(picture.filter(ImageFilter.GaussianBlur(0.9))).enhance(1.12)
-
-
-def _redrawn(picture: Image.Image, kept: Sequence[tuple[Image.Image, bool]]) -> Image.Image:
-    return picture.copy()
 
 
 def _sharpen(picture: Image.Image) -> Image.Image:

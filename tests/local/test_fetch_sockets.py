@@ -212,18 +212,31 @@ def test_the_time_is_looked_at_after_every_drop_and_not_after_every_eight_kiloby
 
 
 class Authority:
-    """A certificate authority of the test's own."""
+    """A certificate authority of the test's own, strict enough for Python 3.13 (RFC 5280)."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test authority")])
-        certificate = self._sign(self.name, self.key, x509.BasicConstraints(ca=True, path_length=None))
+        usage = dict.fromkeys(
+            ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "crl_sign"), False
+        )
+        certificate = self._sign(
+            self.name,
+            self.key,
+            (x509.BasicConstraints(ca=True, path_length=None), True),
+            (
+                x509.KeyUsage(
+                    digital_signature=True, key_cert_sign=True, encipher_only=False, decipher_only=False, **usage
+                ),
+                True,
+            ),
+        )
         self.bundle = folder / "authority.pem"
         self.bundle.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
     def _sign(
-        self, name: x509.Name, key: ec.EllipticCurvePrivateKey, *extensions: x509.ExtensionType
+        self, name: x509.Name, key: ec.EllipticCurvePrivateKey, *extensions: tuple[x509.ExtensionType, bool]
     ) -> x509.Certificate:
         now = datetime.datetime.now(datetime.UTC)
         builder = (
@@ -234,15 +247,17 @@ class Authority:
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - datetime.timedelta(days=1))
             .not_valid_after(now + datetime.timedelta(days=1))
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False)
         )
-        for extension in extensions:
-            builder = builder.add_extension(extension, critical=False)
+        for extension, critical in extensions:
+            builder = builder.add_extension(extension, critical=critical)
         return builder.sign(self.key, hashes.SHA256())
 
     def context(self, host: str) -> ssl.SSLContext:
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
-        certificate = self._sign(name, key, x509.SubjectAlternativeName([x509.DNSName(host)]))
+        certificate = self._sign(name, key, (x509.SubjectAlternativeName([x509.DNSName(host)]), False))
         both = self.folder / f"{host}.pem"
         both.write_bytes(
             key.private_bytes(

@@ -72,7 +72,7 @@ def test_a_module_without_a_name_that_must_be_replaced_is_told_so(
     with LocalStack(tmp_path, clock=VirtualClock(START), transports=transports) as stack:
         told = answer(stack, {})
         assert told["errorType"] == MissingNameError.__name__
-        assert f"`{missing}`" in told["errorMessage"]
+        assert f"no module-level {missing} to" in told["errorMessage"].replace("`", "")
 
 
 def test_a_module_that_needs_neither_clock_nor_session_gets_neither(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_what_a_handler_prints_goes_to_the_log_and_not_to_the_console(capsys: py
     lines: list[tuple[str, str]] = []
     with LocalStack(APP, clock=VirtualClock(START), log=lambda *line: lines.append(line)) as stack:
         stack.invoke("Worker", {"do": "print", "text": "from within"})
-        print("from outside")
+        print("from outside")  # noqa: T201 - the very thing
     assert ("Worker", "from within") in lines
     assert capsys.readouterr().out == "from outside\n"
 
@@ -120,6 +120,7 @@ def test_no_more_calls_run_at_once_than_are_reserved(tmp_path: Path) -> None:
         "import time\nfrom tryon.clock import SystemClock\nclock = SystemClock()\n"
         "def handler(event, context):\n    clock.sleep(5)\n",
         ReservedConcurrentExecutions=2,
+        Timeout=10,
     )
     with LocalStack(tmp_path, clock=VirtualClock(START)) as stack:
         machines = Machines(stack)

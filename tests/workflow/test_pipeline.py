@@ -370,3 +370,18 @@ def test_variants_reach_the_service_as_its_own_parameters() -> None:
 def test_the_clock_starts_where_the_tests_say() -> None:
     with running() as pipeline:
         assert pipeline.clock.now() >= START
+
+
+def test_a_retrys_results_appear_in_the_first_runs_gallery() -> None:
+    faults = [Fault("task", Fails(50520), task=2)]
+    with running(slots=1, faults=faults) as pipeline:
+        pipeline.put_pictures(1, 2)
+        first = pipeline.run(manifest(1, 2))
+        page = pipeline.app.get(f"runs/{first.run_id}/index.html").decode()
+        assert "TaskFailedError" in page
+        again = pipeline.app.get(f"runs/{first.run_id}/retry-manifest.json")
+        second = pipeline.run(again, "again")
+        assert second.status == "SUCCEEDED"
+        page = pipeline.app.get(f"runs/{first.run_id}/index.html").decode()
+        assert "TaskFailedError" not in page
+        assert second.run_id in page

@@ -130,9 +130,7 @@ _LOCAL_HOSTS = ("127.0.0.1", "host.docker.internal")
 _ORIGIN = re.compile(r"(https?)://(\*\.)?([a-z0-9.-]+)(?::([1-9][0-9]{0,4}))?")
 # No user info, brackets, backslash, fragment, white space or character outside ASCII: what this pattern
 # accepts, every URL parser reads alike.
-_URL = re.compile(
-    r"(https?)://([a-z0-9.-]+)(?::([1-9][0-9]{0,4}))?(?:[/?][!-\"$-\[\]-~]*)?", re.ASCII | re.IGNORECASE
-)
+_URL = re.compile(r"(https?)://([a-z0-9.-]+)(?::([1-9][0-9]{0,4}))?(?:[/?][!-\"$-\[\]-~]*)?", re.ASCII | re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -191,9 +189,7 @@ class OriginPolicy:
         scheme, host = match[1].lower(), match[2].lower()
         port = int(match[3] or (443 if scheme == "https" else 80))
         if self.match(scheme, host, port) is None:
-            raise ResultRefusedError(
-                f"{scheme}://{host}:{port} is not among the origins that results may come from"
-            )
+            raise ResultRefusedError(f"{scheme}://{host}:{port} is not among the origins that results may come from")
         return host
 
 

@@ -88,9 +88,7 @@ def _take_in_one(
         raise
     if answer["ContentLength"] > max_bytes:
         answer["Body"].close()
-        raise _UnusableError(
-            f"{named.image!r} has {answer['ContentLength']:,} bytes, at most {max_bytes:,} are read"
-        )
+        raise _UnusableError(f"{named.image!r} has {answer['ContentLength']:,} bytes, at most {max_bytes:,} are read")
     try:
         picture = prepare(answer["Body"].read(), name=named.image, max_side=max_side)
     except ImageError as error:

@@ -97,6 +97,8 @@ Image = Annotated[
     AfterValidator(_checked_image),
 ]
 
+Cadence = Annotated[list[Annotated[int, Field(ge=1, le=300)]], Field(min_length=1, max_length=100)]
+
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
@@ -168,12 +170,17 @@ class Manifest(BaseModel):
         Annotated[Literal["all"], Tag("all")] | Annotated[list[Wanted], Field(min_length=1), Tag("list")],
         Discriminator(lambda value: "list" if isinstance(value, list) else "all"),
     ] = Field("all", description='"all", or the list of combinations wanted.')
-    cadence: list[Annotated[int, Field(ge=1, le=300)]] | None = Field(
+    cadence: (
+        Annotated[
+            Annotated[Cadence, Tag("waits")] | Annotated[Id, Tag("name")],
+            Discriminator(lambda value: "name" if isinstance(value, str) else "waits"),
+        ]
+        | None
+    ) = Field(
         None,
-        min_length=1,
-        max_length=100,
-        description="Seconds to wait before each poll, the last repeated until the deadline.",
-        examples=[[5, 8, 10, 8, 10]],
+        description="Seconds to wait before each poll, the last repeated until the deadline; "
+        "or the name of a learned cadence.",
+        examples=[[5, 8, 10, 8, 10], "spring"],
     )
 
     retry_of: str | None = Field(
@@ -205,9 +212,7 @@ def parse(data: bytes, *, bucket: str, allowed_buckets: Iterable[str] = ()) -> M
     return manifest
 
 
-def fetch(
-    s3: "S3Client", bucket: str, key: str, version: str = "", *, allowed_buckets: Iterable[str] = ()
-) -> Manifest:
+def fetch(s3: "S3Client", bucket: str, key: str, version: str = "", *, allowed_buckets: Iterable[str] = ()) -> Manifest:
     """Read and parse one version of a manifest in S3."""
     answer = objects.get(s3, bucket, key, version)
     if answer["ContentLength"] > MAX_BYTES:
@@ -272,6 +277,9 @@ _MESSAGES = {
     "model_type": "must be an object",
 }
 
+_TAGS = {"combinations": ("all", "list"), "cadence": ("waits", "name")}
+"""How pydantic names the forms that a field may take."""
+
 _KNOWN_FIELDS: dict[str, type[BaseModel]] = {
     "": Manifest,
     "models": Model,
@@ -285,7 +293,8 @@ _KNOWN_FIELDS: dict[str, type[BaseModel]] = {
 
 def _problem(detail: ErrorDetails) -> Problem:
     """A validation error in the user's words."""
-    loc = [part for i, part in enumerate(detail["loc"]) if not (i == 1 and part in ("all", "list"))]
+    tags = _TAGS.get(str(detail["loc"][0]), ()) if detail["loc"] else ()
+    loc = [part for i, part in enumerate(detail["loc"]) if not (i == 1 and part in tags)]
     field = ""
     for part in loc:
         field += f"[{part}]" if isinstance(part, int) else f".{_shown(part)}" if field else _shown(part)
@@ -304,9 +313,7 @@ def _problem(detail: ErrorDetails) -> Problem:
     if kind == "value_error":
         return Problem(
             field,
-            f"{given!r} {detail['ctx']['error']}"
-            if isinstance(detail["input"], str)
-            else str(detail["ctx"]["error"]),
+            f"{given!r} {detail['ctx']['error']}" if isinstance(detail["input"], str) else str(detail["ctx"]["error"]),
         )
     if kind == "literal_error":
         return Problem(field, f"must be {detail['ctx']['expected']}, not {given!r}")
@@ -370,3 +377,8 @@ def _contradictions(manifest: Manifest, buckets: set[str], own: str) -> Iterable
 def _unknown(value: str, what: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(value, list(known), n=1)
     return f"{value!r} is not the id of a {what} here" + (f"; did you mean {near[0]!r}?" if near else "")
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a manifest, for editors."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Manifest.model_json_schema(by_alias=True)}

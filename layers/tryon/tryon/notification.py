@@ -34,6 +34,13 @@ def body(run: Mapping[str, Any], *, bucket: str, prefix: str) -> str:
         for reason in run["reasons"][:3]:
             lines.append(f"  {reason['count']} × {reason['error']}, such as {reason['example']}: {reason['cause']}")
         lines.append("")
+    drift = run.get("drift")
+    if drift and drift["calibrate_again"]:
+        lines += [
+            f"Tasks took {drift['median_seen']} s in the middle, {drift['median_learned']} s when the cadence "
+            f"{drift['learned']!r} was learned: calibrate again (tryon calibrate).",
+            "",
+        ]
     lines += [
         f"Gallery: s3://{bucket}/{prefix}index.html",
         f"Summary: s3://{bucket}/{prefix}summary.json",

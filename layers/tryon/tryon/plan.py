@@ -163,9 +163,7 @@ def expand(
     wearables = _wearables(manifest, garments)
     variants = _variants(manifest)
     if manifest.combinations == "all":
-        wanted = (
-            (model.id, worn, variant) for model in manifest.models for worn in wearables for variant in variants
-        )
+        wanted = ((model.id, worn, variant) for model in manifest.models for worn in wearables for variant in variants)
     else:
         wanted = (
             (choice.model, choice.garment or choice.outfit or "", variant)

@@ -1,7 +1,7 @@
 """The end of a run: every combination gets its outcome, and the run's files are written."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +9,7 @@ from tryon import notification, objects, retry, summary
 from tryon.clock import Clock
 from tryon.gallery import publishing
 from tryon.gate import Gate
-from tryon.ledger import Ledger, Status
+from tryon.ledger import Entry, Ledger, Status
 from tryon.plan import RunFolder
 from tryon.task import holder
 
@@ -95,11 +95,10 @@ def write_report(
                 "application/json",
             )
             result["retry_manifest"] = folder.retry_manifest
-    objects.put_text(
-        s3, bucket, folder.summary, json.dumps(result, indent=1, ensure_ascii=False), "application/json"
-    )
-    publishing.publish(s3, bucket, result, entries, original)
+    objects.put_text(s3, bucket, folder.summary, json.dumps(result, indent=1, ensure_ascii=False), "application/json")
     ledger.update_run(run_id, **{name: result[name] for name in _RUN_ITEM_FIELDS})
+    publishing.publish(s3, bucket, result, entries, original)
+    _publish_repaired(s3, ledger, run, entries)
     return {
         "status": result["status"],
         "error": result["error"] or "",
@@ -109,6 +108,21 @@ def write_report(
             "message": notification.message(result, bucket=bucket, prefix=folder.prefix),
         },
     }
+
+
+def _publish_repaired(s3: "S3Client", ledger: Ledger, run: Mapping[str, Any], entries: Sequence[Entry]) -> None:
+    """Show a retry's results in the galleries of the runs that it repairs, the first one's included."""
+    seen = {run["run_id"]}
+    while (repaired_id := run.get("retry_of")) and repaired_id not in seen:
+        seen.add(repaired_id)
+        repaired = ledger.run(repaired_id)
+        if repaired is None or "succeeded" not in repaired:
+            return
+        entries = retry.merge(ledger.entries(repaired_id), entries)
+        folder = RunFolder(repaired_id)
+        told = json.loads(objects.get(s3, repaired["bucket"], folder.summary)["Body"].read())
+        publishing.publish(s3, repaired["bucket"], summary.recount(told, entries), entries, _manifest(s3, repaired))
+        run = repaired
 
 
 def _manifest(s3: "S3Client", run: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -200,9 +200,7 @@ def _put_in_parts(s3: "S3Client", body: _Body, content_type: str, *, bucket: str
     if len(block) < PART_BYTES:
         _put(s3, block, len(block), content_type, bucket=bucket, key=key)
         return
-    upload = s3.create_multipart_upload(
-        Bucket=bucket, Key=key, ContentType=content_type, ChecksumAlgorithm="SHA256"
-    )
+    upload = s3.create_multipart_upload(Bucket=bucket, Key=key, ContentType=content_type, ChecksumAlgorithm="SHA256")
     try:
         parts: list[CompletedPartTypeDef] = []
         while block:

@@ -1,6 +1,7 @@
 """What a run left undone, as a manifest that does only that."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from tryon.ledger import Entry, Status
@@ -12,9 +13,7 @@ RESUMABLE_SECONDS = 11.5 * 3600
 UNKNOWN = "SubmitOutcomeUnknownError"
 """A task may exist and be billed: such a combination is repeated only when asked for."""
 
-_ENDED_WITHOUT_PICTURE = frozenset(
-    {"InputRefusedError", "OutputRefusedError", "TaskFailedError", "TaskExpiredError"}
-)
+_ENDED_WITHOUT_PICTURE = frozenset({"InputRefusedError", "OutputRefusedError", "TaskFailedError", "TaskExpiredError"})
 
 
 def manifest(
@@ -56,3 +55,9 @@ def resumable(entries: Iterable[Entry], now: float) -> dict[str, str]:
         and entry.submitted_at is not None
         and now - entry.submitted_at < RESUMABLE_SECONDS
     }
+
+
+def merge(first: Iterable[Entry], later: Iterable[Entry]) -> list[Entry]:
+    """A run's entries with the outcomes that a retry brought; what was not repeated stays as it was."""
+    outcomes = {entry.id: entry for entry in later}
+    return [replace(outcomes.get(entry.id, entry), n=entry.n) for entry in first]

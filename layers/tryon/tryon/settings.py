@@ -90,16 +90,20 @@ class LedgerSettings(BaseModel):
 
 
 class PlanSettings(BaseModel):
-    """What a manifest may ask for: combinations, picture bytes, and the buckets it may read besides its own."""
+    """What a manifest may ask for: combinations, picture bytes, and the buckets it may read besides its own.
+
+    `cadence` is for manifests that bring none.
+    """
 
     model_config = _FROM_ENVIRONMENT
 
     slots: int = Field(alias="SLOTS", ge=1)
+    cadence: list[int] = Field(alias="CADENCE")
     max_combinations: int = Field(alias="MAX_COMBINATIONS", ge=1)
     max_image_bytes: int = Field(alias="MAX_IMAGE_BYTES", ge=1)
     input_buckets: list[str] = Field(alias="INPUT_BUCKETS", default_factory=list)
 
-    @field_validator("input_buckets", mode="before")
+    @field_validator("cadence", "input_buckets", mode="before")
     @classmethod
     def _split(cls, value: str) -> list[str]:
         return [part.strip() for part in value.split(",") if part.strip()]

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from statistics import fmean, quantiles
 from typing import Any
 
+from tryon import cost
+from tryon.drift import drift
 from tryon.ledger import Entry, RunStatus, Status
 
 OUTCOME_OF_UNFINISHED: Mapping[Status, tuple[str, str]] = {
@@ -89,12 +91,14 @@ def summarize(
     """The content of summary.json, from the run's item and its final entries. Times are in seconds.
 
     `cost.service` is `price` times the tasks this run started: what the service bills. A submit whose outcome
-    is unknown counts in `tasks_unknown` and may be billed too.
+    is unknown counts in `tasks_unknown` and may be billed too. `drift` compares with what a learned cadence was
+    learned from.
     """
     succeeded = [entry for entry in entries if entry.status is Status.SUCCEEDED]
     started = sum(1 for entry in entries if entry.task_id is not None and not entry.resumed)
     unknown = sum(1 for entry in entries if entry.error == "SubmitOutcomeUnknownError" and entry.task_id is None)
     first = min((entry.submitted_at for entry in entries if entry.submitted_at is not None), default=None)
+    origin = run.get("learned")
     status = run_status(len(entries), len(succeeded), error)
     if error is None and status is RunStatus.FAILED:
         error, cause = AllFailedError.__name__, f"none of {len(entries)} combinations has a picture"
@@ -122,12 +126,34 @@ def summarize(
         "pictures": sum(len(entry.results) for entry in succeeded),
         "bytes": sum(entry.bytes for entry in succeeded),
         "cadence": run.get("cadence"),
+        "cadence_name": origin["name"] if origin else None,
+        "drift": drift(origin, entries) if origin else None,
         "polls": spread([entry.polls for entry in entries if entry.ended_at is not None]),
         "latency": spread([entry.latency for entry in entries if entry.latency is not None]),
         "delay": spread([entry.delay for entry in entries if entry.delay is not None]),
         "tasks": started,
         "tasks_unknown": unknown,
-        "cost": {"service": round(price * started, 2), "currency": currency, "price_per_task": price},
+        "cost": {
+            "service": round(price * started, 2),
+            "currency": currency,
+            "price_per_task": price,
+            "aws": cost.aws(entries, planning=run.get("planned_at", run["started_at"]) - run["started_at"]),
+        },
+    }
+
+
+def recount(told: Mapping[str, Any], entries: Sequence[Entry]) -> dict[str, Any]:
+    """A summary whose counts and reasons are those of other entries: a run's after a retry repaired it.
+
+    What was measured in the run itself stays as it was told.
+    """
+    succeeded = sum(entry.status is Status.SUCCEEDED for entry in entries)
+    return {
+        **told,
+        "status": run_status(len(entries), succeeded, told["error"] if succeeded < len(entries) else None).value,
+        "succeeded": succeeded,
+        "failed": len(entries) - succeeded,
+        "reasons": [asdict(reason) for reason in reasons(entries)],
     }
 
 

@@ -36,7 +36,9 @@ def obstacle(result: Mapping[str, Any]) -> str | None:
     """Why no copy is made of a result (a `Stored` as a mapping), in a reader's words; None when one is."""
     width, height = result.get("width"), result.get("height")
     if result["bytes"] > MAX_BYTES:
-        return f"No preview: the file has {result['bytes'] / 1e6:.0f} MB, copies are made up to {MAX_BYTES // 10**6} MB."
+        return (
+            f"No preview: the file has {result['bytes'] / 1e6:.0f} MB, copies are made up to {MAX_BYTES // 10**6} MB."
+        )
     if width is None or height is None:
         return "No preview: the file does not say how large the picture is."
     if width * height > MAX_PIXELS:

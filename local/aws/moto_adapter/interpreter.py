@@ -65,8 +65,10 @@ def _start_worker(session: Session, original: Any) -> Any:
     def start(self: Any) -> None:
         # Made here, not in the thread: whoever started the execution may stop it at once.
         self.env = self._get_evaluation_environment()
+        self.env._program_state = ProgramRunning()
         arn = self._evaluation_details.execution_details.arn
-        session.clock.thread(self._execution_logic, owner=session.execution_owner(arn)).start()
+        self.thread = session.clock.thread(self._execution_logic, owner=session.execution_owner(arn))
+        self.thread.start()
 
     return start
 
@@ -106,8 +108,12 @@ def _stop_execution(session: Session, original: Any) -> Any:
         if end.is_set():
             return
         self.exec_worker.env.set_stop(stop_date=stop_date, error=error, cause=cause)
-        session.clock.cancel(session.execution_owner(self.exec_arn))
-        session.clock.await_event(end, patience=10)
+        session.clock.end(session.execution_owner(self.exec_arn))
+        if not end.is_set():
+            # Stopped before its first step.
+            publish_end(self.exec_worker.env)
+            self.exec_worker._execution_communication.terminated()
+            end.set()
         self.error, self.cause = error or None, cause or None
 
     return stop

@@ -402,12 +402,12 @@
     };
     const option = (value, text) => el("option", { value, text });
     const types = [...new Set(worn.flatMap((garment) => [garment.type, ...garment.garments.map((one) => one.type)]))].filter(Boolean);
-    fill("model", "All models", models.map((model, i) => option(i, model.id)));
-    fill("garment", "All garments", worn.map((garment, i) => option(i, garment.name)));
-    fill("type", "All types", Object.keys(TYPES).filter((type) => types.includes(type)).map((type) => option(type, TYPES[type])));
-    fill("variant", "All variants", review.blind ? [] : variants.map((variant, i) => option(i, variant.id)));
+    fill("model", "Model", models.map((model, i) => option(i, model.id)));
+    fill("garment", "Garment", worn.map((garment, i) => option(i, garment.name)));
+    fill("type", "Type", Object.keys(TYPES).filter((type) => types.includes(type)).map((type) => option(type, TYPES[type])));
+    fill("variant", "Variant", review.blind ? [] : variants.map((variant, i) => option(i, variant.id)));
     const errors = [...new Set(cells.map((cell) => cell.error).filter(Boolean))].sort();
-    fill("status", "Any status", [
+    fill("status", "Status", [
       option("succeeded", "With a picture"),
       option("failed", "Without a picture"),
       ...errors.map((error) => option(`error:${error}`, human(error))),
@@ -439,7 +439,7 @@
     if (cell.results && cell.results.length > 1) marks.push(el("span", { class: "mark", text: `×${cell.results.length}` }));
     const name = `${described(cell)}${failed ? `: failed, ${human(cell.error || "no result")}` : ""}${stars(cell) ? `, rated ${stars(cell)} of 5` : ""}`;
     return el("button", {
-      class: ["cell", failed && "failed", !failed && !source && "bare", named && "named", small && "small", marks.length && chosen && chosen.preferred === variants[cell.v].id && "preferred"].filter(Boolean).join(" "),
+      class: ["cell", failed && "failed", !failed && !source && "bare", named && "named", small && "small", width < 112 && "narrow", marks.length && chosen && chosen.preferred === variants[cell.v].id && "preferred"].filter(Boolean).join(" "),
       "data-id": review.blind ? null : cell.id,
       "aria-label": name,
       tabindex: cell === state.focus ? 0 : -1,
@@ -502,7 +502,7 @@
       height: Math.round(across / ratio),
       band,
       pitch: Math.round(across / ratio) + between,
-      heads: phone ? 106 : 138,
+      heads: phone ? 100 : 138,
       total: side + seen.columns.length * band + pad,
     };
   }

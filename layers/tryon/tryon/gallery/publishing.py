@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from posixpath import basename
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from tryon import contact_sheet, objects, thumbnails
@@ -20,11 +21,14 @@ PAGE_BYTES = 16_000_000
 _MAX_WHOLE = 400
 """Pictures up to which it is tried whether all previews fit into one page: most have 40 to 100 kB."""
 
-PART_PICTURES = 150
-"""Pictures in a part: 15 MB at 100 kB each."""
+PART_COMBINATIONS = 200
+"""Combinations in a part: 16 MB at 80 kB a preview."""
 
-_SIDES = ((128, 2_200), (96, 1_400), (64, 800))
-"""Longest sides that copies are shrunk to for a large run's index, and the bytes that one takes at most, nearly."""
+_SIDES = (None, 192, 128, 96, 64)
+"""Longest sides tried for the pictures of a large run's index, None for the thumbnails as they are."""
+
+_SAMPLE = 40
+"""Pictures that are looked at to tell how large all of them are."""
 
 
 @dataclass(frozen=True)
@@ -123,18 +127,17 @@ def _both(shelf: _Shelf, entries: Sequence[Entry]) -> dict[str, bytes]:
 
 
 def _small(shelf: _Shelf, entries: Sequence[Entry]) -> tuple[dict[str, bytes], int | None]:
-    """Pictures of everything for an index, as large as fit, and their longest side; None for thumbnails as they are."""
+    """Pictures of everything for an index, as large as fit, and their longest side; None for whole thumbnails."""
     keys = shelf.keys("thumbnails", entries)
-    if len(keys) * 12_000 <= PAGE_BYTES:
-        pictures = dict(shelf.read(keys))
+    some = [data for _, data in shelf.read(keys[:: max(1, len(keys) // _SAMPLE)])]
+    for side in _SIDES:
+        sample = some if side is None else [thumbnails.shrink(data, side) for data in some]
+        if not sample or fmean(map(len, sample)) * len(keys) > PAGE_BYTES:
+            continue
+        pictures = dict(shelf.read(keys, side))
         if _size(pictures) <= PAGE_BYTES:
-            return pictures, None
-    for side, size in _SIDES:
-        if len(keys) * size <= PAGE_BYTES:
-            pictures = dict(shelf.read(keys, side))
-            if _size(pictures) <= PAGE_BYTES:
-                return pictures, side
-    return {}, _SIDES[-1][0]
+            return pictures, side
+    return {}, _SIDES[-1]
 
 
 def _size(pictures: Mapping[str, bytes]) -> int:
@@ -146,18 +149,16 @@ def _groups(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
     lot: list[Entry] = []
     for _, own in groupby(entries, key=lambda entry: entry.model):
         rest = list(own)
-        if lot and len(lot) + len(rest) > PART_PICTURES:
+        if lot and len(lot) + len(rest) > PART_COMBINATIONS:
             yield lot
             lot = []
-        while len(rest) > PART_PICTURES:
-            yield rest[:PART_PICTURES]
-            rest = rest[PART_PICTURES:]
+        while len(rest) > PART_COMBINATIONS:
+            yield rest[:PART_COMBINATIONS]
+            rest = rest[PART_COMBINATIONS:]
         lot += rest
     if lot:
         yield lot
 
 
 def _part(folder: RunFolder, number: int, group: Sequence[Entry]) -> Part:
-    return Part(
-        number, basename(folder.gallery_part(number)), group[0].model, group[-1].model, combinations=len(group)
-    )
+    return Part(number, basename(folder.gallery_part(number)), group[0].model, group[-1].model, combinations=len(group))

@@ -20,9 +20,7 @@ _KEY_TEXT = re.compile(r"[\x21-\x7e]+")
 
 # Secrets Manager's own trouble, which passes; every other refusal (no such secret, no right to read it) would
 # meet each of the next calls too.
-_PASSING_REFUSALS = frozenset(
-    {"InternalServiceError", "ThrottlingException", "RequestTimeout", "ServiceUnavailable"}
-)
+_PASSING_REFUSALS = frozenset({"InternalServiceError", "ThrottlingException", "RequestTimeout", "ServiceUnavailable"})
 
 
 @dataclass(frozen=True, repr=False)

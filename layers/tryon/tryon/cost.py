@@ -1,0 +1,161 @@
+"""What a run costs at AWS's list prices, from what the ledger counted; `docs/cost.md` tells the formula.
+
+Counted from the ledger: transitions, calls, requests to S3, and the seconds of Plan, Submit's call to the service
+and Download. Estimated by the constants below: the other seconds and DynamoDB's units. Left out: what is not
+charged by the run (storage, alarms, the secret), logs, traces, pictures sent to the service, and retries of Lambda.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from types import MappingProxyType
+from typing import Any
+
+from tryon.ledger import Entry, Status
+
+# List prices in us-east-1, x86, as published in 2025, in US dollars, without free tiers.
+USD_PER_TRANSITION = 0.025 / 1_000
+"""aws.amazon.com/step-functions/pricing, Standard Workflows."""
+
+USD_PER_LAMBDA_REQUEST = 0.20 / 1_000_000
+USD_PER_GB_SECOND = 0.0000166667
+"""Both: aws.amazon.com/lambda/pricing."""
+
+USD_PER_WRITE_UNIT = 0.625 / 1_000_000
+USD_PER_READ_UNIT = 0.125 / 1_000_000
+"""Both: aws.amazon.com/dynamodb/pricing/on-demand; a unit is 1 KB written, 4 KB read consistently."""
+
+USD_PER_S3_WRITE = 0.005 / 1_000
+USD_PER_S3_READ = 0.0004 / 1_000
+"""Both: aws.amazon.com/s3/pricing, S3 Standard; a write is a PUT, a read is a GET."""
+
+MEMORY_GB: Mapping[str, float] = MappingProxyType(
+    {
+        "Plan": 3008 / 1024,
+        "Reserve": 512 / 1024,
+        "Submit": 1024 / 1024,
+        "Poll": 512 / 1024,
+        "Download": 512 / 1024,
+        "Summarize": 2048 / 1024,
+    }
+)
+"""The functions' memory in template.yaml; a test compares."""
+
+RESERVE_SECONDS = 0.1
+"""Estimate: three calls to DynamoDB and one to Step Functions."""
+
+LOAD_SECONDS = 0.2
+"""Estimate: Submit reads two or three pictures from S3 before it calls the service."""
+
+POLL_SECONDS = 0.3
+"""Estimate: four calls to DynamoDB and one to the service, on another continent."""
+
+SUMMARIZE_SECONDS = (1.0, 0.02)
+"""Estimate: for the run, and for each combination."""
+
+GATE_UNITS = 4
+"""Estimate: the gate's item has a few KB, most of it the task tokens of those who wait."""
+
+RUN_TRANSITIONS = 8
+"""Name, Claim, Plan, TryOn, Summarize, Notify, Whole?, RunEnded or RunFailed."""
+
+RUN_WRITES = 6
+"""Claim, the run's item when it is opened, planned and closed, twice what the index repeats."""
+
+RUN_FILES = 4
+"""plan.json, summary.json, combinations.csv, index.html."""
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a run used of AWS: counts, and gigabyte-seconds of Lambda."""
+
+    transitions: int
+    lambda_requests: int
+    lambda_gb_seconds: float
+    dynamodb_write_units: int
+    dynamodb_read_units: int
+    s3_writes: int
+    s3_reads: int
+
+    @property
+    def usd(self) -> float:
+        """The price of it all."""
+        return (
+            self.transitions * USD_PER_TRANSITION
+            + self.lambda_requests * USD_PER_LAMBDA_REQUEST
+            + self.lambda_gb_seconds * USD_PER_GB_SECOND
+            + self.dynamodb_write_units * USD_PER_WRITE_UNIT
+            + self.dynamodb_read_units * USD_PER_READ_UNIT
+            + self.s3_writes * USD_PER_S3_WRITE
+            + self.s3_reads * USD_PER_S3_READ
+        )
+
+
+def transitions(entry: Entry) -> int:
+    """State transitions that a combination was charged for: the start of its execution and each state it entered.
+
+    Entered again and again are ReserveSlot, Pace and Submit, with SubmitAgain? between two tries, and Wait, Poll
+    and Done?; then Download, or RecordFailure and Failed.
+    """
+    succeeded = entry.status is Status.SUCCEEDED
+    if entry.step == "ReserveSlot":
+        count = 1 + 1 + 4 * entry.submits
+    else:
+        tries = max(1, entry.submits)
+        count = 1 + 3 * tries + (tries - 1)
+    count += 3 * entry.polls
+    if entry.step == "Poll" and entry.error != "TaskDeadlineError":
+        count -= 1  # the poll itself failed: no Done? after it
+    if succeeded or entry.step == "Download":
+        count += 1
+    return count if succeeded else count + 2
+
+
+def usage(entries: Sequence[Entry], *, planning: float) -> Usage:
+    """What a run with these final entries used; `planning` is the seconds that Plan took."""
+    submits = sum(entry.submits for entry in entries)
+    polls = sum(entry.polls for entry in entries)
+    tries = sum(max(1, entry.submits) for entry in entries)
+    downloads = [
+        entry.finished_at - entry.ended_at
+        for entry in entries
+        if entry.finished_at is not None and entry.ended_at is not None
+    ]
+    calling = sum(
+        entry.submitted_at - entry.submitting_at
+        for entry in entries
+        if entry.submitted_at is not None and entry.submitting_at is not None
+    )
+    seconds = {
+        "Plan": planning,
+        "Reserve": RESERVE_SECONDS * tries,
+        "Submit": calling + LOAD_SECONDS * submits,
+        "Poll": POLL_SECONDS * polls,
+        "Download": sum(downloads),
+        "Summarize": SUMMARIZE_SECONDS[0] + SUMMARIZE_SECONDS[1] * len(entries),
+    }
+    inputs = len({entry.model for entry in entries}) + len({g for entry in entries for g in entry.garments})
+    turns = submits + polls
+    return Usage(
+        transitions=RUN_TRANSITIONS + sum(transitions(entry) for entry in entries),
+        lambda_requests=2 + tries + tries + polls + len(downloads),
+        lambda_gb_seconds=sum(MEMORY_GB[name] * spent for name, spent in seconds.items()),
+        # Planned, SUBMITTING and SUBMITTED, each poll, the outcome; a turn for each request; reserve and release.
+        dynamodb_write_units=RUN_WRITES + len(entries) * 2 + submits * 2 + polls + turns + tries * 2 * GATE_UNITS,
+        # A turn for each request; the gate twice; the entry by the last poll and by Download; twice by Summarize.
+        dynamodb_read_units=turns + tries * 2 * GATE_UNITS // 4 + len(entries) * 4,
+        s3_writes=RUN_FILES + sum(len(entry.results) for entry in entries),
+        s3_reads=inputs + sum(max(1, entry.submits) * (1 + len(entry.garments)) for entry in entries),
+    )
+
+
+def aws(entries: Sequence[Entry], *, planning: float) -> dict[str, Any]:
+    """A run's cost at AWS for its summary: what it used, and the price in US dollars."""
+    used = usage(entries, planning=planning)
+    combinations = max(1, len(entries))
+    return {
+        "usd": round(used.usd, 5),
+        "usd_per_combination": round(used.usd / combinations, 6),
+        "transitions_per_combination": round((used.transitions - RUN_TRANSITIONS) / combinations, 2),
+        **{name: round(value, 3) for name, value in asdict(used).items()},
+    }

@@ -1,0 +1,74 @@
+from dataclasses import replace
+
+from tests.conftest import HandClock
+from tryon import retry
+from tryon.ledger import Entry, Status
+
+ORIGINAL = {
+    "models": [{"id": "anna", "image": "a.jpg"}],
+    "garments": [{"id": "shirt", "image": "s.jpg", "type": "upper"}],
+    "outfits": [{"id": "office", "upper": "shirt", "lower": "chinos"}],
+}
+
+
+def entry(n: int = 1, worn: str = "01-shirt", **changes: object) -> Entry:
+    base = Entry(n=n, id=f"anna__{worn}__default", model="anna", worn=worn, variant="default", status=Status.FAILED)
+    return replace(base, **changes)  # type: ignore[arg-type]
+
+
+def test_only_what_failed_is_wanted_again() -> None:
+    wanted = retry.manifest(
+        ORIGINAL,
+        "run-1",
+        [
+            entry(1, status=Status.SUCCEEDED),
+            entry(2, "02-linen-shirt", error="TaskFailedError"),
+            entry(3, "03-office", error="NotStartedError", status=Status.PLANNED),
+        ],
+    )
+    assert wanted == {
+        **ORIGINAL,
+        "combinations": [{"model": "anna", "garment": "linen-shirt"}, {"model": "anna", "outfit": "office"}],
+        "retry_of": "run-1",
+    }
+
+
+def test_a_whole_run_has_no_retry() -> None:
+    assert retry.manifest(ORIGINAL, "run-1", [entry(status=Status.SUCCEEDED)]) is None
+
+
+def test_an_unknown_outcome_is_repeated_only_when_asked_for() -> None:
+    unknown = entry(error=retry.UNKNOWN)
+    assert retry.manifest(ORIGINAL, "run-1", [unknown]) is None
+    assert retry.manifest(ORIGINAL, "run-1", [unknown], include_unknown=True) is not None
+
+
+def test_an_unknown_outcome_whose_task_became_known_is_resumed() -> None:
+    known = entry(error=retry.UNKNOWN, task_id="task-1")
+    assert retry.manifest(ORIGINAL, "run-1", [known]) is not None
+
+
+def test_only_tasks_that_the_service_still_keeps_and_that_may_have_a_picture_are_resumed(clock: HandClock) -> None:
+    now = clock.now()
+    entries = [
+        entry(1, "01-late", task_id="t1", submitted_at=now - 600, error="TaskDeadlineError"),
+        entry(2, "02-refused", task_id="t2", submitted_at=now - 600, error="InputRefusedError"),
+        entry(3, "03-old", task_id="t3", submitted_at=now - 12 * 3600, error="TaskDeadlineError"),
+        entry(4, "04-never", error="NotStartedError"),
+        entry(5, "05-lost-download", task_id="t5", submitted_at=now - 600, error="ResultUnavailableError"),
+        entry(6, "06-whole", task_id="t6", submitted_at=now - 600, status=Status.SUCCEEDED),
+    ]
+    assert retry.resumable(entries, now) == {
+        "anna__01-late__default": "t1",
+        "anna__05-lost-download__default": "t5",
+    }
+
+
+def test_a_retrys_outcomes_stand_in_the_first_runs_places() -> None:
+    first = [entry(1, status=Status.SUCCEEDED), entry(2, "02-coat", error="TaskFailedError")]
+    later = [entry(1, "02-coat", status=Status.SUCCEEDED)]
+    merged = retry.merge(first, later)
+    assert [(e.n, e.id, e.status) for e in merged] == [
+        (1, "anna__01-shirt__default", Status.SUCCEEDED),
+        (2, "anna__02-coat__default", Status.SUCCEEDED),
+    ]

@@ -1,0 +1,127 @@
+import csv
+import io
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tryon import notification, summary
+from tryon.ledger import Entry, Status
+
+RUN = {"run_id": "run-1", "name": "Spring", "bucket": "b", "manifest_key": "manifests/s.json", "started_at": 1000.0}
+
+
+def entry(n: int, **changes: Any) -> Entry:
+    base = Entry(n=n, id=f"anna__{n:02d}-g__default", model="anna", worn=f"{n:02d}-g", variant="default")
+    return replace(base, **changes)
+
+
+def good(n: int, **changes: Any) -> Entry:
+    return entry(
+        n,
+        **{
+            "status": Status.SUCCEEDED,
+            "task_id": f"t{n}",
+            "submitted_at": 1010.0,
+            "ended_at": 1041.0,
+            "polls": 4,
+            "latency": 27.0,
+            "delay": 4.0,
+            "bytes": 100,
+            "results": ({"key": f"runs/run-1/results/anna/{n}.png", "bytes": 100},),
+            **changes,
+        },
+    )
+
+
+def bad(n: int, error: str, **changes: Any) -> Entry:
+    return entry(n, status=Status.FAILED, error=error, cause=f"because of {error}", **changes)
+
+
+def told(entries: list[Entry], **more: Any) -> dict[str, Any]:
+    return summary.summarize(RUN, entries, now=1100.0, price=1.5, currency="CNY", **more)
+
+
+def test_successes_and_failures_add_up_and_money_counts_tasks() -> None:
+    found = told([good(1), good(2, resumed=True), bad(3, "InputRefusedError", task_id="t3"), bad(4, "NotStartedError")])
+    assert (found["total"], found["succeeded"], found["failed"], found["status"]) == (4, 2, 2, "PARTIAL")
+    assert found["tasks"] == 2
+    assert found["cost"]["service"] == 3.0
+    assert found["seconds"] == 100.0
+
+
+def test_an_unknown_outcome_is_counted_apart() -> None:
+    found = told([good(1), bad(2, "SubmitOutcomeUnknownError")])
+    assert (found["tasks"], found["tasks_unknown"]) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("entries", "error", "status"),
+    [
+        ([good(1)], None, "SUCCEEDED"),
+        ([good(1), bad(2, "TaskFailedError")], None, "PARTIAL"),
+        ([bad(1, "TaskFailedError")], None, "FAILED"),
+        ([good(1)], "States.DataLimitExceeded", "PARTIAL"),
+    ],
+)
+def test_a_runs_status_says_whether_it_is_whole(entries: list[Entry], error: str | None, status: str) -> None:
+    assert told(entries, error=error, cause="")["status"] == status
+
+
+def test_nothing_succeeding_has_an_error_of_its_own() -> None:
+    assert told([bad(1, "TaskFailedError")])["error"] == "AllFailedError"
+
+
+def test_reasons_are_told_commonest_first_with_an_example() -> None:
+    found = told([bad(1, "A"), bad(2, "B"), bad(3, "B")])["reasons"]
+    assert [(r["error"], r["count"], r["example"]) for r in found] == [
+        ("B", 2, "anna__02-g__default"),
+        ("A", 1, "anna__01-g__default"),
+    ]
+
+
+def test_spreads_are_measured_not_guessed() -> None:
+    found = told([good(n, polls=n, delay=float(n)) for n in range(1, 22)])
+    assert found["polls"] == {"mean": 11.0, "p50": 11.0, "p95": 20.0, "max": 21}
+    assert told([bad(1, "A")])["latency"] is None
+
+
+def test_the_table_runs_no_formula_in_a_spreadsheet() -> None:
+    text = summary.table([good(1), bad(2, '=HYPERLINK("http://x","y")', submits=1), bad(3, "@SUM(1)")])
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert rows[1]["error"].startswith("'=HYPERLINK")
+    assert rows[2]["error"] == "'@SUM(1)"
+    assert rows[0]["latency"] == "27.0"
+
+
+def test_a_repaired_runs_counts_follow_its_entries_and_its_measurements_stay() -> None:
+    first = told([good(1), bad(2, "TaskFailedError")])
+    found = summary.recount(first, [good(1), good(2)])
+    assert (found["status"], found["succeeded"], found["failed"], found["reasons"]) == ("SUCCEEDED", 2, 0, [])
+    assert found["seconds"] == first["seconds"]
+
+
+def test_a_subject_fits_sns_whatever_the_name() -> None:
+    long = {**told([good(1)]), "name": "Frühling\n" + "x" * 300}
+    subject = notification.subject(long)
+    assert len(subject) < 100
+    assert subject.isascii()
+    assert subject.isprintable()
+
+
+def test_the_message_says_what_failed_and_what_to_do_next() -> None:
+    found = told([good(1), bad(2, "InputRefusedError")])
+    text = notification.body(found, bucket="pictures", prefix="runs/run-1/")
+    assert "1 of 2 combinations have a picture" in text
+    assert "1 × InputRefusedError, such as anna__02-g__default: because of InputRefusedError" in text
+    assert "s3://pictures/runs/run-1/index.html" in text
+    assert "retry-manifest.json" in text
+
+
+def test_queues_get_json_and_people_get_text() -> None:
+    found = told([good(1), bad(2, "InputRefusedError")])
+    message = json.loads(notification.message(found, bucket="pictures", prefix="runs/run-1/"))
+    assert json.loads(message["sqs"])["failed"] == 1
+    assert message["default"] == message["email"]
+    assert "combinations have a picture" in message["default"]
