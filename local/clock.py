@@ -245,13 +245,31 @@ class _ThreadedClock:
                         self._wake(thread._blocked_on, fired=False)
             self._dispatch()
 
+    @contextlib.contextmanager
+    def visited(self) -> Iterator[None]:
+        """Take the caller, if it is no thread of the clock's, for one thing or the other until it leaves.
+
+        Decided on entry, because what the caller is about to start will itself be running: a server's thread
+        that waits for it must not be taken for one that works on its behalf.
+        """
+        if self._current() is not None or getattr(self._local, "counts", None) is not None:
+            yield
+            return
+        with self._lock:
+            self._local.counts = self._counts(None)
+        try:
+            yield
+        finally:
+            self._local.counts = None
+
     def end(self, owner: Owner, patience: float = 10.0) -> bool:
         """Cancel all threads at or below that owner and see them end; whether they did within real `patience`."""
         self.cancel(owner)
         caller = self._current()
         with self._lock:
             threads = [one for one in self._threads if one.owner[: len(owner)] == owner and one is not caller]
-        return all([self.await_event(thread.ended, patience) for thread in threads])
+        ended = [self.await_event(thread.ended, patience) for thread in threads]
+        return all(ended)
 
     def check_cancelled(self) -> None:
         """Raise CancelledError if the calling thread was cancelled: for a thread that works without waiting."""
@@ -266,7 +284,7 @@ class _ThreadedClock:
         """
         give_up = time.monotonic() + patience
         while not event.is_set():
-            waiter = _Waiter(self._current() is not None and self._counts(self._current()))
+            waiter = _Waiter(self._counts(self._current()))
             with self._lock:
                 if event.is_set():
                     break
@@ -472,6 +490,9 @@ class VirtualClock(_ThreadedClock):
     def _counts(self, thread: ClockThread | None) -> bool:
         if thread is not None:
             return True
+        decided: bool | None = getattr(self._local, "counts", None)
+        if decided is not None:
+            return decided
         return self._running > 0 and threading.current_thread() is not threading.main_thread()
 
     def _block(self, waiter: _Waiter, until: float | None, *, patient: bool) -> None:

@@ -269,9 +269,7 @@ def draw_figure(sheet: Sheet, figure: Figure) -> None:
         fist = either(*(sheet.shape(turn(piece)) for piece in hand))
         arms.append(either(sheet.shape(turn(arm)), fist))
     leg, shoe = _leg(figure), _shoe(figure)
-    legs: list[Image.Image] = []
-    for turn in (list, flip):
-        legs.append(sheet.shape(turn(leg)))
+    legs = [sheet.shape(turn(leg)) for turn in (list, flip)]
     torso = sheet.shape(_torso(figure))
     trunk = either(torso, *legs)
     _skin(sheet, either(trunk, *arms), figure.skin)

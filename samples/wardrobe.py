@@ -3,7 +3,7 @@
 Units and axes are those of `samples.figures`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,6 +12,7 @@ from PIL import Image, ImageFilter
 from samples.sketch import (
     Colour,
     Path,
+    Point,
     Sheet,
     both,
     deeper,
@@ -28,7 +29,7 @@ from samples.sketch import (
 )
 
 PAPER_WALL: Colour = (247, 247, 246)
-SIDES: tuple[Callable[[Path], Path], ...] = (list, flip)
+SIDES: tuple[Callable[[Iterable[Point]], Path], ...] = (list, flip)
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def _sleeve(to: float, top: float, cuff: float, flare: float = 0.0) -> Path:
     return limb([kept[0], *widths, (*end, cuff + flare)])
 
 
-def _bar(path: Path, width: float) -> Path:
+def _bar(path: Sequence[Point], width: float) -> Path:
     return limb([(x, y, width / 2) for x, y in path])
 
 
@@ -81,7 +82,9 @@ def _button(sheet: Sheet, x: float, y: float, colour: Colour, radius: float = 2.
         sheet.paint(sheet.disc(oval(x + hole, y, 0.4, 0.4)), deeper(colour, 0.7), 0.8)
 
 
-def _seam(sheet: Sheet, on: Image.Image, path: Path, colour: Colour, opacity: float = 0.55, width: float = 1.0) -> None:
+def _seam(
+    sheet: Sheet, on: Image.Image, path: Sequence[Point], colour: Colour, opacity: float = 0.55, width: float = 1.0
+) -> None:
     sheet.paint(both(sheet.stroke(path, width), on), deeper(colour, 0.55), opacity)
     sheet.paint(
         both(sheet.stroke([(x + 1, y + 0.6) for x, y in path], width * 0.8), on), lighter(colour, 0.5), opacity * 0.4
@@ -124,7 +127,8 @@ def linen_shirt(sheet: Sheet) -> None:
     sheet.cloth(body, colour, round_=24)
     lines = [
         [(-80, 262), (-56, 290), (-40, 330)], [(80, 258), (62, 284), (52, 320)], [(-70, 400), (-62, 446), (-66, 500)],
-        [(66, 380), (58, 430), (64, 498)], [(-34, 420), (-30, 470), (-34, 514)], [(36, 300), (30, 370), (34, 440)], [(82, 300), (66, 330), (60, 362)],
+        [(66, 380), (58, 430), (64, 498)], [(-34, 420), (-30, 470), (-34, 514)], [(36, 300), (30, 370), (34, 440)],
+        [(82, 300), (66, 330), (60, 362)],
     ]  # fmt: skip
     sheet.folds(body, lines, colour, 0.32, 6)
     placket = both(body, sheet.shape([(-9, 200), (9, 200), (9, 540), (-9, 540)]))
@@ -550,7 +554,8 @@ def _flowers(sheet: Sheet, on: Image.Image) -> None:
             y = 160 + row * 18.5 + sheet.dice.uniform(-3.5, 3.5)
             kind = sheet.dice.random()
             turn = sheet.dice.uniform(0, 1.2)
-            if not inner.getpixel(tuple(round(value) for value in sheet.pixels([(x, y)])[0])):
+            across, down = sheet.pixels([(x, y)])[0]
+            if not inner.getpixel((round(across), round(down))):
                 continue
             if kind < 0.28:
                 for lean in (-1.4, 1.4):

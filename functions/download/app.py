@@ -25,7 +25,8 @@ from tryon.task import collect
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-logger, tracer, metrics = Logger(), Tracer(), Metrics()
+# X-Ray would patch requests too: it adds headers after signing, and keeps addresses that are secrets.
+logger, tracer, metrics = Logger(), Tracer(patch_modules=("boto3",)), Metrics()
 clock: Clock = SystemClock()
 download_settings = DownloadSettings.model_validate(os.environ)
 ledger_settings = LedgerSettings.model_validate(os.environ)

@@ -12,14 +12,15 @@ from aws_lambda_powertools.utilities.parser import event_parser
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel
 
-from tryon import manifest as manifests
 from tryon import learned, plan, retry, task
+from tryon import manifest as manifests
 from tryon.clock import Clock, SystemClock
 from tryon.intake import take_in
 from tryon.ledger import Ledger
 from tryon.settings import GateSettings, LedgerSettings, PlanSettings, ServiceSettings
 
-logger, tracer, metrics = Logger(), Tracer(), Metrics()
+# X-Ray would patch requests too: it adds headers after signing, and keeps addresses that are secrets.
+logger, tracer, metrics = Logger(), Tracer(patch_modules=("boto3",)), Metrics()
 clock: Clock = SystemClock()
 session = requests.Session()
 settings = PlanSettings.model_validate(os.environ)

@@ -18,7 +18,8 @@ from tryon.service import TryOnService
 from tryon.service.errors import TaskError
 from tryon.settings import GateSettings, LedgerSettings, ServiceSettings
 
-logger, tracer, metrics = Logger(), Tracer(), Metrics()
+# X-Ray would patch requests too: it adds headers after signing, and keeps addresses that are secrets.
+logger, tracer, metrics = Logger(), Tracer(patch_modules=("boto3",)), Metrics()
 clock: Clock = SystemClock()
 session = requests.Session()
 gate_settings = GateSettings.model_validate(os.environ)

@@ -15,7 +15,8 @@ from tryon.plan import Combination
 from tryon.settings import GateSettings, LedgerSettings
 from tryon.task import RunHaltedError, holder
 
-logger, tracer, metrics = Logger(), Tracer(), Metrics()
+# X-Ray would patch requests too: it adds headers after signing, and keeps addresses that are secrets.
+logger, tracer, metrics = Logger(), Tracer(patch_modules=("boto3",)), Metrics()
 clock: Clock = SystemClock()
 gate_settings = GateSettings.model_validate(os.environ)
 ledger_settings = LedgerSettings.model_validate(os.environ)

@@ -16,7 +16,8 @@ from tryon.ledger import Ledger
 from tryon.report import Failure, write_report
 from tryon.settings import GateSettings, LedgerSettings, SummarizeSettings
 
-logger, tracer, metrics = Logger(), Tracer(), Metrics()
+# X-Ray would patch requests too: it adds headers after signing, and keeps addresses that are secrets.
+logger, tracer, metrics = Logger(), Tracer(patch_modules=("boto3",)), Metrics()
 clock: Clock = SystemClock()
 settings = SummarizeSettings.model_validate(os.environ)
 gate_settings = GateSettings.model_validate(os.environ)

@@ -174,9 +174,10 @@ class Functions(Mapping[str, LocalFunction]):
             self._busy[function.logical_id] += 1
             function.metrics.invocations += 1
         sandbox = _Sandbox(function, self._clock)
-        self._clock.thread(self._run, (sandbox, payload), owner=self._owner).start()
-        if not sandbox.done.wait(function.source.timeout):
-            sandbox.killed = True
+        with self._clock.visited():
+            self._clock.thread(self._run, (sandbox, payload), owner=self._owner).start()
+            if not sandbox.done.wait(function.source.timeout):
+                sandbox.killed = True
         if sandbox.refusal is not None:
             raise sandbox.refusal
         return sandbox.answer if sandbox.answer is not None and not sandbox.killed else _timed_out(sandbox)
@@ -322,9 +323,7 @@ def _as_at_import(function: LocalFunction) -> Iterator[None]:
             os.environ.update(saved)
 
 
-def _failure(
-    kind: str, message: str, request_id: str | None = None, error: BaseException | None = None
-) -> Invocation:
+def _failure(kind: str, message: str, request_id: str | None = None, error: BaseException | None = None) -> Invocation:
     told: dict[str, Any] = {"errorMessage": message, "errorType": kind}
     if request_id is not None:
         told["requestId"] = request_id

@@ -133,9 +133,7 @@ class LocalStack:
         for machine in self.client("stepfunctions").list_state_machines()["stateMachines"]:
             pages = self.client("stepfunctions").get_paginator("list_executions")
             for page in pages.paginate(stateMachineArn=machine["stateMachineArn"]):
-                found.extend(
-                    (execution["startDate"], execution["executionArn"]) for execution in page["executions"]
-                )
+                found.extend((execution["startDate"], execution["executionArn"]) for execution in page["executions"])
         return [arn for _, arn in sorted(found, key=lambda one: one[0])]
 
     def children(self, execution_arn: str) -> list[Child]:
@@ -182,9 +180,7 @@ class LocalStack:
             formation.create_stack(
                 StackName=self.name,
                 TemplateBody=json.dumps(expanded),
-                Parameters=[
-                    {"ParameterKey": key, "ParameterValue": value} for key, value in self._parameters.items()
-                ],
+                Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in self._parameters.items()],
                 Capabilities=["CAPABILITY_IAM"],
             )
             described = formation.describe_stacks(StackName=self.name)["Stacks"][0]
@@ -222,9 +218,7 @@ class LocalStack:
             properties = resource.get("Properties", {})
             bucket = self.resources[logical_id]
             if properties.get("VersioningConfiguration", {}).get("Status") == "Enabled":
-                self.client("s3").put_bucket_versioning(
-                    Bucket=bucket, VersioningConfiguration={"Status": "Enabled"}
-                )
+                self.client("s3").put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
             bridge = properties.get("NotificationConfiguration", {}).get("EventBridgeConfiguration")
             if bridge is not None and bridge.get("EventBridgeEnabled", True) in (True, "true"):
                 self.client("s3").put_bucket_notification_configuration(

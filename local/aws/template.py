@@ -97,9 +97,7 @@ def _key(template_path: Path, parameters: Mapping[str, str] | None) -> tuple[Pat
 
 
 @functools.lru_cache(maxsize=8)
-def _expand(
-    template_path: Path, _content: str, parameters: str
-) -> tuple[dict[str, Any], dict[str, FunctionSource]]:
+def _expand(template_path: Path, _content: str, parameters: str) -> tuple[dict[str, Any], dict[str, FunctionSource]]:
     template = load(template_path)
     root = template_path.parent
     defaults = template.get("Globals", {}).get("Function", {})

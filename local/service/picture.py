@@ -10,6 +10,7 @@ import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from statistics import median
 
 from PIL import Image, ImageChops, ImageDraw, ImageEnhance, ImageFilter, ImageOps, ImageStat
@@ -24,6 +25,7 @@ LARGEST_AREA = 40_000_000
 HEIGHTS = (768, 1200)
 SHARP_SIDE = 1920
 TYPES = {"upper": "upper", "bottom": "bottom", "lower": "bottom", "full": "full"}
+CHANCES = ("num_steps", "p_bbox_iou_ratio", "p_bbox_expand_ratio", "max_process_side_length")
 LAYERS = ("bottom", "full", "upper")
 
 
@@ -78,14 +80,17 @@ def compose(
     pieces = [(_decode(data), TYPES[kind]) for data, kind in garments]
     original = _cut(*person)
     body = _find_body(original)
-    dice = random.Random(json.dumps([seed, parameters.get("num_steps"), parameters.get("p_bbox_iou_ratio")]))
+    dice = random.Random(json.dumps([seed, *(parameters.get(name) for name in CHANCES)], default=str))
     kept = _kept(body, original, parameters)
     picture = original.picture
     for (garment, alpha), kind in sorted(pieces, key=lambda piece: LAYERS.index(piece[1])):
         garment_cut = _cut(garment, alpha, holes=kind != "bottom")
         picture = _dress(picture, original, body, garment_cut, kind, dice, parameters)
     for mask, redrawn in kept:
-        picture.paste(_retouch(original.picture) if redrawn else original.picture, mask=mask)
+        box = mask.getbbox()
+        if box:
+            part = original.picture.crop(box)
+            picture.paste(_retouch(part) if redrawn else part, box[:2], mask.crop(box))
     if parameters.get("do_sr", False):
         picture = _sharpen(picture)
     return _encode(picture, _names(model, garments, seed))
@@ -306,19 +311,20 @@ def _find_body(cut: _Cut) -> _Body:
     tall = bottom - top
     middles = [(start + end) / 2 for row in range(top, bottom) for start, end in _runs(cells, row)]
     axis = median(middles)
+    cropped = bottom >= cells.height - 1
     widths: dict[int, tuple[int, int]] = {}
-    for row in range(top + round(tall * 0.06), top + round(tall * 0.3)):
+    for row in range(top + round(tall * 0.06), top + round(tall * (0.5 if cropped else 0.3))):
         run = _run_at(cells, row, axis)
         if run:
             widths[row] = run
     narrowest = min((end - start for start, end in widths.values()), default=0)
     rows = [row for row, (start, end) in widths.items() if end - start <= narrowest + 0.5]
-    chest = _run_at(cells, top + tall * 0.32, axis)
-    if not rows or chest is None or narrowest > 0.72 * (chest[1] - chest[0]):
+    below = [_run_at(cells, row, axis) for row in range(rows[-1], rows[-1] + round(tall * 0.2))] if rows else []
+    shoulders = max((run[1] - run[0] for run in below if run), default=0)
+    if narrowest > 0.6 * shoulders:
         return _Body(cells, cell, axis, top + tall * 0.142, tall * 0.024, tall)
     neck = rows[len(rows) // 2]
     start, end = widths[neck]
-    cropped = bottom >= cells.height - 1
     height = (neck - top) / 0.142 if cropped else (bottom - neck) / 0.858
     return _Body(cells, cell, (start + end) / 2, neck, (end - start) / 2, height)
 
@@ -339,28 +345,34 @@ def _mannequin(size: tuple[int, int], axis: float, top: float, height: float) ->
     return cells
 
 
+def _fill(mask: Image.Image, value: int, left: float, top: float, right: float, bottom: float) -> None:
+    """Paint a rectangle, whatever part of it lies on the mask."""
+    box = (max(round(left), 0), max(round(top), 0), min(round(right), mask.width), min(round(bottom), mask.height))
+    if box[0] < box[2] and box[1] < box[3]:
+        mask.paste(value, box)
+
+
 def _band(body: _Body, low: float, high: float, half: float) -> Image.Image:
     """Return the silhouette between two fractions, no further from the axis than `half` of the height."""
     band = Image.new("L", body.cells.size, 0)
     reach = half * body.height
-    box = [body.axis - reach, body.row(low), body.axis + reach, body.row(high)]
-    ImageDraw.Draw(band).rectangle(box, fill=255)
+    _fill(band, 255, body.axis - reach, body.row(low), body.axis + reach, body.row(high))
     return ImageChops.multiply(band, body.cells)
 
 
 def _wishes(body: _Body, kind: str) -> Image.Image:
     """Return what covering each cell costs: 128 is nothing, less is wanted, more is unwanted."""
     wishes = Image.new("L", body.cells.size, 152)
-    draw = ImageDraw.Draw(wishes)
-    draw.rectangle([0, body.row(WAIST), *wishes.size], fill=138)
+    width, height = wishes.size
+    _fill(wishes, 138, 0, body.row(WAIST), width, height)
     wishes.paste(128, mask=body.cells.filter(ImageFilter.MaxFilter(5)))
     if kind == "bottom":
-        draw.rectangle([0, 0, wishes.width, body.row(WAIST - 0.012)], fill=200)
-        draw.rectangle([0, body.row(ANKLE), *wishes.size], fill=200)
+        _fill(wishes, 200, 0, 0, width, body.row(WAIST - 0.012))
+        _fill(wishes, 200, 0, body.row(ANKLE), width, height)
         wishes.paste(112, mask=_band(body, MID_THIGH, ANKLE, 0.11))
         wishes.paste(60, mask=_band(body, WAIST - 0.005, MID_THIGH, 0.11))
     else:
-        draw.rectangle([0, 0, wishes.width, body.row(-0.008)], fill=225)
+        _fill(wishes, 225, 0, 0, width, body.row(-0.008))
         wishes.paste(114, mask=_band(body, SHOULDER, HIP, 0.3))
         wishes.paste(76, mask=_band(body, SHOULDER, 0.1, 0.11))
         wishes.paste(80, mask=_band(body, 0.08, 0.3 if kind == "upper" else MID_THIGH, 0.1))
@@ -407,14 +419,17 @@ def _fit(body: _Body, garment: Image.Image, kind: str) -> tuple[float, float, fl
     room = Image.new("L", (wishes.width + 2 * pad, wishes.height + 2 * pad), 152)
     room.paste(wishes, (pad, pad))
 
-    def cost(fit: tuple[float, float, float]) -> float:
-        top, across, down = fit
-        size = (max(round(garment.width * across), 1), max(round(garment.height * down), 1))
-        shape = garment.resize(size, Image.Resampling.BILINEAR)
-        left = round(body.axis - size[0] / 2) + pad
-        seat = room.crop((left, round(top) + pad, left + size[0], round(top) + pad + size[1]))
+    @cache
+    def seated(top: int, width: int, height: int) -> float:
+        shape = garment.resize((width, height), Image.Resampling.BILINEAR)
+        left = round(body.axis - width / 2) + pad
+        seat = room.crop((left, top + pad, left + width, top + pad + height))
         covered = ImageStat.Stat(ImageChops.multiply(shape, seat)).sum[0]
         return float(covered - 128 / 255 * ImageStat.Stat(shape).sum[0])
+
+    def cost(fit: tuple[float, float, float]) -> float:
+        top, across, down = fit
+        return seated(round(top), max(round(garment.width * across), 1), max(round(garment.height * down), 1))
 
     def fitting(fit: tuple[float, float, float]) -> bool:
         top, across, down = fit
@@ -471,9 +486,9 @@ def _dress(
     worn = Image.new("L", picture.size, 0)
     worn.paste(_resized(garment.alpha.crop(box), size), place)
     if parameters.get("keep_upper") and kind != "upper":
-        worn.paste(0, (0, 0, worn.width, max(body.pixel(WAIST), 0)))
+        _fill(worn, 0, 0, 0, worn.width, body.pixel(WAIST))
     if parameters.get("keep_lower") and kind != "bottom":
-        worn.paste(0, (0, max(body.pixel(WAIST), 0), *worn.size))
+        _fill(worn, 0, 0, body.pixel(WAIST), *worn.size)
     if kind != "bottom":
         worn = ImageChops.darker(worn, _below_air(body).resize(worn.size, Image.Resampling.BILINEAR))
     cloth = _tinted(cloth, dice)
@@ -489,10 +504,10 @@ def _dress(
 def _below_air(body: _Body) -> Image.Image:
     """Return all but the air above the shoulders, beside the collar, where straps would float."""
     solid = body.cells.filter(ImageFilter.MaxFilter(3))
-    draw = ImageDraw.Draw(solid)
-    draw.rectangle([0, 0, solid.width, body.row(0.01)], fill=0)
-    draw.rectangle([0, body.row(SHOULDER + 0.008), *solid.size], fill=255)
-    draw.rectangle([body.axis - 1.9 * body.neck_half, 0, body.axis + 1.9 * body.neck_half, solid.height], fill=255)
+    width, height = solid.size
+    _fill(solid, 0, 0, 0, width, body.row(0.01))
+    _fill(solid, 255, 0, body.row(SHOULDER + 0.008), width, height)
+    _fill(solid, 255, body.axis - 1.9 * body.neck_half, 0, body.axis + 1.9 * body.neck_half, height)
     return solid
 
 
@@ -537,15 +552,14 @@ def _kept(body: _Body, original: _Cut, parameters: Mapping[str, object]) -> list
     """Return what lies above the garments, and whether the service has drawn it anew."""
     parts: list[tuple[Image.Image, bool]] = []
     head = Image.new("L", original.picture.size, 0)
-    draw = ImageDraw.Draw(head)
     x, half = body.axis * body.cell, body.neck_half * body.cell
-    draw.rectangle([0, 0, head.width, max(body.pixel(-0.004), 0)], fill=255)
-    draw.rectangle([x - half, 0, x + half, max(body.pixel(0.018), 0)], fill=255)
-    draw.ellipse([x - half, body.pixel(-0.006), x + half, max(body.pixel(0.034), body.pixel(-0.006))], fill=255)
+    _fill(head, 255, 0, 0, head.width, body.pixel(-0.004))
+    _fill(head, 255, x - half, 0, x + half, body.pixel(0.018))
+    ImageDraw.Draw(head).ellipse([x - half, body.pixel(-0.006), x + half, body.pixel(0.034)], fill=255)
     hands = _hands(body).resize(head.size, Image.Resampling.BILINEAR)
     feet = Image.new("L", head.size, 0)
-    feet.paste(255, (0, min(max(body.pixel(0.815), 0), feet.height), *feet.size))
-    feather = ImageFilter.GaussianBlur(max(body.height * body.cell / 1000, 0.5))
+    _fill(feet, 255, 0, body.pixel(0.815), *feet.size)
+    feather = ImageFilter.BoxBlur(1)
     for name, mask, always in (("keep_head", head, False), ("keep_hand", hands, True), ("keep_foot", feet, False)):
         keep = bool(parameters.get(name, name == "keep_head"))
         if keep or always:

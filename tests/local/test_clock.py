@@ -250,6 +250,21 @@ def test_a_server_thread_sleeps_on_behalf_of_the_thread_that_waits_for_its_answe
     assert times == {"other": 1010.0, "server": 1030.0, "client": 1030.0, "after": 1031.0}
 
 
+def test_a_visitor_waits_for_what_it_started_and_not_on_its_behalf(clock: VirtualClock) -> None:
+    seen: list[tuple[bool, float]] = []
+
+    def visitor() -> None:
+        done = clock.event()
+        with clock.visited():
+            clock.thread(lambda: (time.sleep(0.05), clock.sleep(20), done.set())).start()
+            seen.append((done.wait(30), clock.now()))
+
+    thread = threading.Thread(target=visitor, daemon=True)
+    thread.start()
+    thread.join(5)
+    assert seen == [(True, 1020.0)]
+
+
 def test_an_attached_test_holds_time_still_between_its_own_steps(clock: VirtualClock) -> None:
     seen: list[float] = []
 

@@ -127,9 +127,9 @@ def test_an_event_that_comes_twice_is_claimed_once(stack: LocalStack) -> None:
     drop(stack, [{"id": "only"}], "manifests/twice.json")
     first = stack.executions()[-1]
     event = stack.client("stepfunctions").describe_execution(executionArn=first)["input"]
-    again = stack.client("stepfunctions").start_execution(
-        stateMachineArn=stack.outputs["Machine"], input=event
-    )["executionArn"]
+    again = stack.client("stepfunctions").start_execution(stateMachineArn=stack.outputs["Machine"], input=event)[
+        "executionArn"
+    ]
     outputs = [json.loads(stack.wait(arn)["output"]) for arn in (first, again)]
     assert [output.get("status", "RAN") for output in outputs] == ["RAN", "REPEATED"]
 
@@ -147,9 +147,7 @@ def test_an_event_whose_target_is_gone_goes_to_the_dead_letter_queue() -> None:
 
 
 def test_a_run_that_fails_is_no_dead_letter(stack: LocalStack) -> None:
-    stack.client("s3").put_object(
-        Bucket=stack.outputs["Bucket"], Key="manifests/bad.json", Body=b"this is no JSON"
-    )
+    stack.client("s3").put_object(Bucket=stack.outputs["Bucket"], Key="manifests/bad.json", Body=b"this is no JSON")
     assert stack.wait(stack.executions()[-1])["status"] == "FAILED"
     assert letters(stack) == []
 

@@ -82,9 +82,7 @@ def test_one_parameter_decides_the_processor_of_every_layer(
     template = (
         built
         if architecture == ARCHITECTURE
-        else build(
-            tools, CACHE / f"build-{architecture}", "--parameter-overrides", f"Architecture={architecture}"
-        )
+        else build(tools, CACHE / f"build-{architecture}", "--parameter-overrides", f"Architecture={architecture}")
     )
     layers = [
         name

@@ -4,7 +4,6 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,14 +54,8 @@ class Containers:
     functions: ContainerFunctions
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def containers(tools: Toolchain, running: Engine, image: Image, built: Path) -> Iterator[Containers]:
-    with _containers(tools, running, image, built) as found:
-        yield found
-
-
-@contextmanager
-def _containers(tools: Toolchain, running: Engine, image: Image, built: Path) -> Iterator[Containers]:
     standin = StandIn(
         ScaledClock(1), slots=2, requests_per_second=None, latency=lambda new: 1.0, download_seconds=(0.1, 0.2)
     )
@@ -72,43 +65,8 @@ def _containers(tools: Toolchain, running: Engine, image: Image, built: Path) ->
         for name in GARMENTS:
             app.put(f"inputs/garments/{name}.jpg", (PICTURES / "garments" / f"{name}.jpg").read_bytes())
         yield Containers(app, standin, template, functions)
-
-
-def test_every_function_answers_its_event_through_sam_local_invoke(
-    containers: Containers, tools: Toolchain, running: Engine, image: Image, tmp_path: Path, report: Report
-) -> None:
-    app = containers.app
-    ran: list[str] = []
-
-    def run(function: str, sent: Mapping[str, Any]) -> Any:
-        path = tmp_path / f"{function}.json"
-        path.write_text(json.dumps(sent))
-        answer, printed = invoke(tools, running, image, containers.template, function, path)
-        assert not answer.failed, answer.payload.decode() + printed
-        ran.extend(f"{function} {identity[:12]}" for identity in re.findall(r"SAM_CONTAINER_ID: (\w+)", printed))
-        return json.loads(answer.payload)
-
-    # Another name than manifests/*.json, so that the rule starts nothing beside these calls.
-    key = "elsewhere/spring-lookbook.json"
-    version = app.put(key, manifest(MODELS[:1], {"linen-shirt": "upper"}))
-    sent = event("plan", key=key, version=version)
-    run_id = sent["run_id"]
-    assert run("PlanFunction", sent)["total"] == 1
-    (combination,) = json.loads(app.get(f"runs/{run_id}/plan.json"))
-
-    # Its token wakes nobody here, so the gate takes the slot back: the handler ends well all the same.
-    run("ReserveFunction", event("reserve", combination=combination))
-    task = run("SubmitFunction", event("submit", combination=combination))["task_id"]
-    app.clock.sleep(1.5)
-    assert run("PollFunction", event("poll", task_id=task)) == {"state": "done"}
-    assert run("DownloadFunction", event("download", task_id=task))["pictures"] == 1
-    assert run("SummarizeFunction", event("summarize"))["status"] == "SUCCEEDED"
-
-    (result,) = [stored for stored in app.keys(f"runs/{run_id}/results/") if stored.endswith(".png")]
-    assert app.get(result).startswith(PNG)
-    assert set(containers.standin.payments.values()) == {1}
-    assert len(ran) == 6
-    report("sam local invoke: " + ", ".join(ran))
+    left = running.run("ps", "--all", "--format", '{{.ID}} {{.Label "sam.cli.function.name"}}')
+    assert "Function" not in left, f"containers outlived the application: {left}"
 
 
 def test_a_manifest_becomes_pictures_with_every_lambda_task_in_a_container(
@@ -143,16 +101,45 @@ def test_a_manifest_becomes_pictures_with_every_lambda_task_in_a_container(
         report(f"  {function}: container {container}")
 
 
+def test_every_function_answers_its_event_through_sam_local_invoke(
+    containers: Containers, tools: Toolchain, running: Engine, image: Image, tmp_path: Path, report: Report
+) -> None:
+    app = containers.app
+    ran: list[str] = []
+
+    def run(function: str, sent: Mapping[str, Any]) -> Any:
+        path = tmp_path / f"{function}.json"
+        path.write_text(json.dumps(sent))
+        answer, printed = invoke(tools, running, image, containers.template, function, path)
+        assert not answer.failed, answer.payload.decode() + printed
+        ran.extend(f"{function} {identity[:12]}" for identity in re.findall(r"SAM_CONTAINER_ID: (\w+)", printed))
+        return json.loads(answer.payload)
+
+    paid = sum(containers.standin.payments.values())
+    # Another name than manifests/*.json, so that the rule starts nothing beside these calls.
+    key = "elsewhere/spring-lookbook.json"
+    version = app.put(key, manifest(MODELS[:1], {"linen-shirt": "upper"}))
+    sent = event("plan", key=key, version=version)
+    run_id = sent["run_id"]
+    assert run("PlanFunction", sent)["total"] == 1
+    (combination,) = json.loads(app.get(f"runs/{run_id}/plan.json"))
+
+    # Its token wakes nobody here, so the gate takes the slot back: the handler ends well all the same.
+    run("ReserveFunction", event("reserve", combination=combination))
+    task = run("SubmitFunction", event("submit", combination=combination))["task_id"]
+    app.clock.sleep(1.5)
+    assert run("PollFunction", event("poll", task_id=task)) == {"state": "done"}
+    assert run("DownloadFunction", event("download", task_id=task))["pictures"] == 1
+    assert run("SummarizeFunction", event("summarize"))["status"] == "SUCCEEDED"
+
+    (result,) = [stored for stored in app.keys(f"runs/{run_id}/results/") if stored.endswith(".png")]
+    assert app.get(result).startswith(PNG)
+    assert sum(containers.standin.payments.values()) == paid + 1
+    assert len(ran) == 6
+    report("sam local invoke: " + ", ".join(ran))
+
+
 def test_a_handler_that_raises_is_known_by_its_answer(containers: Containers) -> None:
     answer = containers.functions.invoke("PollFunction", json.dumps(event("poll", run_id="nobody", n=9)).encode())
     assert answer.failed
     assert json.loads(answer.payload)["errorType"] == "KeyError"
-
-
-def test_no_container_outlives_its_application(containers: Containers, running: Engine) -> None:
-    containers.functions.invoke("PollFunction", b"{}")
-    assert "PollFunction" in running.run("ps", "--format", '{{.Label "sam.cli.function.name"}}')
-
-
-def test_afterwards_nothing_runs(running: Engine) -> None:
-    assert "Function" not in running.run("ps", "--all", "--format", '{{.Label "sam.cli.function.name"}}')

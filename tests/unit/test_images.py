@@ -501,6 +501,7 @@ MAGIC = [
 ]
 
 
+@settings(deadline=None)
 @given(st.sampled_from(MAGIC), st.binary(max_size=300))
 def test_arbitrary_bytes_are_a_picture_or_a_named_error(magic: bytes, data: bytes) -> None:
     check(magic + data)

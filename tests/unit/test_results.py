@@ -13,7 +13,7 @@ import pytest
 import requests
 import urllib3
 from botocore.exceptions import ClientError, EndpointConnectionError, HTTPClientError
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 from requests.adapters import BaseAdapter, HTTPAdapter
@@ -313,12 +313,11 @@ def test_bytes_inside_the_answer_are_stored_without_asking_anyone(s3: "S3Client"
         with pytest.raises(error):
             download(session, s3, candidate, policy=POLICY, clock=clock, bucket=BUCKET, key="other")
     with pytest.raises(ResultRefusedError):
-        download(
-            session, s3, Candidate(data=PNG), policy=POLICY, clock=clock, bucket=BUCKET, key="other", max_bytes=9
-        )
+        download(session, s3, Candidate(data=PNG), policy=POLICY, clock=clock, bucket=BUCKET, key="other", max_bytes=9)
     assert keys(s3) == [KEY]
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(min_size=1, max_size=70_000), max_size=8), st.booleans())
 def test_however_a_result_is_cut_on_the_way_it_arrives_the_same(cuts: list[bytes], announced: bool) -> None:
     data = HEAD + b"".join(cuts)

@@ -378,10 +378,12 @@ def test_a_retrys_results_appear_in_the_first_runs_gallery() -> None:
         pipeline.put_pictures(1, 2)
         first = pipeline.run(manifest(1, 2))
         page = pipeline.app.get(f"runs/{first.run_id}/index.html").decode()
-        assert "TaskFailedError" in page
+        (failed,) = [entry for entry in first.entries if entry.error]
+        assert "50520" in (failed.cause or "")
+        assert "50520" in page
         again = pipeline.app.get(f"runs/{first.run_id}/retry-manifest.json")
         second = pipeline.run(again, "again")
         assert second.status == "SUCCEEDED"
         page = pipeline.app.get(f"runs/{first.run_id}/index.html").decode()
-        assert "TaskFailedError" not in page
+        assert "50520" not in page
         assert second.run_id in page

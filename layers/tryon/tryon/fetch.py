@@ -455,13 +455,11 @@ def stream_of(data: bytes, *, max_bytes: int = MAX_BYTES) -> ResultStream:
 def _ask(session: requests.Session, url: str, host: str, cutter: _Cutter, max_seconds: float) -> requests.Response:
     seconds = min(SOCKET_SECONDS, max_seconds)
     token = _asking.set(cutter)
+    headers = {**session.headers, "Accept-Encoding": "identity", "Accept": "image/*"}
     try:
-        response = session.get(
-            url,
-            headers={"Accept-Encoding": "identity", "Accept": "image/*"},
-            stream=True,
-            timeout=(seconds, seconds),
-        )
+        # Not `session.get`: tracers such as X-Ray's wrap it, and record the address and the errors that hold it.
+        request = requests.Request("GET", url, headers=headers).prepare()
+        response = session.send(request, stream=True, timeout=(seconds, seconds))
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
         failure = type(error).__name__
     else:

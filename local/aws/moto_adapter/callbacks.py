@@ -57,8 +57,7 @@ def attempt_with_token(session: Session, state: Any, env: Any) -> Iterator[None]
     moto makes one token for all attempts: a second one would find the first one's outcome.
     """
     waits = (
-        isinstance(state, StateTaskServiceCallback)
-        and state.resource.condition == ResourceCondition.WaitForTaskToken
+        isinstance(state, StateTaskServiceCallback) and state.resource.condition == ResourceCondition.WaitForTaskToken
     )
     if not waits:
         yield

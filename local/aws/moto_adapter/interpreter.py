@@ -318,9 +318,7 @@ def _state_output(session: Session, original: Any) -> Any:
     return eval_state_output
 
 
-@replaces(
-    "parser.asl.component.state.exec.execute_state:ExecutionState._handle_catch", "(self, env, failure_event)"
-)
+@replaces("parser.asl.component.state.exec.execute_state:ExecutionState._handle_catch", "(self, env, failure_event)")
 def _catch(session: Session, original: Any) -> Any:
     def handle_catch(self: Any, env: Any, failure_event: Any) -> None:
         env.heap.pop(_PENDING_ASSIGNMENTS, None)
@@ -392,9 +390,7 @@ def _leave_choice(session: Session, original: Any) -> Any:
     return eval_state_output
 
 
-@replaces(
-    "parser.asl.component.state.choice.comparison.comparison:ConditionStringJSONata._eval_body", "(self, env)"
-)
+@replaces("parser.asl.component.state.choice.comparison.comparison:ConditionStringJSONata._eval_body", "(self, env)")
 def _condition(session: Session, original: Any) -> Any:
     def eval_body(self: Any, env: Any) -> None:
         self.string_jsonata.eval(env=env)

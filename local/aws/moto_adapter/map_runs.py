@@ -24,9 +24,7 @@ _MAP = "parser.asl.component.state.exec.state_map.iteration"
 _MOST_CHILDREN_AT_ONCE = 10_000
 
 
-@replaces(
-    f"{_MAP}.distributed_iteration_component:DistributedIterationComponent._map_run", "(self, env, eval_input)"
-)
+@replaces(f"{_MAP}.distributed_iteration_component:DistributedIterationComponent._map_run", "(self, env, eval_input)")
 def _map_run(session: Session, original: Any) -> Any:
     def map_run(self: Any, env: Any, eval_input: Any) -> None:
         items = env.stack.pop()

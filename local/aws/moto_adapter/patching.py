@@ -39,7 +39,8 @@ class Replacement:
         holder: Any = importlib.import_module(module_name)
         for part in outer:
             holder = getattr(holder, part)
-        inspect.getattr_static(holder, name)
+        if name not in vars(holder):
+            raise AttributeError(f"{holder.__name__} has no {name} of its own")
         return holder, name
 
 
@@ -98,7 +99,7 @@ class Patches:
             holder, name = replacement.locate()
             original = inspect.getattr_static(holder, name)
             made = replacement.make(session, getattr(holder, name))
-            for place in _places(holder, name, replacement.spread):
+            for place in list(_places(holder, name, replacement.spread)):
                 self._originals.append((place, name, original))
                 setattr(place, name, made)
 

@@ -66,6 +66,7 @@
 
   function size(bytes) {
     if (!bytes) return "";
+    if (bytes >= 1e9) return `${rounded(bytes / 1e9)} GB`;
     return bytes < 1e6 ? `${Math.max(1, Math.round(bytes / 1e3))} kB` : `${rounded(bytes / 1e6)} MB`;
   }
 
@@ -109,7 +110,8 @@
     const random = new Uint32Array(2);
     crypto.getRandomValues(random);
     return {
-      review: [...random].map((n) => n.toString(16).padStart(8, "0")).join(""),
+      // a letter first, or a spreadsheet makes a number of it
+      review: `r${[...random].map((n) => n.toString(16).padStart(8, "0")).join("")}`,
       reviewer: "",
       blind: false,
       preferences: {},
@@ -383,6 +385,16 @@
       select.classList.toggle("set", value !== "");
     }
     refilter();
+    toStart();
+  }
+
+  /* What is found begins at the grid's corner, however far away the last look went. */
+  function toStart() {
+    const bar = byId("toolbar");
+    const stuck = (state.view === "cards" ? cards : grid).offsetTop - bar.offsetHeight;
+    scroller.scrollLeft = 0;
+    if (scroller.scrollTop > stuck) scroller.scrollTop = stuck;
+    paint();
   }
 
   function clearFilters() {
@@ -390,6 +402,7 @@
     byId("search").value = "";
     fillFilters();
     refilter();
+    toStart();
   }
 
   function fillFilters() {
@@ -408,8 +421,8 @@
     fill("variant", "Variant", review.blind ? [] : variants.map((variant, i) => option(i, variant.id)));
     const errors = [...new Set(cells.map((cell) => cell.error).filter(Boolean))].sort();
     fill("status", "Status", [
-      option("succeeded", "With a picture"),
-      option("failed", "Without a picture"),
+      option("succeeded", "With picture"),
+      option("failed", "No picture"),
       ...errors.map((error) => option(`error:${error}`, human(error))),
       option("unrated", "Not rated yet"),
       option("rated", "Rated"),
@@ -448,7 +461,7 @@
     },
       source && el("img", { src: source, alt: "", decoding: "async", draggable: "false" }),
       failed && el("strong", { text: human(cell.error || "No result") }),
-      failed && el("span", { text: review.blind ? "" : cell.cause || "" }),
+      failed && el("span", { class: "cause", text: review.blind ? "" : cell.cause || "" }),
       !failed && !source && el("span", { text: noPicture(cell) }),
       named && el("span", { class: "chip", text: short(cell) }),
       marks.length && !small ? el("span", { class: "marks" }, ...marks) : null,
@@ -552,11 +565,11 @@
       if (row === "heads") continue;
       if ((row < firstRow || row >= endRow) && !(focus && focus.row === row)) {
         kept.node.remove();
-        for (const cell of kept.cells.values()) nodes.delete(cell);
+        for (const { cell } of kept.cells.values()) nodes.delete(cell);
         painted.delete(row);
       }
     }
-    for (let row = firstRow; row < endRow; row++) paintRow(row, firstColumn, endColumn, focus);
+    for (let row = firstRow; row < endRow; row++) paintRow(row, firstColumn, endColumn);
   }
 
   function paintHeads(first, end) {
@@ -583,7 +596,7 @@
     }
   }
 
-  function paintRow(row, first, end, focus) {
+  function paintRow(row, first, end) {
     let drawn = painted.get(row);
     if (!drawn) {
       const model = models[seen.rows[row]];
@@ -599,26 +612,24 @@
     }
     const from = first * at.slots;
     const to = end * at.slots;
-    for (const [column, cell] of drawn.cells) {
-      if ((column < from || column >= to) && cell !== state.focus) {
-        nodes.get(cell).remove();
+    for (const [column, { node, cell }] of drawn.cells) {
+      if ((column < from || column >= to) && !(cell && cell === state.focus)) {
+        node.remove();
         nodes.delete(cell);
         drawn.cells.delete(column);
       }
     }
     for (let column = from; column < to; column++) {
-      const cell = seen.at.get(spot({ row, column }));
-      if (!cell || drawn.cells.has(column)) continue;
-      place(drawn, column, cell);
+      if (!drawn.cells.has(column)) place(drawn, column, seen.at.get(spot({ row, column })));
     }
   }
 
   function place(drawn, column, cell) {
     const left = at.side + at.between / 2 + Math.floor(column / at.slots) * at.band + (column % at.slots) * (at.width + at.gap);
-    const slot = el("div", { role: "gridcell", class: "slot", "aria-colindex": column + 2, style: { left: `${left}px`, width: `${at.width}px`, height: `${at.height}px` } }, button(cell, at.width));
-    drawn.cells.set(column, cell);
-    nodes.set(cell, slot);
-    drawn.node.append(slot);
+    const node = el("div", { role: "gridcell", class: cell ? "slot" : "slot none", "aria-colindex": column + 2, style: { left: `${left}px`, width: `${at.width}px`, height: `${at.height}px` } }, cell && button(cell, at.width));
+    drawn.cells.set(column, { node, cell });
+    if (cell) nodes.set(cell, node);
+    drawn.node.append(node);
   }
 
   function paintCards() {
@@ -1002,7 +1013,7 @@
     const when = run.started_at ? new Date(run.started_at * 1000).toLocaleString("en", { dateStyle: "medium", timeStyle: "short" }) : "";
     byId("when").textContent = [when, pages.shown && `part ${pages.shown} of ${pages.parts.length}`, run.retry_of && `retry of ${run.retry_of}`].filter(Boolean).join(" · ");
     const shape = `${plural(models.length, "model")} × ${plural(worn.length, "garment")}${variants.length > 1 ? ` × ${plural(variants.length, "variant")}` : ""}`;
-    const cost = run.cost && run.tasks ? `${plural(run.tasks, "task")}, ${run.cost.service.toFixed(2)} ${run.cost.currency}` : "";
+    const cost = run.cost && run.tasks ? `${plural(run.tasks, "task")}, ${run.cost.service.toLocaleString("en", { minimumFractionDigits: 2 })} ${run.cost.currency}` : "";
     byId("tagline").replaceChildren(
       el("b", { text: `${run.succeeded.toLocaleString("en")} of ${plural(run.total, "combination")}` }),
       [" have a picture", shape, run.seconds ? `took ${duration(run.seconds)}` : "", cost, size(run.bytes)].filter(Boolean).join(" · "));
@@ -1056,10 +1067,12 @@
     if (nav.hidden) return;
     const name = (part) => (part.first === part.last ? part.first : `${part.first} – ${part.last}`);
     const link = (file, text, here) => (here || signed ? el("span", { class: here ? "here" : "", "aria-current": here ? "page" : null, text }) : el("a", { href: file, text }));
-    nav.append(
-      el("span", { class: "note", text: pages.shown
-        ? "One part of a large run, with large pictures."
-        : `All combinations, with small pictures. The large ones are in ${plural(pages.parts.length, "part")}${signed ? " beside this page in the run’s folder" : ""}:` }),
+    const count = plural(pages.parts.length, "part");
+    nav.querySelector("summary").textContent = pages.shown
+      ? `One part of a large run, with large pictures: ${count}`
+      : `All combinations, with small pictures. The large ones are in ${count}${signed ? " beside this page in the run’s folder" : ""}`;
+    nav.querySelector("details").open = pages.parts.length <= 8;
+    nav.querySelector(".links").append(
       link(pages.index, "All combinations", !pages.shown),
       ...pages.parts.map((part, i) => link(part.file, `${i + 1} · ${name(part)}`, pages.shown === i + 1)));
   }

@@ -115,10 +115,10 @@ def _whole(shelf: _Shelf, entries: Sequence[Entry]) -> dict[str, bytes] | None:
 
 
 def _both(shelf: _Shelf, entries: Sequence[Entry]) -> dict[str, bytes]:
-    """A part's pictures: all thumbnails, and previews until the page is full."""
-    pictures = dict(shelf.read(shelf.keys("thumbnails", entries)))
-    room = PAGE_BYTES - _size(pictures)
-    for key, data in shelf.read(shelf.keys("previews", entries)):
+    """A part's pictures: thumbnails first, then previews, until the page is full."""
+    pictures: dict[str, bytes] = {}
+    room = PAGE_BYTES
+    for key, data in shelf.read([*shelf.keys("thumbnails", entries), *shelf.keys("previews", entries)]):
         room -= len(data)
         if room < 0:
             break
