@@ -34,9 +34,7 @@ class Order:
         """The order as the project takes it."""
         return {
             "models": [{"id": f"m{i}", "image": model_key(i)} for i in range(self.models)],
-            "garments": [
-                {"id": f"g{i}", "image": garment_key(i), "type": TYPES[i % 3]} for i in range(self.garments)
-            ],
+            "garments": [{"id": f"g{i}", "image": garment_key(i), "type": TYPES[i % 3]} for i in range(self.garments)],
             **more,
         }
 

@@ -5,7 +5,8 @@ import io
 import json
 import logging
 import warnings
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,18 +53,24 @@ def runs(
         for execution in app.stack.executions():
             app.stack.wait(execution, patience=600)
             children = app.stack.children(execution)
-            entered = sum(event["type"].endswith("StateEntered") for child in children for event in child.events)
+            charged = sum(_charged(child.events) for child in children)
             item = next(run for run in app.ledger.runs(100) if run.get("execution") == execution)
             entries = list(app.ledger.entries(item["run_id"]))
             summary = json.loads(app.get(f"runs/{item['run_id']}/summary.json"))
             last = max(entry.finished_at or START for entry in entries)
-            # The start of a child is charged as one transition more than the states that it enters.
-            ended.append(Run(last - START, summary, entries, entered / len(children) + 1))
+            ended.append(Run(last - START, summary, entries, charged / len(children)))
     return ended, standin
 
 
+def _charged(events: Sequence[dict[str, Any]]) -> int:
+    """A child's state transitions as they are charged: its start, each state that it enters, and each retry."""
+    kinds = Counter(event["type"] for event in events)
+    entered = sum(count for kind, count in kinds.items() if kind.endswith("StateEntered"))
+    return 1 + entered + kinds["TaskScheduled"] - kinds["TaskStateEntered"]
+
+
 @contextlib.contextmanager
-def _quiet() -> Any:
+def _quiet() -> Iterator[None]:
     """Without what the functions log and what moto has to say of itself."""
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -25,7 +25,9 @@ RETRY = (0.5, 1.5)
 """Seconds between which a worker submits again when it was refused; in step, it would lose to polls for ever."""
 
 
-def sequential(standin: StandIn, clock: VirtualClock, submissions: Sequence[Submission], cadence: Sequence[float]) -> float:
+def sequential(
+    standin: StandIn, clock: VirtualClock, submissions: Sequence[Submission], cadence: Sequence[float]
+) -> float:
     """Submit, poll, download, pause; one after the other, through the SDK. Returns the seconds that it took."""
 
     def work() -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import json
 import logging
 import resource
 import signal
@@ -9,6 +10,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 
@@ -17,7 +19,7 @@ from rich.console import Console
 from cli.drop import await_claim, drop
 from cli.run import exit_code, say_broken
 from cli.runs import save
-from cli.target import LOCAL_PORT, LOCAL_STACK, Target
+from cli.target import CLOCK_PARAMETER, LOCAL_PORT, LOCAL_STACK, LocalStackClock, Target
 from cli.watch import table, watch
 from tryon.cadence import DEFAULT
 
@@ -57,14 +59,21 @@ def local_target(arguments: argparse.Namespace) -> Iterator[tuple[Target, str]]:
     """A running application as a target, and the address of the service's stand-in."""
     # Here, because the AWS stand-in takes a second to import and the other commands do without it.
     from local.app import LocalApp
-    from local.clock import ScaledClock
+    from local.clock import PacedClock
     from local.service.standin import StandIn
+    from local.service.studio import Studio
     from local.service.tasks import TypicalLatency
 
     logging.getLogger("moto").setLevel(logging.CRITICAL)
-    clock = ScaledClock(arguments.speed)
-    standin = StandIn(clock, slots=arguments.slots, latency=TypicalLatency(arguments.seed), seed=arguments.seed)
+    clock = PacedClock(arguments.speed)
     with contextlib.ExitStack() as stack:
+        standin = StandIn(
+            clock,
+            slots=arguments.slots,
+            latency=TypicalLatency(arguments.seed),
+            picture=stack.enter_context(Studio()),
+            seed=arguments.seed,
+        )
         log = stack.enter_context(arguments.log.open("w")) if arguments.log else None
         app = stack.enter_context(
             LocalApp(
@@ -92,6 +101,8 @@ def up(arguments: argparse.Namespace, console: Console) -> int:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     with local_target(arguments) as (target, service_url):
+        clock = LocalStackClock(target.clock.now(), time.time(), arguments.speed)
+        target.client("ssm").put_parameter(Name=CLOCK_PARAMETER, Type="String", Value=json.dumps(asdict(clock)))
         console.print(_welcome(arguments, target, service_url), soft_wrap=True, highlight=False)
         stopped.wait()
     console.print("stopped")

@@ -35,7 +35,8 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code: 0 all well, 1 something failed, 2 the input was wrong."""
     parsed = parser().parse_args(arguments)
-    console = Console()
+    # Without a terminal there is no width to fit into: a log wants whole lines.
+    console = Console(width=None if sys.stdout.isatty() else 140)
     errors = Console(stderr=True)
     try:
         code: int = parsed.command(parsed, console)

@@ -95,7 +95,7 @@ def again(arguments: argparse.Namespace, console: Console) -> int:
     wanted = retry.manifest(
         json.loads(body.decode("utf-8-sig")), run_id, entries, include_unknown=arguments.include_unknown
     )
-    unknown = sum(entry.error == retry.UNKNOWN and entry.task_id is None for entry in entries)
+    unknown = sum(entry.outcome_unknown for entry in entries)
     if unknown and not arguments.include_unknown:
         console.print(
             f"{unknown} left out: the outcome of their submit is unknown, a task may exist and be billed "

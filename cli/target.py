@@ -1,5 +1,7 @@
 """The stack that a command speaks to: its bucket, its ledger and its clock."""
 
+import json
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,6 +25,25 @@ LOCAL_STACK = "local"
 
 class TargetError(Exception):
     """The stack cannot be reached or is not a tryon stack; the message says what to do."""
+
+
+CLOCK_PARAMETER = "/tryon/local-clock"
+"""Where the stack on this machine says how fast its time runs."""
+
+
+@dataclass(frozen=True)
+class LocalStackClock:
+    """The time of a stack in another process: it stood at `stack` when this machine's stood at `machine`."""
+
+    stack: float
+    machine: float
+    speed: float
+
+    def now(self) -> float:
+        return self.stack + (time.time() - self.machine) * self.speed
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(max(0.0, seconds / self.speed))
 
 
 @dataclass(frozen=True)
@@ -103,7 +124,8 @@ def _connect_local(port: int) -> Target:
             f"no local stack answers on port {port}: start one with `tryon local up`, "
             "or name a deployed one with --stack"
         ) from None
-    return Target(LOCAL_STACK, _outputs(described, LOCAL_STACK), client, SystemClock())
+    told = client("ssm").get_parameter(Name=CLOCK_PARAMETER)["Parameter"]["Value"]
+    return Target(LOCAL_STACK, _outputs(described, LOCAL_STACK), client, LocalStackClock(**json.loads(told)))
 
 
 def _outputs(described: Mapping[str, Any], stack: str) -> dict[str, str]:

@@ -271,6 +271,10 @@ class _ThreadedClock:
         ended = [self.await_event(thread.ended, patience) for thread in threads]
         return all(ended)
 
+    def is_working(self) -> bool:
+        """Whether the calling thread is one of the clock's."""
+        return self._current() is not None
+
     def check_cancelled(self) -> None:
         """Raise CancelledError if the calling thread was cancelled: for a thread that works without waiting."""
         thread = self._current()
@@ -545,3 +549,62 @@ class VirtualClock(_ThreadedClock):
                 self._threads.discard(thread)
             self._running -= 1
             self._dispatch()
+
+
+class PacedClock(VirtualClock):
+    """Virtual time that passes `speed` times as fast as real time while all wait, and stands still while any works.
+
+    A slow or busy machine therefore only takes longer: no deadline passes because it was slow.
+    """
+
+    def __init__(self, speed: float, start: float | None = None) -> None:
+        if speed <= 0:
+            raise ValueError(f"a clock's speed must be above zero, not {speed}")
+        super().__init__(time.time() if start is None else start)
+        self.speed = speed
+        self._resting_since: float | None = time.monotonic()
+        self._turned = threading.Condition(self._lock)
+        threading.Thread(target=self._turn, name="paced-clock", daemon=True).start()
+
+    def now(self) -> float:
+        reached, since = self._now, self._resting_since
+        return reached if since is None else reached + (time.monotonic() - since) * self.speed
+
+    def _work(self) -> None:
+        self._now, self._resting_since = self.now(), None
+
+    def _withdraw(self, waiter: _Waiter) -> None:
+        self._work()
+        super()._withdraw(waiter)
+
+    def _dispatch(self) -> None:
+        while self._running <= 0:
+            while self._timers and self._timers[0][-1].done:
+                heapq.heappop(self._timers)
+            if self._ready:
+                self._work()
+                self._resume(self._ready.popleft())
+            elif self._timers and self._timers[0][0] <= self.now():
+                until, _, _, waiter = heapq.heappop(self._timers)
+                self._work()
+                self._now = max(self._now, until)
+                self._wake(waiter, fired=False)
+            else:
+                if self._resting_since is None:
+                    self._resting_since = time.monotonic()
+                if not self._timers and self._stall_watchers:
+                    watchers, self._stall_watchers = self._stall_watchers, []
+                    for watcher in watchers:
+                        self._wake(watcher, fired=False)
+                    continue
+                self._turned.notify()
+                return
+
+    def _turn(self) -> None:
+        with self._turned:
+            while True:
+                self._dispatch()
+                if self._running > 0 or not self._timers:
+                    self._turned.wait()
+                else:
+                    self._turned.wait(max(0.0, self._timers[0][0] - self.now()) / self.speed)

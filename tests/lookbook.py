@@ -25,7 +25,7 @@ def jpeg(width: int, height: int, number: int = 0, noise: int = 0) -> bytes:
     """A JPEG unlike any other number's; `noise` in levels makes it as large as a photograph."""
     image = Image.new("RGB", (width, height), (number * 37 % 200 + 30, number * 91 % 200 + 30, number * 53 % 200 + 30))
     if noise:
-        grain = Image.frombytes("L", (width, height), random.Random(number).randbytes(width * height))  # noqa: S311
+        grain = Image.frombytes("L", (width, height), random.Random(number).randbytes(width * height))
         image = Image.blend(image, Image.merge("RGB", (grain,) * 3), noise / 255)
     ImageDraw.Draw(image).ellipse((width // 4, height // 4, 3 * width // 4, 3 * height // 4), "white")
     out = io.BytesIO()
@@ -100,7 +100,14 @@ class Lookbook:
 
 def stored(key: str, **different: Any) -> dict[str, Any]:
     """A result as the ledger keeps it."""
-    return {"key": key, "bytes": 2_000_000, "sha256": "0" * 64, "format": "png", "width": 1440, "height": 1920} | different
+    return {
+        "key": key,
+        "bytes": 2_000_000,
+        "sha256": "0" * 64,
+        "format": "png",
+        "width": 1440,
+        "height": 1920,
+    } | different
 
 
 class Shelf:

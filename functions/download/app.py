@@ -88,5 +88,10 @@ def handler(event: DownloadEvent, context: LambdaContext) -> dict[str, int]:
         for result in found
     )
     logger.info("downloaded", pictures=len(stored), bytes=size, copied=copied)
+    metrics.add_metric("CombinationsSucceeded", MetricUnit.Count, 1)
     metrics.add_metric("PicturesStored", MetricUnit.Count, len(stored))
+    metrics.add_metric("PollsPerCombination", MetricUnit.Count, entry.polls)
+    for name, seconds in (("Latency", entry.latency), ("Delay", entry.delay)):
+        if seconds is not None:
+            metrics.add_metric(name, MetricUnit.Seconds, seconds)
     return {"pictures": len(stored)}

@@ -4,7 +4,7 @@ import os
 from functools import cache
 
 import boto3
-from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools import Logger, Tracer
 from aws_lambda_powertools.utilities.parser import event_parser
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel
@@ -16,7 +16,7 @@ from tryon.settings import GateSettings, LedgerSettings
 from tryon.task import RunHaltedError, holder
 
 # X-Ray would patch requests too: it adds headers after signing, and keeps addresses that are secrets.
-logger, tracer, metrics = Logger(), Tracer(patch_modules=("boto3",)), Metrics()
+logger, tracer = Logger(), Tracer(patch_modules=("boto3",))
 clock: Clock = SystemClock()
 gate_settings = GateSettings.model_validate(os.environ)
 ledger_settings = LedgerSettings.model_validate(os.environ)
@@ -33,7 +33,6 @@ class ReserveEvent(BaseModel):
 
 @logger.inject_lambda_context(clear_state=True)
 @tracer.capture_lambda_handler(capture_response=False)
-@metrics.log_metrics
 @event_parser(model=ReserveEvent)
 def handler(event: ReserveEvent, context: LambdaContext) -> None:
     logger.append_keys(run_id=event.run_id, combination=event.combination.id)

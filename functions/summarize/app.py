@@ -61,5 +61,7 @@ def handler(event: SummarizeEvent, context: LambdaContext) -> dict[str, Any]:
         failure=Failure(failure.error, failure.cause) if failure.error else None,
     )
     logger.info("summarized", status=report["status"])
-    metrics.add_metric("RunsEnded", MetricUnit.Count, 1)
+    metrics.add_metric(f"Runs{report['status'].capitalize()}", MetricUnit.Count, 1)
+    metrics.add_metric("CombinationsFailed", MetricUnit.Count, report["failed"])
+    metrics.add_metric("Cost", MetricUnit.NoUnit, report["cost"])
     return report

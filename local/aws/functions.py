@@ -188,6 +188,11 @@ class Functions(Mapping[str, LocalFunction]):
         if sandbox is not None:
             sandbox.check()
 
+    def calling(self) -> str | None:
+        """The logical id of the function that the calling thread runs, None when it runs none."""
+        sandbox: _Sandbox | None = getattr(self._local, "sandbox", None)
+        return None if sandbox is None else sandbox.function.logical_id
+
     def writes_log(self, line: str) -> bool:
         """Take a line that a handler printed; False when the calling thread runs no handler."""
         sandbox: _Sandbox | None = getattr(self._local, "sandbox", None)

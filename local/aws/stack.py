@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO, cast
 
@@ -102,6 +102,10 @@ class LocalStack:
     def client(self, service: str) -> Any:
         """A boto3 client for one of the stack's services; one for each service, safe to share."""
         return self._boto.client(service)
+
+    def watched(self, event: str, handler: Callable[..., Any]) -> contextlib.AbstractContextManager[None]:
+        """Within it, a botocore event handler hears every call made to AWS from this process."""
+        return self._boto.watched(event, handler)
 
     def invoke(self, logical_id: str, event: Any) -> Invocation:
         """Call a function by its logical id, as Lambda would."""

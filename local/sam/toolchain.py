@@ -33,19 +33,7 @@ class Toolchain:
 def toolchain(cache: Path, requirements: Path, say: Callable[[str], None]) -> Toolchain:
     """SAM CLI, installed once for each content of `requirements`; raises `UnavailableError`."""
     python = runtime_python()
-    venv = cache / f"cli-{hashlib.sha256(requirements.read_bytes()).hexdigest()[:12]}"
-    sam = venv / "bin" / "sam"
-    if not (venv / ".complete").exists():
-        say("installing SAM CLI")
-        for other in cache.glob("cli-*"):
-            shutil.rmtree(other)
-        # Bytecode now, because an environment may forbid it later and every call of `sam` would compile anew.
-        _uv("venv", "--quiet", "--python", sys.executable, str(venv))
-        _uv(
-            *("pip", "install", "--quiet", "--compile-bytecode", "--require-hashes"),
-            *("--python", str(venv / "bin" / "python"), "-r", str(requirements)),
-        )
-        (venv / ".complete").touch()
+    sam = environment(cache, "cli", requirements, say) / "bin" / "sam"
     home = cache / "home"
     home.mkdir(parents=True, exist_ok=True)
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "VIRTUAL_ENV"))}
@@ -67,12 +55,32 @@ def toolchain(cache: Path, requirements: Path, say: Callable[[str], None]) -> To
     )
 
 
+def environment(cache: Path, name: str, requirements: Path, say: Callable[[str], None]) -> Path:
+    """A virtual environment of its own for tools whose needs disagree with the project's.
+
+    Made once for each content of `requirements`; raises `UnavailableError`.
+    """
+    venv = cache / f"{name}-{hashlib.sha256(requirements.read_bytes()).hexdigest()[:12]}"
+    if not (venv / ".complete").exists():
+        say(f"installing {requirements.stem}")
+        for other in cache.glob(f"{name}-*"):
+            shutil.rmtree(other)
+        # Bytecode now, because an environment may forbid it later and every call would compile anew.
+        _uv("venv", "--quiet", "--python", sys.executable, str(venv))
+        _uv(
+            *("pip", "install", "--quiet", "--compile-bytecode", "--require-hashes"),
+            *("--python", str(venv / "bin" / "python"), "-r", str(requirements)),
+        )
+        (venv / ".complete").touch()
+    return venv
+
+
 def _uv(*arguments: str) -> None:
     done = subprocess.run(
         [Path(sys.executable).with_name("uv"), *arguments], capture_output=True, text=True, check=False
     )
     if done.returncode:
-        raise UnavailableError("SAM CLI cannot be installed: " + done.stderr.strip().splitlines()[-1])
+        raise UnavailableError("a tool cannot be installed: " + done.stderr.strip().splitlines()[-1])
 
 
 def runtime_python() -> Path:

@@ -162,6 +162,11 @@ class StandIn:
             self._settings = replace(self._settings, **changes)
             return self._settings
 
+    def rotate(self, access_key: str, secret_key: str) -> None:
+        """Take these keys from now on and no others."""
+        with self._lock:
+            self._secrets = {access_key: secret_key}
+
     @property
     def tasks(self) -> tuple[TaskRecord, ...]:
         """Every task made, in the order of making: each is one payment."""

@@ -9,6 +9,7 @@ from local.clock import (
     CancelledError,
     ClockEvent,
     DeadlinePassedError,
+    PacedClock,
     ScaledClock,
     StalledError,
     VirtualClock,
@@ -378,3 +379,63 @@ def test_sleeping_no_time_returns_at_once(make: Callable[[], Any]) -> None:
     clock = make()
     clock.sleep(0)
     clock.sleep(-1)
+
+
+def test_paced_time_passes_faster_than_real_time_while_all_wait() -> None:
+    clock = PacedClock(1000.0, start=0.0)
+    seen: list[float] = []
+    ended = clock.thread(lambda: (clock.sleep(20.0), seen.append(clock.now())))
+    began = time.monotonic()
+    ended.start()
+    assert clock.await_event(ended.ended, 10.0)
+    assert time.monotonic() - began >= 0.02
+    assert 20.0 <= seen[0] < 60.0
+
+
+def test_paced_time_stands_still_while_anything_works() -> None:
+    """What takes long because the machine is slow takes no time of the clock's."""
+    clock = PacedClock(1000.0, start=0.0)
+    seen: list[float] = []
+
+    def work() -> None:
+        before = clock.now()
+        time.sleep(0.05)
+        seen.append(clock.now() - before)
+
+    thread = clock.thread(work)
+    thread.start()
+    assert clock.await_event(thread.ended, 10.0)
+    assert seen == [0.0]
+
+
+def test_a_wait_of_paced_time_is_not_overtaken_by_another_threads_work() -> None:
+    clock = PacedClock(1000.0, start=0.0)
+    order: list[str] = []
+
+    def busy() -> None:
+        for step in range(5):
+            time.sleep(0.01)
+            order.append(f"busy {step}")
+            clock.sleep(1.0)
+
+    def patient() -> None:
+        clock.sleep(3.5)
+        order.append("patient")
+
+    threads = [clock.thread(busy), clock.thread(patient)]
+    for thread in threads:
+        thread.start()
+    assert all(clock.await_event(thread.ended, 10.0) for thread in threads)
+    assert "patient" in order[3:5]
+
+
+def test_paced_time_goes_on_while_nothing_runs() -> None:
+    clock = PacedClock(1000.0, start=0.0)
+    time.sleep(0.02)
+    assert clock.now() >= 20.0
+    event = clock.event()
+    thread = clock.thread(lambda: event.wait(1_000_000.0))
+    thread.start()
+    time.sleep(0.02)
+    event.set()
+    assert clock.await_event(thread.ended, 10.0)

@@ -151,7 +151,7 @@ def test_a_picture_without_a_copy_says_why(different: dict[str, Any], reason: st
 
 
 def test_the_plots_count_every_measured_combination_once() -> None:
-    book = Lookbook(models=10, garments=10, failures={n: ("TaskDeadlineError", "") for n in range(1, 11)})
+    book = Lookbook(models=10, garments=10, failures=dict.fromkeys(range(1, 11), ("TaskDeadlineError", "")))
     latency, polls, delay = shown(page_of(book))["plots"]
     assert sum(latency["counts"]) == sum(delay["counts"]) == 90
     assert sum(polls["counts"]) == 100
@@ -160,7 +160,9 @@ def test_the_plots_count_every_measured_combination_once() -> None:
 
 def test_a_run_in_which_nothing_was_measured_has_a_page_too() -> None:
     book = Lookbook(models=1, garments=1)
-    planned = Entry(1, "model-0__01-x__default", "model-0", "01-x", "default", status=Status.FAILED, error="NotStartedError")
+    planned = Entry(
+        1, "model-0__01-x__default", "model-0", "01-x", "default", status=Status.FAILED, error="NotStartedError"
+    )
     assert shown(page_of(book, entries=[planned], manifest={}))["plots"] == [None, None, None]
 
 

@@ -142,15 +142,31 @@ def test_who_finds_no_slot_sleeps_until_one_is_freed(gate: Gate, listener: Liste
     assert set(gate.state().holders) == {"run#2", "run#3"}
 
 
-def test_a_holder_that_asks_again_keeps_its_slot_and_its_lease(
+def test_a_holder_that_asks_again_keeps_its_slot_for_as_long_as_its_task_may_take(
     gate: Gate, listener: Listener, clock: HandClock
 ) -> None:
     gate.reserve("run#1", "t1")
-    lease = gate.state().holders
-    clock.time += 5
+    clock.time += 120
     gate.reserve("run#1", "t1-again")
     assert listener.tokens == ["t1", "t1-again"]
-    assert gate.state().holders == lease
+    assert gate.state().holders == {"run#1": clock.time + LIMITS.lease}
+
+
+def test_a_child_that_asks_again_while_its_lost_slot_is_taken_back_keeps_it(
+    gate: Gate, listener: Listener, clock: HandClock
+) -> None:
+    for i in (1, 2, 3):
+        gate.reserve(f"run#{i}", f"t{i}")
+
+    def late(token: str, seconds: int) -> bool:
+        gate._wake = listener
+        gate.reserve("run#3", "t3-again")  # between the failed wake-up and what follows from it
+        return False
+
+    gate._wake = late
+    gate.release("run#1")
+    assert listener.tokens[-1] == "t3-again"
+    assert set(gate.state().holders) == {"run#2", "run#3"}
 
 
 def test_a_slot_handed_to_a_child_that_is_gone_goes_to_the_next(gate: Gate, listener: Listener) -> None:

@@ -38,13 +38,18 @@ def test_a_whole_run_has_no_retry() -> None:
 
 
 def test_an_unknown_outcome_is_repeated_only_when_asked_for() -> None:
-    unknown = entry(error=retry.UNKNOWN)
+    unknown = entry(error="SubmitOutcomeUnknownError", submitting_at=1_790_000_000.0)
     assert retry.manifest(ORIGINAL, "run-1", [unknown]) is None
     assert retry.manifest(ORIGINAL, "run-1", [unknown], include_unknown=True) is not None
 
 
+def test_a_submit_that_was_cut_off_is_unknown_whatever_the_error_is_called() -> None:
+    cut_off = entry(error="Runtime.ExitError", submitting_at=1_790_000_000.0)
+    assert retry.manifest(ORIGINAL, "run-1", [cut_off]) is None
+
+
 def test_an_unknown_outcome_whose_task_became_known_is_resumed() -> None:
-    known = entry(error=retry.UNKNOWN, task_id="task-1")
+    known = entry(error="SubmitOutcomeUnknownError", submitting_at=1_790_000_000.0, task_id="task-1")
     assert retry.manifest(ORIGINAL, "run-1", [known]) is not None
 
 

@@ -52,7 +52,7 @@ def test_successes_and_failures_add_up_and_money_counts_tasks() -> None:
 
 
 def test_an_unknown_outcome_is_counted_apart() -> None:
-    found = told([good(1), bad(2, "SubmitOutcomeUnknownError")])
+    found = told([good(1), replace(bad(2, "SubmitOutcomeUnknownError"), submitting_at=1.0)])
     assert (found["tasks"], found["tasks_unknown"]) == (1, 1)
 
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_stepfunctions import SFNClient
 
+_TICK = 0.001
+"""Seconds to which the item keeps times."""
+
 MAX_WRITES = 100
 """Lost races after which a change gives up; at the service's 2 requests a second one loss is rare."""
 
@@ -43,11 +46,12 @@ class Waiter:
 
 @dataclass(frozen=True)
 class Grant:
-    """A slot given to a waiter, who may start at `start` (seconds since the epoch)."""
+    """A slot given to a waiter, who may start at `start` and has it until `end` (seconds since the epoch)."""
 
     holder: str
     token: str
     start: float
+    end: float
 
 
 @dataclass(frozen=True)
@@ -95,10 +99,29 @@ def admit(state: GateState, now: float, limits: GateLimits) -> tuple[GateState, 
     while waiters and len(holders) < limits.slots:
         waiter = waiters.pop(0)
         start = max(now, next_start)
-        holders[waiter.holder] = start + limits.lease
         next_start = start + limits.pace
-        grants.append(Grant(waiter.holder, waiter.token, start))
+        grant = Grant(waiter.holder, waiter.token, start, start + limits.lease)
+        holders[grant.holder] = grant.end
+        grants.append(grant)
     return replace(state, holders=holders, waiters=tuple(waiters), next_start=next_start), grants
+
+
+def renew(state: GateState, waiter: Waiter, now: float, limits: GateLimits) -> tuple[GateState, Grant]:
+    """Grant a holder its slot once more, with a lease that covers the task it is about to start.
+
+    The new lease's end is never the old one's: whoever still means to take the old grant back finds it gone.
+    """
+    old = state.holders[waiter.holder]
+    start = max(now, old - limits.lease)
+    grant = Grant(waiter.holder, waiter.token, start, max(start + limits.lease, old + _TICK))
+    return replace(state, holders={**state.holders, grant.holder: grant.end}), grant
+
+
+def withdraw(state: GateState, grant: Grant) -> GateState:
+    """Take a grant back that reached nobody, unless its holder has asked again meanwhile."""
+    if abs(state.holders.get(grant.holder, 0.0) - grant.end) > _TICK / 2:
+        return state
+    return replace(state, holders={other: end for other, end in state.holders.items() if other != grant.holder})
 
 
 def enqueue(state: GateState, waiter: Waiter) -> GateState:
@@ -146,12 +169,13 @@ class Gate:
 
     def reserve(self, holder: str, token: str) -> None:
         """Ask for a slot; `token` is woken now or when one is free. A holder that asks again keeps its slot."""
+        waiter = Waiter(holder, token)
 
         def change(state: GateState, now: float) -> tuple[GateState, list[Grant]]:
-            lease_end = state.holders.get(holder, 0.0)
-            if lease_end > now:
-                return state, [Grant(holder, token, max(now, lease_end - self._limits.lease))]
-            return admit(enqueue(state, Waiter(holder, token)), now, self._limits)
+            if state.holders.get(holder, 0.0) > now:
+                state, grant = renew(state, waiter, now, self._limits)
+                return state, [grant]
+            return admit(enqueue(state, waiter), now, self._limits)
 
         self._deliver(self._change(change))
 
@@ -244,7 +268,13 @@ class Gate:
             seconds = max(0, math.ceil(grant.start - self._clock.now()))
             if not self._wake(grant.token, seconds):
                 # The child stopped waiting: its slot goes to the next one, who is woken in turn.
-                self.release(grant.holder)
+                self._take_back(grant)
+
+    def _take_back(self, grant: Grant) -> None:
+        def change(state: GateState, now: float) -> tuple[GateState, list[Grant]]:
+            return admit(withdraw(state, grant), now, self._limits)
+
+        self._deliver(self._change(change))
 
 
 def waker(client: "SFNClient") -> Callable[[str, int], bool]:

@@ -75,6 +75,16 @@ class Entry:
     request_ids: tuple[str, ...] = ()
     resumed: bool = False
 
+    @property
+    def outcome_unknown(self) -> bool:
+        """Whether a submit was begun whose answer nobody saw: a task may exist and be billed."""
+        return self.task_id is None and self.submitting_at is not None
+
+    @property
+    def may_still_run(self) -> bool:
+        """Whether the service may still work on a task of this entry, which then still fills a slot."""
+        return self.outcome_unknown or (self.task_id is not None and self.ended_at is None)
+
 
 def _run_key(run_id: str) -> dict[str, Any]:
     return to_item({"pk": f"run#{run_id}", "sk": "run"})
@@ -202,6 +212,7 @@ class Ledger:
             {"status": Status.PLANNED},
             condition="#status = :submitting",
             values={":submitting": Status.SUBMITTING},
+            remove=("submitting_at",),
         )
 
     def submitted(self, run_id: str, n: int, submitted: Submitted) -> None:

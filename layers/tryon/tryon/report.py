@@ -16,9 +16,6 @@ from tryon.task import holder
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-_MAY_STILL_RUN = frozenset({"TaskDeadlineError", "SubmitOutcomeUnknownError", "TaskAbandonedError"})
-"""Errors after which the service may still work on a task: its slot is freed by the lease's end."""
-
 _RUN_ITEM_FIELDS = (
     "status",
     "error",
@@ -70,7 +67,8 @@ def write_report(
     entries = list(ledger.entries(run_id))
     gate.release_run(
         holder(run_id, 0).removesuffix("0"),
-        keep=frozenset(holder(run_id, entry.n) for entry in entries if entry.error in _MAY_STILL_RUN),
+        # What the service may still work on fills its slots too: the lease's end frees those.
+        keep=frozenset(holder(run_id, entry.n) for entry in entries if entry.may_still_run),
     )
     result = summary.summarize(
         run,
@@ -103,6 +101,8 @@ def write_report(
         "status": result["status"],
         "error": result["error"] or "",
         "cause": result["cause"] or "",
+        "failed": result["failed"],
+        "cost": result["cost"]["service"],
         "notification": {
             "subject": notification.subject(result),
             "message": notification.message(result, bucket=bucket, prefix=folder.prefix),

@@ -10,9 +10,6 @@ from tryon.plan import DEFAULT_VARIANT
 RESUMABLE_SECONDS = 11.5 * 3600
 """How long after its submit a task is resumed: the service keeps it for 12 hours."""
 
-UNKNOWN = "SubmitOutcomeUnknownError"
-"""A task may exist and be billed: such a combination is repeated only when asked for."""
-
 _ENDED_WITHOUT_PICTURE = frozenset({"InputRefusedError", "OutputRefusedError", "TaskFailedError", "TaskExpiredError"})
 
 
@@ -21,13 +18,13 @@ def manifest(
 ) -> dict[str, Any] | None:
     """The manifest that repeats what failed; None when nothing did or all that did is unknown.
 
-    `original` is the run's own manifest as it was read, so that pictures, parameters and numbers stay.
+    What may have been billed without anybody knowing is repeated only when asked for. `original` is the run's
+    own manifest as it was read, so that pictures, parameters and numbers stay.
     """
     outfits = {outfit["id"] for outfit in original.get("outfits", ())}
     wanted: list[dict[str, str]] = []
     for entry in entries:
-        unknown = entry.error == UNKNOWN and entry.task_id is None
-        if entry.status is Status.SUCCEEDED or (unknown and not include_unknown):
+        if entry.status is Status.SUCCEEDED or (entry.outcome_unknown and not include_unknown):
             continue
         worn = worn_id(entry)
         choice = {"model": entry.model, "outfit" if worn in outfits else "garment": worn}

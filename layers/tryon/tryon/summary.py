@@ -96,7 +96,7 @@ def summarize(
     """
     succeeded = [entry for entry in entries if entry.status is Status.SUCCEEDED]
     started = sum(1 for entry in entries if entry.task_id is not None and not entry.resumed)
-    unknown = sum(1 for entry in entries if entry.error == "SubmitOutcomeUnknownError" and entry.task_id is None)
+    unknown = sum(entry.outcome_unknown for entry in entries)
     first = min((entry.submitted_at for entry in entries if entry.submitted_at is not None), default=None)
     origin = run.get("learned")
     status = run_status(len(entries), len(succeeded), error)

@@ -92,12 +92,13 @@ def start(
         ledger.resume(run_id, n, combination.task_id)
         return combination.task_id
     submission = load(combination)
+    # Before the ledger says that the service is being called, so that whatever breaks here leaves no doubt.
+    gate.take_turn()
     try:
         ledger.begin_submit(run_id, n)
     except LedgerConflictError as conflict:
         return _task_of(conflict.entry)
     try:
-        gate.take_turn()
         submitted = service.submit(submission)
     except SubmitOutcomeUnknownError:
         raise

@@ -85,7 +85,8 @@ def running(session: Session) -> Iterator[None]:
         # The same names and ids for the same calls: a run in virtual time can be repeated, a parse reused.
         mock_random.seed(0)
         botocore_stubber.enabled = True
-        yield
+        with clients.serving(session):
+            yield
     finally:
         botocore_stubber.enabled = False
         BackendDict.reset()

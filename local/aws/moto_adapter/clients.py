@@ -2,12 +2,37 @@
 
 import functools
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import boto3
 
+from . import items
 from .patching import replaces
 from .session import Session
+
+
+_served: Session | None = None
+
+
+@contextmanager
+def serving(session: Session) -> Iterator[None]:
+    """Answer for this session, at once, what clients of shared sessions ask of DynamoDB."""
+    global _served
+    _served = session
+    try:
+        yield
+    finally:
+        _served = None
+
+
+def _answer_at_once(model: Any, params: Any, context: Any, **_: Any) -> Any:
+    if _served is None or model.service_model.service_name != "dynamodb" or model.name not in items.OPERATIONS:
+        return None
+    _served.before_call()
+    answered = items.answer(model.name, context["client_region"], params["body"])
+    return None if answered is None else items.respond(*answered)
 
 
 class SharedClientsSession(boto3.Session):
@@ -15,6 +40,8 @@ class SharedClientsSession(boto3.Session):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
+        # Last, so that whoever watches the calls sees each before it is answered.
+        self.events.register_last("before-call", _answer_at_once)
         self._build = threading.Lock()
         self._clients: dict[Any, Any] = {}
 
@@ -31,6 +58,23 @@ class SharedClientsSession(boto3.Session):
                 if known is None:
                     known = self._clients[key] = super().client(*args, **kwargs)
         return known
+
+    @contextmanager
+    def watched(self, event: str, handler: Callable[..., Any]) -> Iterator[None]:
+        """Register a botocore event handler with every client, those already made and those still to come."""
+        with self._build:
+            # A client copies its session's handlers when it is made, and looks at them no more.
+            emitters = [self.events, *(client.meta.events for client in self._clients.values())]
+            known = set(self._clients)
+            for emitter in emitters:
+                emitter.register(event, handler)
+        try:
+            yield
+        finally:
+            with self._build:
+                later = [client.meta.events for key, client in self._clients.items() if key not in known]
+                for emitter in [*emitters, *later]:
+                    emitter.unregister(event, handler)
 
 
 @replaces("parser.asl.utils.boto_client:boto_client_for", "(region, service, state_credentials)", spread=True)

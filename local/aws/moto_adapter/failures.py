@@ -6,6 +6,7 @@ from moto.stepfunctions.parser.api import (
     EvaluationFailedEventDetails,
     ExecutionFailedEventDetails,
     HistoryEventType,
+    MapRunFailedEventDetails,
 )
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import (
     FailureEvent,
@@ -31,6 +32,22 @@ def evaluation_failure(env: Any, cause: str) -> Exception:
             error_name=name,
             event_type=HistoryEventType.EvaluationFailed,
             event_details=EventDetails(evaluationFailedEventDetails=details),
+        )
+    )
+    return failure
+
+
+def item_reader_failure(env: Any, cause: str) -> Exception:
+    """`States.ItemReaderFailed`: the items of a distributed map could not be read."""
+    name = StatesErrorName(typ=StatesErrorNameType.StatesItemReaderFailed)
+    failure: Exception = FailureEventException(
+        FailureEvent(
+            env=env,
+            error_name=name,
+            event_type=HistoryEventType.MapRunFailed,
+            event_details=EventDetails(
+                mapRunFailedEventDetails=MapRunFailedEventDetails(error=name.error_name, cause=cause)
+            ),
         )
     )
     return failure

@@ -3,6 +3,7 @@
 import uuid
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
 from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import (
     StatesErrorNameType,
 )
@@ -12,7 +13,7 @@ from moto.stepfunctions.parser.asl.eval.program_state import ProgramEnded, Progr
 from moto.stepfunctions.parser.asl.eval.states import ItemData, MapData
 from moto.stepfunctions.parser.asl.eval.variable_store import VariableStore
 
-from .failures import execution_failure
+from .failures import execution_failure, item_reader_failure
 from .interpreter import publish_end, started_details
 from .journal import Child
 from .patching import replaces
@@ -42,6 +43,21 @@ def _map_run(session: Session, original: Any) -> Any:
         env.stack.append([job.job_output for job in pool.get_closed_jobs() if job.job_output is not _FAILED])
 
     return map_run
+
+
+@replaces(
+    "parser.asl.component.state.exec.state_map.item_reader.item_reader_decl:ItemReader._eval_body",
+    "(self, env)",
+)
+def _read_items(session: Session, original: Any) -> Any:
+    # The original lets what S3 refuses end the execution where no Retry and no Catch sees it.
+    def read_items(self: Any, env: Any) -> None:
+        try:
+            original(self, env)
+        except (ClientError, BotoCoreError) as error:
+            raise item_reader_failure(env, str(error)) from error
+
+    return read_items
 
 
 _FAILED = object()

@@ -7,7 +7,7 @@ from typing import Any
 from .patching import replaces
 from .session import Session
 
-_one_at_a_time = threading.RLock()
+one_at_a_time = threading.RLock()
 
 
 @replaces("moto.dynamodb.responses:DynamoHandler.call_action", "(self)")
@@ -15,7 +15,7 @@ def _atomic(session: Session, original: Any) -> Any:
     # Around the answer too: it is written from the very item that the next call may change.
     @functools.wraps(original)
     def call_action(self: Any) -> Any:
-        with _one_at_a_time:
+        with one_at_a_time:
             return original(self)
 
     return call_action

@@ -35,8 +35,10 @@
   function el(tag, properties, ...children) {
     const node = document.createElement(tag);
     for (const [name, value] of Object.entries(properties || {})) {
-      if (value === undefined || value === null || value === false) continue;
-      if (name === "text") node.textContent = value;
+      if (value === undefined || value === null) continue;
+      if (name.startsWith("aria-")) node.setAttribute(name, String(value));
+      else if (value === false) continue;
+      else if (name === "text") node.textContent = value;
       else if (name === "style") for (const [key, v] of Object.entries(value)) node.style.setProperty(key, v);
       else if (typeof value === "function") node.addEventListener(name, value);
       else node.setAttribute(name, value === true ? "" : value);
@@ -1024,7 +1026,7 @@
     const reasons = run.reasons || [];
     byId("reasons").hidden = !reasons.length;
     byId("reasons").replaceChildren(...reasons.slice(0, 6).map((reason) => el("button", {
-      "data-status": `error:${reason.error}`, "aria-pressed": false, title: reason.cause, click: () => {
+      "data-status": `error:${reason.error}`, "aria-pressed": false, click: () => {
         const value = `error:${reason.error}`;
         setFilter("status", state.filters.status === value ? "" : value);
       },
@@ -1036,7 +1038,9 @@
     byId("compare").hidden = !contests.length;
   }
 
+  /* What names a variant goes while the review is blind; a cause may. */
   function showLegend() {
+    for (const [i, button] of [...byId("reasons").children].entries()) button.title = review.blind ? "" : run.reasons[i].cause;
     byId("compare").title = review.blind ? "" : variants.map((variant) => `${variant.id}: ${variant.says}`).join("\n");
   }
 

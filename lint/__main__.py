@@ -1,0 +1,93 @@
+"""`make check`: the code's, the template's and the workflow's linters, all of them offline once installed."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from local.app import ROOT
+from local.aws.template import load
+from local.sam.engine import UnavailableError
+from local.sam.toolchain import environment
+
+CACHE = ROOT / ".cache" / "lint"
+PYTHON = Path(sys.executable)
+
+
+def main() -> int:
+    """Run every linter, say which failed; 0 when none did."""
+    failed = [name for name, passed in ((check.__name__, check()) for check in CHECKS) if not passed]
+    print("check: " + (", ".join(failed) + " failed" if failed else "all clean"))
+    return 1 if failed else 0
+
+
+def code() -> bool:
+    return all(
+        [
+            run(PYTHON, "-m", "ruff", "check", "--quiet", "."),
+            run(PYTHON, "-m", "ruff", "format", "--quiet", "--check", "."),
+            run(PYTHON, "-m", "mypy", "--no-error-summary"),
+        ]
+    )
+
+
+def template() -> bool:
+    tools = environment(CACHE, "python", ROOT / "requirements" / "tools-lint.txt", print) / "bin"
+    # Without credentials, neither looks for an account.
+    return all([run(tools / "cfn-lint"), run(tools / "checkov", "--config-file", ".checkov.yaml", LOG_LEVEL="ERROR")])
+
+
+def workflow() -> bool:
+    """asl-validator on the definition with values in its substitutions' places, as it is when deployed."""
+    npm = shutil.which("npm")
+    if npm is None:
+        message = "npm is not on this machine: the workflow's definition is not validated"
+        if os.environ.get("CI"):
+            raise UnavailableError(message)
+        print(message)
+        return True
+    folder = CACHE / "npm"
+    lock = ROOT / "lint" / "package-lock.json"
+    if not (folder / "package-lock.json").exists() or (folder / "package-lock.json").read_bytes() != lock.read_bytes():
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        shutil.copy2(lock.with_name("package.json"), folder)
+        shutil.copy2(lock, folder)
+        if not run(npm, "ci", "--prefix", str(folder), "--ignore-scripts", "--no-audit", "--no-fund", "--silent"):
+            shutil.rmtree(folder)
+            return False
+    described = load(ROOT / "template.yaml")
+    with tempfile.TemporaryDirectory() as temporary:
+        paths = []
+        for name, resource in described["Resources"].items():
+            if resource["Type"] == "AWS::Serverless::StateMachine":
+                paths.append(Path(temporary) / f"{name}.asl.json")
+                paths[-1].write_text(deployed(resource["Properties"], described["Parameters"]))
+        return all(run(folder / "node_modules" / ".bin" / "asl-validator", "--json-path", path) for path in paths)
+
+
+def deployed(properties: Mapping[str, Any], parameters: Mapping[str, Any]) -> str:
+    """A definition with its substitutions' values: parameters' defaults, and a name for everything else."""
+    text = (ROOT / properties["DefinitionUri"]).read_text(encoding="utf-8")
+    for name, value in properties["DefinitionSubstitutions"].items():
+        default = parameters.get(value.get("Ref"), {}).get("Default") if isinstance(value, dict) else None
+        text = re.sub(r"\$\{%s\}" % name, lambda _, v=default, n=name: str(v if v is not None else n), text)
+    json.loads(text)
+    return text
+
+
+def run(*command: str | Path, **variables: str) -> bool:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return subprocess.run(command, cwd=ROOT, env={**inherited, **variables}, check=False).returncode == 0
+
+
+CHECKS = (code, template, workflow)
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,123 @@
+"""Rules about the state machine's definition, which cfn-lint itself does not read."""
+
+import ast
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from cfnlint.decode.cfn_yaml import load
+from cfnlint.rules import CloudFormationLintRule, RuleMatch
+from cfnlint.template import Template
+
+AWS_ERRORS = ("States.", "Lambda.", "DynamoDB.", "Sandbox.", "SNS.", "S3.")
+"""What AWS's own error names begin with."""
+
+CODE = ("layers/tryon", "functions")
+"""Where the classes are that other error names stand for."""
+
+Definition = Mapping[str, Any]
+
+
+def states(definition: Definition) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every state with its name, those inside a Map's or a Parallel's included."""
+    for name, state in definition["States"].items():
+        yield name, state
+        inner = [state.get("ItemProcessor"), *state.get("Branches", [])]
+        for machine in filter(None, inner):
+            yield from states(machine)
+
+
+def unguarded_tasks(definition: Definition) -> Iterator[str]:
+    """A task without a time limit may wait a year; one without a Catch for everything ends a run in silence."""
+    for name, state in states(definition):
+        if state["Type"] != "Task":
+            continue
+        if not {"TimeoutSeconds", "HeartbeatSeconds"} & set(state):
+            yield f"task {name} has no TimeoutSeconds"
+        if not state.get("Retry"):
+            yield f"task {name} has no Retry"
+        caught = [error for catch in state.get("Catch", []) for error in catch["ErrorEquals"]]
+        if "States.ALL" not in caught:
+            yield f"task {name} does not catch States.ALL"
+
+
+def unknown_errors(definition: Definition, classes: set[str]) -> Iterator[str]:
+    """A misspelt name in a Retry or Catch matches nothing, and nothing says so."""
+    for name, state in states(definition):
+        rules = [*state.get("Retry", []), *state.get("Catch", [])]
+        named = {error for rule in rules for error in rule["ErrorEquals"]}
+        text = json.dumps({key: value for key, value in state.items() if key not in ("ItemProcessor", "Comment")})
+        named.update(re.findall(r"""(?<=['"\\])([A-Z]\w+Error)(?=['"\\])""", text))
+        for error in sorted(named):
+            if not error.startswith(AWS_ERRORS) and error not in classes:
+                yield f"state {name} names {error}, which is no class in {' or '.join(CODE)}"
+
+
+def error_classes(root: Path) -> set[str]:
+    """The names of all classes in the code that end in Error."""
+    return {
+        node.name
+        for folder in CODE
+        for path in sorted((root / folder).rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef) and node.name.endswith("Error")
+    }
+
+
+def loose_substitutions(text: str, substitutions: Mapping[str, Any]) -> Iterator[str]:
+    """Outside of quotes a substitution is no JSON; misspelt, it stays in the definition as it is written."""
+    try:
+        json.loads(text)
+    except ValueError as error:
+        yield f"the definition is no JSON as it lies there: {error}"
+    found = set(re.findall(r"\$\{(\w+)\}", text))
+    for name in sorted(found - set(substitutions)):
+        yield f"${{{name}}} is not in DefinitionSubstitutions"
+    for name in sorted(set(substitutions) - found):
+        yield f"the substitution {name} is not used in the definition"
+
+
+def impatient_tasks(definition: Definition, timeouts: Mapping[str, float]) -> Iterator[str]:
+    """A task that ends before its function leaves the function running beside the retry."""
+    for name, state in states(definition):
+        function = str(state.get("Arguments", {}).get("FunctionName", "")).removeprefix("${").removesuffix("}")
+        limit = timeouts.get(function)
+        if limit is not None and state.get("TimeoutSeconds", 0) <= limit:
+            yield f"task {name} waits {state['TimeoutSeconds']} s for {function}, which may take {limit} s"
+
+
+class WorkflowRule(CloudFormationLintRule):  # type: ignore[misc]
+    id = "E9201"
+    severity = "error"
+    shortdesc = "The workflow is guarded"
+    description = (
+        "Every task has a timeout, retries and a catch for everything, and outwaits its function; every error name "
+        "is a class in the code or AWS's; every substitution is quoted, known and used"
+    )
+    source_url = "docs/operations.md"
+    tags = ["tryon", "workflow"]  # noqa: RUF012 - cfn-lint's own shape
+
+    def match(self, cfn: Template) -> list[RuleMatch]:
+        root = Path(cfn.filename).resolve().parent
+        written = load(cfn.filename)["Resources"]
+        timeouts = {
+            name: resource["Properties"]["Timeout"]
+            for name, resource in written.items()
+            if resource["Type"] == "AWS::Serverless::Function" and "Timeout" in resource["Properties"]
+        }
+        matches = []
+        for name, resource in written.items():
+            if resource["Type"] != "AWS::Serverless::StateMachine":
+                continue
+            properties = resource["Properties"]
+            text = (root / properties["DefinitionUri"]).read_text(encoding="utf-8")
+            problems = [*loose_substitutions(text, properties.get("DefinitionSubstitutions", {}))]
+            if not any("no JSON" in problem for problem in problems):
+                definition = json.loads(text)
+                problems += unguarded_tasks(definition)
+                problems += unknown_errors(definition, error_classes(root))
+                problems += impatient_tasks(definition, timeouts)
+            matches += [RuleMatch(["Resources", name, "Properties", "DefinitionUri"], problem) for problem in problems]
+        return matches

@@ -1,0 +1,338 @@
+"""The stand-in's pictures: a wrong pairing, a lost parameter or a changed seed must show in them."""
+
+import hashlib
+import io
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from PIL import Image, ImageChops, ImageDraw, ImageStat
+
+from local.service.picture import compose, tiny
+
+RED, GREEN, BLUE = (190, 40, 50), (40, 150, 70), (40, 60, 170)
+FAIR, DARK = (236, 196, 172), (112, 70, 50)
+GREY, SAND = (205, 210, 214), (226, 216, 196)
+
+Box = tuple[int, int, int, int]
+SIZE = (576, 768)
+
+
+def at(left: int, top: int, right: int, bottom: int) -> Box:
+    """A box of the drawings below, 384 by 512, in a composed picture, which is 768 pixels tall."""
+    return left * 3 // 2, top * 3 // 2, right * 3 // 2, bottom * 3 // 2
+
+
+TORSO, LEGS, HEAD = at(180, 140, 204, 180), at(162, 310, 180, 350), at(176, 36, 208, 72)
+
+OUTLINES = {
+    "upper": [(204, 112), (234, 100), (300, 290), (262, 300), (238, 200), (240, 340)],
+    "bottom": [(234, 60), (254, 160), (240, 460), (202, 460), (192, 200)],
+    "full": [(204, 50), (234, 40), (246, 120), (226, 190), (290, 440)],
+}
+"""Right halves; the left ones mirror them."""
+
+
+def outline(kind: str) -> list[tuple[int, int]]:
+    half = OUTLINES[kind]
+    return half + [(384 - x, y) for x, y in reversed(half)]
+
+
+def encoded(picture: Image.Image, format_: str = "PNG") -> bytes:
+    out = io.BytesIO()
+    picture.save(out, format_)
+    return out.getvalue()
+
+
+def drawn_person(skin: tuple[int, int, int] = FAIR, wall: tuple[int, int, int] = GREY) -> Image.Image:
+    picture = Image.new("RGB", (384, 512), wall)
+    draw = ImageDraw.Draw(picture)
+    draw.ellipse([170, 24, 214, 84], fill=skin)
+    draw.rectangle([182, 76, 202, 104], fill=skin)
+    draw.polygon(
+        [
+            (148, 112),
+            (182, 100),
+            (202, 100),
+            (236, 112),
+            (222, 150),
+            (218, 200),
+            (234, 250),
+            (150, 250),
+            (166, 200),
+            (162, 150),
+        ],
+        fill=skin,
+    )
+    for side in (-1, 1):
+        draw.line([(192 + side * 40, 118), (192 + side * 60, 256)], fill=skin, width=15)
+        draw.line([(192 + side * 22, 246), (192 + side * 20, 486)], fill=skin, width=33)
+    return picture
+
+
+def person(skin: tuple[int, int, int] = FAIR, wall: tuple[int, int, int] = GREY) -> bytes:
+    return encoded(drawn_person(skin, wall))
+
+
+def drawn_garment(colour: tuple[int, int, int], kind: str = "upper") -> Image.Image:
+    picture = Image.new("RGB", (384, 512), (250, 250, 249))
+    ImageDraw.Draw(picture).polygon(outline(kind), fill=colour)
+    return picture
+
+
+def garment(colour: tuple[int, int, int], kind: str = "upper") -> bytes:
+    return encoded(drawn_garment(colour, kind))
+
+
+def wearing(
+    garments: Sequence[tuple[bytes, str]], model: bytes | None = None, seed: int = 1, **parameters: object
+) -> Image.Image:
+    data = compose(model or person(), garments, seed=seed, parameters=parameters)
+    picture = Image.open(io.BytesIO(data))
+    picture.load()
+    assert picture.format == "PNG"
+    return picture
+
+
+def bare(model: bytes | None = None) -> Image.Image:
+    return Image.open(io.BytesIO(model or person())).resize(SIZE, Image.Resampling.LANCZOS, reducing_gap=2.0)
+
+
+def unlike(first: Image.Image, second: Image.Image, box: Box | None = None) -> float:
+    """The mean difference of two pictures, 0 to 255, in a box or everywhere."""
+    if box:
+        first, second = first.crop(box), second.crop(box)
+    return sum(ImageStat.Stat(ImageChops.difference(first, second)).mean) / 3
+
+
+def is_coloured(picture: Image.Image, box: Box, colour: tuple[int, int, int]) -> bool:
+    mean = ImageStat.Stat(picture.crop(box)).mean
+    return all(abs(seen - wanted) < 35 for seen, wanted in zip(mean, colour, strict=True))
+
+
+def area_of(picture: Image.Image, colour: tuple[int, int, int], box: Box | None = None) -> int:
+    far = ImageChops.difference(
+        picture.crop(box) if box else picture, Image.new("RGB", picture.size, colour).crop(box or (0, 0, *picture.size))
+    )
+    red, green, blue = far.split()
+    return sum(ImageChops.lighter(ImageChops.lighter(red, green), blue).histogram()[:60])
+
+
+@pytest.mark.parametrize(
+    ("kind", "covered", "untouched"),
+    [("upper", [TORSO], [LEGS]), ("bottom", [LEGS], [TORSO]), ("full", [TORSO, at(180, 220, 204, 270)], [])],
+)
+def test_a_garment_lands_where_its_type_says(kind: str, covered: list[Box], untouched: list[Box]) -> None:
+    picture = wearing([(garment(RED, kind), kind)])
+    for box in covered:
+        assert is_coloured(picture, box, RED)
+    for box in [HEAD, *untouched]:
+        assert unlike(picture, bare(), box) == 0
+
+
+def test_lower_and_bottom_are_one_type() -> None:
+    trousers = garment(BLUE, "bottom")
+    assert compose(person(), [(trousers, "lower")], seed=1, parameters={}) == compose(
+        person(), [(trousers, "bottom")], seed=1, parameters={}
+    )
+
+
+def test_the_picture_shows_the_garment_that_was_sent_and_no_other() -> None:
+    worn = {colour: wearing([(garment(colour), "upper")]) for colour in (RED, GREEN, BLUE)}
+    for own, picture in worn.items():
+        assert [colour for colour in worn if is_coloured(picture, TORSO, colour)] == [own]
+
+
+def test_the_picture_shows_the_model_that_was_sent() -> None:
+    fair, dark = person(FAIR, GREY), person(DARK, SAND)
+    for model, other in ((fair, dark), (dark, fair)):
+        picture = wearing([(garment(GREEN), "upper")], model)
+        for box in (HEAD, LEGS, at(0, 0, 60, 60)):
+            assert unlike(picture, bare(model), box) == 0
+            assert unlike(picture, bare(other), box) > 10
+
+
+def test_an_outfit_is_the_same_in_either_order_with_the_upper_garment_on_top() -> None:
+    upper, bottom = (garment(RED), "upper"), (garment(BLUE, "bottom"), "bottom")
+    picture = wearing([upper, bottom])
+    assert is_coloured(picture, TORSO, RED)
+    assert is_coloured(picture, at(180, 215, 204, 240), RED)
+    assert is_coloured(picture, LEGS, BLUE)
+    assert wearing([bottom, upper]).tobytes() == picture.tobytes()
+
+
+def test_the_same_inputs_give_the_same_bytes() -> None:
+    arguments: dict[str, Any] = {"seed": 5, "parameters": {"do_sr": True, "keep_head": True}}
+    first = compose(person(), [(garment(RED), "upper")], **arguments)
+    assert compose(person(), [(garment(RED), "upper")], **arguments) == first
+
+
+@pytest.mark.parametrize("other", [{"seed": 2}, {"num_steps": 30}, {"p_bbox_expand_ratio": 1.4}])
+def test_a_seed_or_a_number_changes_the_picture_a_little(other: dict[str, Any]) -> None:
+    first, second = wearing([(garment(RED), "upper")]), wearing([(garment(RED), "upper")], **other)
+    assert 0.02 < unlike(first, second) < 8
+    assert is_coloured(second, TORSO, RED)
+
+
+def test_a_tight_mask_fits_closer_than_a_loose_one_and_a_box_wider() -> None:
+    tight, loose, bbox = (
+        area_of(wearing([(garment(RED), "upper")], tight_mask=mask), RED) for mask in ("tight", "loose", "bbox")
+    )
+    assert tight * 1.02 < loose
+    assert loose * 1.02 < bbox
+
+
+def test_super_resolution_doubles_the_picture_up_to_1920_pixels() -> None:
+    sharp = wearing([(garment(RED), "upper")], encoded(drawn_person().resize((192, 256))), do_sr=True)
+    assert sharp.size == (1152, 1536)
+    large = encoded(drawn_person().resize((1200, 1600)))
+    assert wearing([(garment(RED), "upper")], large).size == (900, 1200)
+    assert wearing([(garment(RED), "upper")], large, do_sr=True).size == (1440, 1920)
+
+
+def test_a_kept_head_stays_above_a_high_collar() -> None:
+    high = drawn_garment(RED)
+    ImageDraw.Draw(high).rectangle([168, 74, 216, 130], fill=RED)
+    throat = at(184, 88, 200, 104)
+    kept = wearing([(encoded(high), "upper")], keep_head=True)
+    covered = wearing([(encoded(high), "upper")], keep_head=False)
+    assert area_of(kept, RED, throat) == 0
+    assert area_of(covered, RED, throat) > 100
+
+
+def test_kept_hands_are_the_models_own_and_others_are_drawn_anew() -> None:
+    model = drawn_person()
+    draw = ImageDraw.Draw(model)
+    for side in (-1, 1):
+        for finger in range(3):
+            x = 192 + side * 60 - 5 + finger * 4
+            draw.line([(x, 244), (x, 258)], fill=(150, 90, 70))
+    hands = at(129, 250, 135, 254)
+    kept = wearing([(garment(RED), "upper")], encoded(model), keep_hand=True)
+    redrawn = wearing([(garment(RED), "upper")], encoded(model), keep_hand=False)
+    assert unlike(kept, bare(encoded(model)), hands) == 0
+    assert unlike(redrawn, bare(encoded(model)), hands) > 0.5
+
+
+def test_what_is_kept_above_or_below_the_waist_is_not_dressed() -> None:
+    for name, kept, dressed in (("keep_upper", TORSO, at(180, 220, 204, 260)), ("keep_lower", LEGS, TORSO)):
+        picture = wearing([(garment(RED, "full"), "full")], **{name: True})
+        assert unlike(picture, bare(), kept) == 0
+        assert is_coloured(picture, dressed, RED)
+
+
+def test_kept_feet_stay_above_long_trousers() -> None:
+    long = Image.new("RGB", (384, 640), (250, 250, 249))
+    long.paste(drawn_garment(RED, "bottom"))
+    ImageDraw.Draw(long).rectangle([144, 440, 182, 600], fill=RED)
+    ImageDraw.Draw(long).rectangle([202, 440, 240, 600], fill=RED)
+    feet = at(166, 474, 178, 482)
+    worn = [(encoded(long), "bottom")]
+    assert unlike(wearing(worn, keep_foot=True), bare(), feet) == 0
+    assert unlike(wearing(worn, keep_foot=False), bare(), feet) > 10
+
+
+def test_the_text_chunks_name_the_inputs() -> None:
+    model, shirt, trousers = person(), garment(RED), garment(BLUE, "bottom")
+    for draw in (compose, tiny):
+        data = draw(model, [(shirt, "upper"), (trousers, "bottom")], seed=42, parameters={})
+        with Image.open(io.BytesIO(data)) as picture:
+            assert picture.info["tryon-model"] == hashlib.sha256(model).hexdigest()
+            assert picture.info["tryon-garments"].split(",") == [
+                hashlib.sha256(shirt).hexdigest(),
+                hashlib.sha256(trousers).hexdigest(),
+            ]
+            assert picture.info["tryon-seed"] == "42"
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "CMYK", "RGBA", "LA"])
+def test_any_colour_mode_can_be_worn(mode: str) -> None:
+    kind = "JPEG" if mode == "CMYK" else "PNG"
+    model, shirt = drawn_person(), drawn_garment(BLUE)
+    if mode == "P":
+        model, shirt = model.quantize(64), shirt.quantize(64)
+    picture = wearing([(encoded(shirt.convert(mode), kind), "upper")], encoded(model.convert(mode), kind))
+    assert (picture.mode, picture.size) == ("RGB", SIZE)
+    assert area_of(picture, worn_colour(shirt, mode), TORSO) > 0.8 * 36 * 60
+
+
+def worn_colour(shirt: Image.Image, mode: str) -> tuple[int, int, int]:
+    grey = round(ImageStat.Stat(shirt.convert("L").crop((180, 200, 200, 300))).mean[0])
+    return (grey, grey, grey) if mode in ("L", "LA") else BLUE
+
+
+def test_transparency_says_what_is_garment_even_of_a_white_one() -> None:
+    white = Image.new("RGBA", (384, 512), (255, 0, 255, 0))
+    ImageDraw.Draw(white).polygon(outline("upper"), fill=(250, 250, 250, 255))
+    picture = wearing([(encoded(white), "upper")])
+    assert is_coloured(picture, TORSO, (250, 250, 250))
+    assert area_of(picture, (255, 0, 255)) == 0
+
+
+def test_a_person_before_a_busy_wall_is_dressed_all_the_same() -> None:
+    busy = Image.frombytes("RGB", (384, 512), random.Random(3).randbytes(384 * 512 * 3))
+    picture = wearing([(garment(RED), "upper")], encoded(busy))
+    assert is_coloured(picture, at(184, 160, 200, 200), RED)
+
+
+@pytest.mark.parametrize("size", [(24, 24), (600, 24), (24, 600), (4000, 300), (300, 4000)])
+@pytest.mark.parametrize("kind", ["upper", "bottom", "full"])
+def test_odd_sizes_are_no_error(size: tuple[int, int], kind: str) -> None:
+    picture = wearing([(garment(RED, kind), kind)], encoded(drawn_person().resize(size)))
+    assert max(picture.size) <= 1920
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"not a picture",
+        person()[:400],
+        encoded(drawn_person(), "JPEG")[:2000],
+        encoded(drawn_person(), "WEBP"),
+        encoded(drawn_person().resize((4, 4))),
+    ],
+    ids=["empty", "text", "cut-png", "cut-jpeg", "webp", "too-small"],
+)
+def test_what_is_no_usable_picture_is_a_value_error(data: bytes) -> None:
+    with pytest.raises(ValueError, match="picture"):
+        compose(data, [(garment(RED), "upper")], seed=1, parameters={})
+    with pytest.raises(ValueError, match="picture"):
+        compose(person(), [(data, "upper")], seed=1, parameters={})
+
+
+def test_a_garment_that_does_not_stand_out_is_a_value_error() -> None:
+    with pytest.raises(ValueError, match="no garment stands out"):
+        compose(person(), [(encoded(Image.new("RGB", (300, 400), "white")), "upper")], seed=1, parameters={})
+
+
+@pytest.mark.parametrize(
+    "garments",
+    [[], [(garment(RED), "upper")] * 3, [(garment(RED), "hat")]],
+    ids=["none", "three", "unknown-type"],
+)
+def test_what_makes_no_outfit_is_a_value_error(garments: list[tuple[bytes, str]]) -> None:
+    with pytest.raises(ValueError, match="garment"):
+        compose(person(), garments, seed=1, parameters={})
+
+
+def test_a_tiny_picture_changes_with_every_input() -> None:
+    def colour(
+        model: bytes = b"m", clothes: bytes = b"g", kind: str = "upper", seed: int = 1, **more: object
+    ) -> object:
+        data = tiny(model, [(clothes, kind)], seed=seed, parameters=more)
+        assert len(data) < 500
+        with Image.open(io.BytesIO(data)) as picture:
+            return picture.getpixel((0, 0))
+
+    colours = {
+        colour(),
+        colour(model=b"n"),
+        colour(clothes=b"h"),
+        colour(kind="full"),
+        colour(seed=2),
+        colour(do_sr=True),
+    }
+    assert len(colours) == 6
+    assert colour() == colour()

@@ -1,0 +1,91 @@
+"""Small copies of pictures: which are made, and that nothing about them can cost a picture."""
+
+import io
+from typing import Any, cast
+
+import pytest
+from PIL import Image
+
+from tests.lookbook import FOLDER, Shelf, jpeg, stored
+from tryon import thumbnails
+from tryon.plan import result_copy
+
+KEY = FOLDER.result("anna", "anna__01-shirt__a", 1)
+
+
+def png(width: int, height: int, mode: str = "RGB") -> bytes:
+    out = io.BytesIO()
+    Image.new(mode, (width, height), "teal").save(out, "PNG")
+    return out.getvalue()
+
+
+def size(data: bytes) -> tuple[int, int]:
+    with Image.open(io.BytesIO(data)) as image:
+        return image.size
+
+
+def of_result(shelf: Shelf, **different: Any) -> bool:
+    return thumbnails.of_result(cast("Any", shelf), "b", stored(KEY, **different))
+
+
+def test_a_result_gets_a_thumbnail_and_a_preview_beside_it() -> None:
+    shelf = Shelf({KEY: png(1440, 1920)})
+    assert of_result(shelf)
+    assert set(shelf.objects) == {
+        KEY,
+        f"{FOLDER.prefix}thumbnails/results/anna/anna__01-shirt__a__1.jpg",
+        f"{FOLDER.prefix}previews/results/anna/anna__01-shirt__a__1.jpg",
+    }
+    assert size(shelf.objects[result_copy("thumbnails", KEY)]) == (240, 320)
+    assert size(shelf.objects[result_copy("previews", KEY)]) == (675, 900)
+
+
+def test_an_input_gets_both_copies_under_its_id() -> None:
+    shelf = Shelf({})
+    thumbnails.of_input(cast("Any", shelf), "b", FOLDER, "garments", "linen-shirt", jpeg(1000, 500))
+    assert {key.removeprefix(FOLDER.prefix): size(data) for key, data in shelf.objects.items()} == {
+        "thumbnails/garments/linen-shirt.jpg": (320, 160),
+        "previews/garments/linen-shirt.jpg": (900, 450),
+    }
+
+
+@pytest.mark.parametrize(
+    "different",
+    [{"bytes": 33_000_000}, {"width": 6000, "height": 5000}, {"width": None}, {"width": 40, "height": 900}],
+)
+def test_what_would_take_too_much_memory_is_not_even_read(different: dict[str, Any]) -> None:
+    shelf = Shelf({KEY: png(1440, 1920)})
+    assert not of_result(shelf, **different)
+    assert shelf.read == []
+
+
+def test_the_largest_picture_that_the_service_draws_gets_its_copies() -> None:
+    assert thumbnails.obstacle(stored(KEY, width=4096, height=4096, bytes=30_000_000)) is None
+
+
+@pytest.mark.parametrize("data", [b"", b"no picture", png(200, 200)[:300]])
+def test_a_damaged_result_has_no_copy_and_no_error(data: bytes) -> None:
+    shelf = Shelf({KEY: data})
+    assert not of_result(shelf)
+    assert set(shelf.objects) == {KEY}
+
+
+def test_a_store_that_fails_costs_the_copy_alone() -> None:
+    shelf = Shelf({KEY: png(200, 200)})
+    shelf.broken = {result_copy("previews", KEY)}
+    assert not of_result(shelf)
+    shelf.broken = {FOLDER.input_copy(size, "models", "anna") for size in thumbnails.SIDES}
+    thumbnails.of_input(cast("Any", shelf), "b", FOLDER, "models", "anna", jpeg(300, 300))
+
+
+def test_copies_are_read_in_order_and_what_is_missing_is_left_out() -> None:
+    shelf = Shelf({"a": jpeg(30, 40, 1), "c": jpeg(30, 40, 3), "d": b"damaged"})
+    shelf.broken = {"b"}
+    found = list(thumbnails.read(cast("Any", shelf), "b", ["c", "b", "x", "a"]))
+    assert found == [("c", jpeg(30, 40, 3)), ("a", jpeg(30, 40, 1))]
+    shrunk = dict(thumbnails.read(cast("Any", shelf), "b", ["a", "d"], side=20))
+    assert {key: size(data) for key, data in shrunk.items()} == {"a": (15, 20)}
+
+
+def test_a_shrunk_copy_has_about_a_kilobyte() -> None:
+    assert len(thumbnails.shrink(jpeg(240, 320, noise=20), 96)) < 1_500

@@ -1,0 +1,30 @@
+"""Whatever goes wrong: the run ends, every combination has one outcome, nothing is paid twice, nothing is kept."""
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from tests.workflow.histories import HISTORIES, History, Theatre, theatre
+
+EXAMPLES = 18
+"""Histories for each number of slots; `make soak` plays thousands."""
+
+
+@pytest.fixture(scope="module", params=[1, 2, 3], ids=lambda slots: f"{slots} slots")
+def stage(request: pytest.FixtureRequest) -> Iterator[Theatre]:
+    with theatre(request.param) as found:
+        yield found
+
+
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    print_blob=True,
+    suppress_health_check=list(HealthCheck),
+)
+@given(history=HISTORIES)
+def test_whatever_goes_wrong_the_rules_hold(stage: Theatre, history: History) -> None:
+    stage.play(history).check()
