@@ -14,9 +14,9 @@ from typing import Any, Literal, NamedTuple
 
 from local.graph import Machine, State, Transition, read
 
-STATE_WIDTH, STATE_HEIGHT = 178.0, 36.0
-ROW_GAP = 26.0
-COLUMN_GAP = 30.0
+STATE_WIDTH, STATE_HEIGHT = 166.0, 34.0
+ROW_GAP = 23.0
+COLUMN_GAP = 28.0
 TRACK_GAP = 12.0
 PORT_GAP = 10.0
 BOX_PADDING, BOX_HEAD = 16.0, 42.0

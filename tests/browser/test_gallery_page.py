@@ -500,21 +500,17 @@ CONTRAST = """() => {
     for (let one = node; one; one = one.parentElement) layers.push(parse(getComputedStyle(one).backgroundColor));
     return layers.reverse().reduce((below, top) => over(top, below), [255, 255, 255]);
   };
-  const light = (rgb) => rgb.slice(0, 3).map((v) => v / 255)
-    .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)).reduce((s, v, i) => s + v * [0.2126, 0.7152, 0.0722][i], 0);
-  const poor = [];
-  for (const node of document.querySelectorAll('body *')) {
-    const box = node.getBoundingClientRect();
-    if (!box.width || node.closest('script') || ![...node.childNodes].some((c) => c.nodeType === 3 && c.data.trim())) continue;
-    if (node.closest('#toast') || node.closest('.stars')) continue;
-    const style = getComputedStyle(node), below = ground(node);
-    const ink = parse(style.color);
+  const linear = (v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+  const light = ([r, g, b]) => 0.2126 * linear(r / 255) + 0.7152 * linear(g / 255) + 0.0722 * linear(b / 255);
+  const texts = [...document.querySelectorAll('body *:not(script)')].filter((node) =>
+    node.getBoundingClientRect().width && !node.closest('#toast, .stars') &&
+    [...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim()));
+  return texts.map((node) => {
+    const style = getComputedStyle(node), below = ground(node), ink = parse(style.color);
     ink[3] *= Number(style.opacity);
-    const [a, b] = [light(over(ink, below)), light(below)].sort((x, y) => y - x);
-    const ratio = (a + 0.05) / (b + 0.05);
-    if (ratio < 4.5) poor.push(`${node.tagName}.${node.className} ${node.textContent.slice(0, 20)} ${ratio.toFixed(2)}`);
-  }
-  return poor;
+    const [darker, lighter] = [light(over(ink, below)), light(below)].sort((x, y) => x - y);
+    return [(lighter + 0.05) / (darker + 0.05), `${node.tagName}.${node.className} ${node.textContent.slice(0, 20)}`];
+  }).filter(([ratio]) => ratio < 4.5);
 }"""
 
 

@@ -194,7 +194,7 @@ def test_super_resolution_doubles_the_picture_up_to_1920_pixels() -> None:
 def test_a_kept_head_stays_above_a_high_collar() -> None:
     high = drawn_garment(RED)
     ImageDraw.Draw(high).rectangle([168, 74, 216, 130], fill=RED)
-    throat = at(184, 88, 200, 104)
+    throat = at(184, 88, 200, 100)
     kept = wearing([(encoded(high), "upper")], keep_head=True)
     covered = wearing([(encoded(high), "upper")], keep_head=False)
     assert area_of(kept, RED, throat) == 0

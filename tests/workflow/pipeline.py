@@ -58,7 +58,7 @@ class Ended:
 
     @property
     def results(self) -> list[str]:
-        return [key for key in self.keys if "/results/" in key]
+        return [key for key in self.keys if key.split("/")[2] == "results"]
 
 
 class Pipeline:

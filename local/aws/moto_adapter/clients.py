@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import boto3
+from botocore.config import Config
 
 from . import items
 from .patching import replaces
@@ -46,7 +47,7 @@ class SharedClientsSession(boto3.Session):
         self._clients: dict[Any, Any] = {}
 
     def client(self, *args: Any, **kwargs: Any) -> Any:
-        key = (args, tuple(sorted(kwargs.items(), key=lambda item: item[0])))
+        key = (args, tuple((name, _comparable(value)) for name, value in sorted(kwargs.items())))
         try:
             known = self._clients.get(key)
         except TypeError:
@@ -75,6 +76,11 @@ class SharedClientsSession(boto3.Session):
                 later = [client.meta.events for key, client in self._clients.items() if key not in known]
                 for emitter in [*emitters, *later]:
                     emitter.unregister(event, handler)
+
+
+def _comparable(value: Any) -> Any:
+    # Each copy of a handler's module makes a configuration of its own, equal to the others in all it says.
+    return repr(sorted(value._user_provided_options.items())) if isinstance(value, Config) else value
 
 
 @replaces("parser.asl.utils.boto_client:boto_client_for", "(region, service, state_credentials)", spread=True)

@@ -538,7 +538,8 @@
       grid.setAttribute("aria-rowcount", seen.rows.length + 1);
       grid.setAttribute("aria-colcount", seen.columns.length * at.slots + 1);
       const heads = el("div", { class: "heads", role: "row", "aria-rowindex": 1, style: { height: `${at.heads}px`, top: `${byId("toolbar").offsetHeight}px` } },
-        el("div", { class: "corner", role: "columnheader", style: { width: `${at.side}px` }, text: `${plural(seen.rows.length, "model")} × ${seen.columns.length.toLocaleString("en")}` }));
+        el("div", { class: "corner", role: "columnheader", style: { width: `${at.side}px` } },
+          el("span", { text: `${plural(seen.rows.length, "model")} × ${seen.columns.length.toLocaleString("en")}` })));
       grid.append(heads);
       painted.set("heads", { node: heads, cells: new Map() });
     }
@@ -872,6 +873,7 @@
       : `${(list.indexOf(cell) + 1).toLocaleString("en")} / ${list.length.toLocaleString("en")}`;
     const stage = byId("stage");
     stage.classList.toggle("wide", inVariants());
+    stage.classList.toggle("words", !inVariants() && !hasPicture(cell));
     stage.replaceChildren(...(inVariants() ? variantsStage(cell) : oneStage(cell)));
     drawFacts(cell);
   }

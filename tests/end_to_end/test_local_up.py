@@ -1,0 +1,120 @@
+"""`tryon local up` as a person uses it: another process, the stock clients, the command."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from cli.main import main
+from tests.workflow.pipeline import manifest, picture
+
+SPEED = 200
+
+
+@pytest.fixture(scope="module")
+def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        free: int = probe.getsockname()[1]
+    log = tmp_path_factory.mktemp("up") / "log"
+    command = [sys.executable, "-m", "cli.main", "local", "up", "--port", str(free), "--speed", str(SPEED)]
+    with log.open("w") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=out, cwd=Path.cwd())
+    try:
+        end = time.monotonic() + 90
+        while "Ctrl-C" not in log.read_text():
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < end, log.read_text()
+            time.sleep(0.1)
+        yield free
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0, log.read_text()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for kind, name, number in (
+        ("models", "anna", 1),
+        ("garments/upper", "shirt", 101),
+        ("garments/lower", "jeans", 102),
+    ):
+        path = tmp_path / kind / f"{name}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(picture(number))
+    return tmp_path
+
+
+def client(service: str, port: int) -> Any:
+    return boto3.client(service, endpoint_url=f"http://127.0.0.1:{port}", region_name="us-east-1")
+
+
+def test_a_manifest_dropped_with_a_stock_s3_client_becomes_results(port: int) -> None:
+    s3 = client("s3", port)
+    bucket = next(b["Name"] for b in s3.list_buckets()["Buckets"] if b["Name"].startswith("tryon-"))
+    for name, number in (("m0", 0), ("g0", 100), ("g1", 101)):
+        s3.put_object(Bucket=bucket, Key=f"inputs/{name}.jpg", Body=picture(number))
+    s3.put_object(Bucket=bucket, Key="manifests/stock.json", Body=json.dumps(manifest(1, 2)).encode())
+
+    machine = client("stepfunctions", port).list_state_machines()["stateMachines"][0]["stateMachineArn"]
+    end = time.monotonic() + 60
+    while True:
+        found = client("stepfunctions", port).list_executions(stateMachineArn=machine)["executions"]
+        if found and all(execution["status"] != "RUNNING" for execution in found):
+            break
+        assert time.monotonic() < end
+        time.sleep(0.2)
+    assert [execution["status"] for execution in found] == ["SUCCEEDED"]
+    keys = [item["Key"] for item in s3.list_objects_v2(Bucket=bucket, Prefix="runs/")["Contents"]]
+    assert sum(key.split("/")[2] == "results" for key in keys) == 2
+    table = next(name for name in client("dynamodb", port).list_tables()["TableNames"] if "Ledger" in name)
+    items = client("dynamodb", port).scan(TableName=table)["Items"]
+    assert sum(item.get("status", {}).get("S") == "SUCCEEDED" for item in items) == 3
+
+
+def test_from_a_folder_to_a_gallery(port: int, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["new", str(folder), "--name", "summer"]) == 0
+    assert main(["run", str(folder / "manifest.json"), "--port", str(port)]) == 0
+    said = capsys.readouterr().out
+    assert "2 of 2 succeeded" in said
+    assert main(["list", "--port", str(port), "--json"]) == 0
+    run = json.loads(capsys.readouterr().out)[0]
+    assert (run["name"], run["status"], run["succeeded"]) == ("summer", "SUCCEEDED", 2)
+    assert main(["open", "--port", str(port), "--save", str(folder / "out")]) == 0
+    page = folder / "out" / run["run_id"] / "index.html"
+    assert page.is_file()
+    assert main(["open", "--port", str(port), "--print"]) == 0
+    assert f"http://127.0.0.1:{port}/" in capsys.readouterr().out
+    assert main(["retry", "--port", str(port)]) == 0
+    assert "nothing of run" in capsys.readouterr().out
+
+
+def test_a_manifest_that_the_stack_rejects_has_exit_code_2(
+    port: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "wrong.json"
+    path.write_text(json.dumps(manifest(1, 1, models=[{"id": "m0", "image": "inputs/nowhere.jpg"}])))
+    assert main(["run", str(path), "--port", str(port)]) == 2
+    assert "models[0].image: 'inputs/nowhere.jpg' is not there" in capsys.readouterr().out
+
+
+def test_an_unknown_run_is_told(port: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["watch", "no-such-run", "--port", str(port)]) == 2
+    assert "has no run no-such-run: see `tryon list`" in capsys.readouterr().err
+
+
+def test_where_no_stack_answers_the_error_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        assert main(["list", "--port", str(probe.getsockname()[1])]) == 2
+    assert "tryon local up" in capsys.readouterr().err
+    assert os.environ["AWS_ACCESS_KEY_ID"] == "test"
