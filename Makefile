@@ -39,7 +39,7 @@ up: $(VENV)/.run ## keep the embedded stack running for the AWS CLI
 	@$(BIN)/tryon local up --speed $(SPEED) --slots $(SLOTS)
 
 test: $(VENV)/.test ## run all tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -W ignore::UserWarning
 
 lock: $(VENV)/.tools ## pin requirements anew, with hashes
 	@for f in requirements/tools requirements/run requirements/test layers/dependencies/requirements \

@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 from local.graph import Machine, State, Transition, read
 
-STATE_WIDTH, STATE_HEIGHT = 166.0, 34.0
+STATE_WIDTH, STATE_HEIGHT = 180.0, 34.0
 ROW_GAP = 23.0
 COLUMN_GAP = 28.0
 TRACK_GAP = 12.0

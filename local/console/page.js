@@ -95,7 +95,7 @@
     const answer = await fetch(address, { headers, cache: "no-store" });
     time.workflow = Number(answer.headers.get("Workflow-Time"));
     time.at = performance.now();
-    if (answer.status === 304) return undefined;
+    if (answer.status === 304) return void (await answer.text());
     if (!answer.ok) {
       if (answer.status === 404) return null;
       throw new Error(`${address} answered ${answer.status}`);
@@ -250,17 +250,18 @@
         el(
           "div",
           { class: "wide" },
-          el("dt", { text: `${over} of ${plural(run.total, "combination")} over, ${run.running} under way` }),
+          el("dt", { text: `${over} of ${plural(run.total, "combination")} over${run.running ? `, ${run.running} under way` : ""}` }),
           el("dd", {}, el("div", { class: "meter", role: "img", "aria-label": `${run.succeeded} done, ${run.failed} failed, ${run.running} running` }, el("i", { class: "good", style: share(run.succeeded) }), el("i", { class: "bad", style: share(run.failed) }), el("i", { class: "now", style: share(run.running) }))),
         ),
       );
       if (run.failed) number("failed", String(run.failed));
     }
     if (run.cost) {
-      number("the service’s price", `${run.cost.currency} ${run.cost.service}`);
-      number("on AWS about", `$${run.cost.aws.usd}`, run.cost.aws.usd_per_combination ? `$${run.cost.aws.usd_per_combination} each` : "");
+      number("paid to the service", `${run.cost.currency} ${run.cost.service}`);
+      number("on AWS about", `$${run.cost.aws.usd}`);
     }
     clear(byId("numbers"), ...numbers);
+    byId("files").hidden = !run.files.length || chosen.n !== null;
     clear(byId("files"), ...run.files.map((file) => el("a", { href: file.href, target: "_blank", rel: "noopener", text: file.name })));
     let trouble = byId("trouble");
     const why = run.error ? `${run.error}: ${run.cause || ""}` : "";
@@ -544,7 +545,7 @@
   function kind(number) {
     const { node } = graph.nodes.get(machine.states[number]);
     if (node.failing) return "bad";
-    if (node.type === "Wait") return "wait";
+    if (node.type === "Wait" || node.type === "Map") return "wait";
     return node.resource.endsWith("waitForTaskToken") ? "queue" : "work";
   }
 

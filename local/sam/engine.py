@@ -167,8 +167,8 @@ def _unpacked(folder: Path, say: Callable[[str], None]) -> Path:
         for package in _WHERE_THEY_ARE:
             _fetched([package], fetched)
         unpacked = Path(fetched) / "unpacked"
-        for package in Path(fetched).glob("*.deb"):
-            subprocess.run(["dpkg", "-x", str(package), str(unpacked)], check=True)
+        for archive in Path(fetched).glob("*.deb"):
+            subprocess.run(["dpkg", "-x", str(archive), str(unpacked)], check=True)
         partial = folder / "partial"
         partial.mkdir(parents=True)
         for found in sorted(unpacked.rglob("*")):

@@ -217,7 +217,8 @@ def test_kept_hands_are_the_models_own_and_others_are_drawn_anew() -> None:
 
 def test_what_is_kept_above_or_below_the_waist_is_not_dressed() -> None:
     for name, kept, dressed in (("keep_upper", TORSO, at(180, 220, 204, 260)), ("keep_lower", LEGS, TORSO)):
-        picture = wearing([(garment(RED, "full"), "full")], **{name: True})
+        flag: dict[str, Any] = {name: True}
+        picture = wearing([(garment(RED, "full"), "full")], **flag)
         assert unlike(picture, bare(), kept) == 0
         assert is_coloured(picture, dressed, RED)
 

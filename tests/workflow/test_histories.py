@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 
 from tests.workflow.histories import HISTORIES, History, Theatre, theatre
 
-EXAMPLES = 18
+EXAMPLES = 12
 """Histories for each number of slots; `make soak` plays thousands."""
 
 

@@ -454,7 +454,7 @@
     if (cell.results && cell.results.length > 1) marks.push(el("span", { class: "mark", text: `×${cell.results.length}` }));
     const name = `${described(cell)}${failed ? `: failed, ${human(cell.error || "no result")}` : ""}${stars(cell) ? `, rated ${stars(cell)} of 5` : ""}`;
     return el("button", {
-      class: ["cell", failed && "failed", !failed && !source && "bare", named && "named", small && "small", width < 112 && "narrow", marks.length && chosen && chosen.preferred === variants[cell.v].id && "preferred"].filter(Boolean).join(" "),
+      class: ["cell", failed && "failed", !failed && !source && "bare", named && "named", small && "small", width < 100 && "narrow", marks.length && chosen && chosen.preferred === variants[cell.v].id && "preferred"].filter(Boolean).join(" "),
       "data-id": review.blind ? null : cell.id,
       "aria-label": name,
       tabindex: cell === state.focus ? 0 : -1,
@@ -509,7 +509,7 @@
     const side = phone ? 90 : 170;
     const slots = Math.max(1, seen.slots.length);
     const fit = ((width - side - pad) / Math.max(1, seen.columns.length) - between - gap * (slots - 1)) / slots;
-    const across = Math.round(Math.max(36, Math.min(cap, clamp(fit, phone ? 92 : 116, phone ? 150 : 236)) * zoom));
+    const across = Math.round(Math.max(36, Math.min(cap, clamp(fit, phone ? 92 : 104, phone ? 150 : 236)) * zoom));
     const band = slots * across + (slots - 1) * gap + between;
     at = {
       phone, pad, gap, between, side, slots,

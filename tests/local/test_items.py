@@ -1,0 +1,235 @@
+"""DynamoDB's calls on one item are answered twice over, at once and by moto: both must say and do the same."""
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from local.aws.moto_adapter import items
+from local.aws.stack import LocalStack
+
+NAMES = ("a", "b", "c")
+SCALARS = st.one_of(
+    st.sampled_from(["", "x", "xy", "y"]).map(lambda text: {"S": text}),
+    st.integers(-3, 3).map(lambda number: {"N": str(number)}),
+    st.sampled_from([{"N": "1.5"}, {"BOOL": True}, {"BOOL": False}, {"NULL": True}]),
+)
+VALUES = st.one_of(
+    SCALARS,
+    st.lists(SCALARS, max_size=2).map(lambda some: {"L": some}),
+    st.dictionaries(st.sampled_from(NAMES), SCALARS, max_size=2).map(lambda some: {"M": some}),
+    st.sets(st.sampled_from(["x", "y"]), min_size=1).map(lambda some: {"SS": sorted(some)}),
+)
+ATTRIBUTES = st.dictionaries(st.sampled_from(NAMES), VALUES)
+PLACEHOLDERS = {"#a": "a", "#b": "b", "#c": "c"}
+name = st.sampled_from(["a", "b", "#a", "#b", "#c"])
+value = st.sampled_from([":x", ":y", ":one"])
+operand = st.one_of(name, value)
+
+
+def conditions(depth: int = 2) -> st.SearchStrategy[str]:
+    plain = st.one_of(
+        st.builds("attribute_exists({})".format, name),
+        st.builds("attribute_not_exists ( {} )".format, name),
+        st.builds("begins_with({}, {})".format, name, st.just(":x")),
+        st.builds("{} {} {}".format, name, st.sampled_from(["=", "<>"]), operand),
+        st.builds("{} {} {}".format, name, st.sampled_from(["<", "<=", ">", ">="]), st.just(":one")),
+        st.builds("{} IN (:x, :one)".format, name),
+        st.builds("{} BETWEEN :one AND :one".format, name),
+    )
+    if depth == 0:
+        return plain
+    inner = conditions(depth - 1)
+    return st.one_of(
+        plain,
+        st.builds("({}) AND {}".format, inner, inner),
+        st.builds("{} OR ({})".format, inner, inner),
+        st.builds("NOT ({})".format, inner),
+    )
+
+
+@st.composite
+def updates(draw: st.DrawFn) -> str:
+    targets = draw(st.permutations(["a", "#b", "#c"]))
+    settings_ = [
+        draw(
+            st.sampled_from(
+                [
+                    f"{targets[0]} = :x",
+                    f"{targets[0]} = if_not_exists({targets[0]}, :one)",
+                    f"{targets[0]} = if_not_exists({targets[0]}, :one) + :one",
+                    f"{targets[0]} = {targets[0]} - :one",
+                    f"{targets[0]} = {targets[1]}",
+                ]
+            )
+        )
+    ]
+    parts = ["SET " + ", ".join(settings_)]
+    parts += draw(st.sampled_from([[], [f"REMOVE {targets[1]}"], [f"ADD {targets[1]} :one"]]))
+    parts += draw(st.sampled_from([[], [f"REMOVE {targets[2]}"]])) if "REMOVE" not in parts[-1] else []
+    return " ".join(parts)
+
+
+def used(*expressions: str | None) -> dict[str, Any]:
+    text = " ".join(expression or "" for expression in expressions)
+    values = {":x": {"S": "x"}, ":y": {"S": "y"}, ":one": {"N": "1"}}
+    fields = {
+        "ExpressionAttributeNames": {key: text_ for key, text_ in PLACEHOLDERS.items() if key in text},
+        "ExpressionAttributeValues": {key: value_ for key, value_ in values.items() if key in text},
+    }
+    return {key: field for key, field in fields.items() if field}
+
+
+class Twice:
+    """Does everything to two items: to one as a function would, to the other where moto answers."""
+
+    def __init__(self, stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._dynamodb = stack.client("dynamodb")
+        self._table = stack.outputs["Table"]
+        self.at_once = 0
+        original = items.answer
+
+        def counting(*call: Any) -> Any:
+            answered = original(*call)
+            self.at_once += answered is not None
+            return answered
+
+        monkeypatch.setattr(items, "answer", counting)
+
+    def both(self, operation: str, **request: Any) -> tuple[Any, Any]:
+        # A field that the fast way does not know sends a call to moto.
+        return self._one("fast", operation, request), self._one(
+            "slow", operation, {**request, "ReturnConsumedCapacity": "NONE"}
+        )
+
+    def reset(self, attributes: dict[str, Any] | None) -> None:
+        for key in ("fast", "slow"):
+            self._dynamodb.delete_item(TableName=self._table, Key={"pk": {"S": key}})
+            if attributes is not None:
+                self._dynamodb.put_item(
+                    TableName=self._table, Item={"pk": {"S": key}, **attributes}, ReturnConsumedCapacity="NONE"
+                )
+
+    def items(self) -> tuple[Any, Any]:
+        return self.both("get_item")
+
+    def _one(self, key: str, operation: str, request: dict[str, Any]) -> Any:
+        given = dict(request)
+        if operation == "put_item":
+            given["Item"] = {"pk": {"S": key}, **given["Item"]}
+        else:
+            given["Key"] = {"pk": {"S": key}}
+        try:
+            answer = getattr(self._dynamodb, operation)(TableName=self._table, **given)
+        except ClientError as error:
+            answer = {**error.response, "Status": error.response["ResponseMetadata"]["HTTPStatusCode"]}
+        answer.pop("ResponseMetadata", None)
+        answer.pop("ConsumedCapacity", None)
+        for field in ("Item", "Attributes"):
+            answer.get(field, {}).pop("pk", None)
+        return answer
+
+
+@pytest.fixture
+def twice(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Twice:
+    return Twice(stack, monkeypatch)
+
+
+def alike(answers: tuple[Any, Any]) -> None:
+    fast, slow = answers
+    assert fast == slow
+
+
+examples = settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
+)
+
+
+@examples
+@given(before=st.none() | ATTRIBUTES, condition=conditions(), after=ATTRIBUTES, show=st.booleans())
+def test_a_conditional_put_is_taken_or_refused_alike(
+    twice: Twice, before: Any, condition: str, after: Any, show: bool
+) -> None:
+    twice.reset(before)
+    more = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"} if show else {}
+    alike(twice.both("put_item", Item=after, ConditionExpression=condition, **used(condition), **more))
+    alike(twice.items())
+    assert twice.at_once > 0
+
+
+@examples
+@given(
+    before=st.none() | ATTRIBUTES,
+    update=updates(),
+    condition=st.none() | conditions(1),
+    returned=st.sampled_from(["NONE", "ALL_NEW"]),
+)
+def test_an_update_changes_the_same_and_returns_the_same(
+    twice: Twice, before: Any, update: str, condition: str | None, returned: str
+) -> None:
+    twice.reset(before)
+    more = {} if condition is None else {"ConditionExpression": condition}
+    alike(
+        twice.both("update_item", UpdateExpression=update, ReturnValues=returned, **used(update, condition), **more)
+    )
+    alike(twice.items())
+    assert twice.at_once > 0
+
+
+@examples
+@given(before=st.none() | ATTRIBUTES, names=st.lists(name, min_size=1, max_size=3, unique_by=lambda n: n.strip("#")))
+def test_a_projection_shows_the_same(twice: Twice, before: Any, names: list[str]) -> None:
+    twice.reset(before)
+    projection = ", ".join(names)
+    alike(twice.both("get_item", ProjectionExpression=projection, ConsistentRead=True, **used(projection)))
+
+
+@pytest.mark.parametrize(
+    ("operation", "request_"),
+    [
+        ("update_item", {"UpdateExpression": "SET status = :x", **used(":x")}),
+        ("update_item", {"UpdateExpression": "SET a = :x", **used(":x :y")}),
+        ("update_item", {"UpdateExpression": "SET a = :x, a = :x", **used(":x")}),
+        ("update_item", {"UpdateExpression": "SET pk = :x", **used(":x")}),
+        ("update_item", {"UpdateExpression": "SET a.b = :x", **used(":x")}),
+        ("update_item", {"UpdateExpression": "SET a = missing", **used("")}),
+        ("update_item", {"UpdateExpression": "SET a = a + :x", **used(":x")}),
+        ("update_item", {"UpdateExpression": "ADD a :x", **used(":x")}),
+        ("update_item", {"UpdateExpression": "FROB a", **used("")}),
+        ("update_item", {"UpdateExpression": "SET a = ", **used("")}),
+        ("update_item", {"UpdateExpression": "SET a = :x", "ConditionExpression": "size(a) > :one", **used(":x :one")}),
+        ("update_item", {"UpdateExpression": "SET a = :x", "ConditionExpression": "a =", **used(":x")}),
+        ("put_item", {"Item": {"kind": {"NULL": True}}}),
+        ("put_item", {"Item": {"a": {"SS": []}}}),
+        ("put_item", {"Item": {"a": {"N": "1"}}, "ReturnValues": "ALL_OLD"}),
+        ("put_item", {"Item": {"a": {"B": b"bytes"}}}),
+        ("get_item", {"ProjectionExpression": "a.b"}),
+        ("get_item", {"ProjectionExpression": "a", **used("#b")}),
+    ],
+)
+def test_what_is_not_plain_is_left_to_moto(twice: Twice, operation: str, request_: dict[str, Any]) -> None:
+    twice.reset({"a": {"M": {"b": {"S": "deep"}}}})
+    before = twice.at_once
+    alike(twice.both(operation, **request_))
+    assert twice.at_once == before
+    twice.items()
+
+
+def test_an_item_too_large_is_refused_however_it_grew(twice: Twice) -> None:
+    twice.reset({"a": {"S": "x" * 150_000}})
+    for attribute in ("b", "c"):
+        grown = twice.both(
+            "update_item",
+            UpdateExpression=f"SET {attribute} = :v",
+            ExpressionAttributeValues={":v": {"S": "y" * 150_000}},
+        )
+        alike(grown)
+    assert grown[0]["Error"]["Code"] == "ValidationException"
+
+
+def test_a_table_that_is_not_there_is_motos_to_miss(stack: LocalStack) -> None:
+    client = stack.client("dynamodb")
+    with pytest.raises(client.exceptions.ResourceNotFoundException):
+        client.get_item(TableName="nowhere", Key={"pk": {"S": "x"}})
