@@ -66,9 +66,7 @@ def manifest(folder: Path, name: str) -> dict[str, Any]:
     ]
     stray = pictures(folder / "garments")
     if stray:
-        raise TargetError(
-            f"{stray[0]} says no type: put it into garments/upper, garments/lower or garments/full"
-        )
+        raise TargetError(f"{stray[0]} says no type: put it into garments/upper, garments/lower or garments/full")
     if not models or not garments:
         missing = "models/" if not models else "garments/upper, garments/lower or garments/full"
         raise TargetError(f"{folder} has no pictures in {missing}")

@@ -113,3 +113,53 @@ def test_progress_estimates_from_the_runs_own_throughput() -> None:
     found = measure(entries, now=30.0)
     assert (found.ended, found.total, found.seconds_left) == (6, 18, 60.0)
     assert str(found) == "6 of 18, 12 waiting, about 1 min 0 s left"
+
+
+def review(path: Path, preferences: dict[str, int]) -> Path:
+    """An export in which variants were preferred so often, each time on another combination."""
+    shown = sorted(preferences)
+    names = [name for name, count in preferences.items() for _ in range(count)]
+    content = {
+        "format": "tryon-review",
+        "version": 1,
+        "run_id": "run-1",
+        "review": path.stem,
+        "reviewer": "",
+        "exported_at": "2026-11-23T09:00:00Z",
+        "preferences": [
+            {
+                "model": "anna",
+                "worn": f"{n:02d}-g{n}",
+                "type": "upper",
+                "shown": shown,
+                "preferred": name,
+                "blind": True,
+                "at": "2026-11-23T09:00:00Z",
+            }
+            for n, name in enumerate(names, start=1)
+        ],
+        "ratings": [],
+    }
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_reviews_say_which_variant_wins(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = review(tmp_path / "lin.json", {"a": 3, "b": 17})
+    assert main(["compare", str(path)]) == 0
+    assert "b beats a in 17 of 20 combinations" in capsys.readouterr().out
+    assert main(["compare", str(path), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["winner"], told["duels"][0]["losses"]) == ("b", 17)
+
+
+def test_a_lead_that_may_be_chance_is_no_win(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", str(review(tmp_path / "lin.json", {"a": 2, "b": 3}))]) == 1
+    assert "may be chance" in capsys.readouterr().out
+
+
+def test_a_file_that_is_no_export_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "holiday.json"
+    path.write_text("{}")
+    assert main(["compare", str(path)]) == 2
+    assert "holiday.json" in capsys.readouterr().err
