@@ -66,7 +66,8 @@
   /* InputRefusedError -> Input refused */
   function human(error) {
     const words = error.replace(/^.*\./, "").replace(/(Error|Exception)$/, "").replace(/([a-z0-9])([A-Z])/g, "$1 $2");
-    return words.charAt(0).toUpperCase() + words.slice(1).toLowerCase();
+    const text = words.charAt(0).toUpperCase() + words.slice(1).toLowerCase();
+    return text.includes(" ") ? text : `${text} error`;
   }
 
   const STATUS = {
@@ -216,8 +217,8 @@
       button.title = `${one.run_id || one.manifest}\n${STATUS[one.status] || one.status}`;
       clear(
         button,
-        el("span", { class: "line1" }, el("span", { class: `pill dot ${one.status}`, title: STATUS[one.status] }), el("strong", { text: one.name }), el("small", { text: new Date(one.started * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }) })),
-        el("small", { text: line + cost }),
+        el("span", { class: "line1" }, el("span", { class: `pill dot ${one.status}`, title: STATUS[one.status] }), el("strong", { text: one.name })),
+        el("small", { class: "line2" }, el("span", { text: line + cost }), el("span", { text: new Date(one.started * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }) })),
       );
       return button;
     });
@@ -303,7 +304,8 @@
     const box = node.type === "Map";
     const count = svg("text", { class: "count", x: node.width - 10, y: 21.5 });
     const nowText = svg("text", { y: 3.8 });
-    const badge = svg("g", { class: "now", transform: `translate(${node.width - 1} 1)` }, svg("rect", { x: -13, y: -9, width: 26, height: 18, rx: 9 }), nowText);
+    const pillow = svg("rect", { y: -9, height: 18, rx: 9 });
+    const badge = svg("g", { class: "now", transform: `translate(${node.width - 4} 1)` }, pillow, nowText);
     const group = svg(
       "g",
       {
@@ -326,7 +328,7 @@
       count,
       badge,
     );
-    graph.nodes.set(node.name, { node, group, count, nowText, badge });
+    graph.nodes.set(node.name, { node, group, count, nowText, pillow });
     return group;
   }
 
@@ -424,7 +426,7 @@
     const path = chosenPath();
     const way = path && wayOf(path);
     byId("canvas").classList.toggle("one", Boolean(way));
-    for (const { node, group, count, nowText } of graph.nodes.values()) {
+    for (const { node, group, count, nowText, pillow } of graph.nodes.values()) {
       const [present, passed, visits] = (run && run.states[node.name]) || [0, 0, 0];
       const mine = way && way.states.get(node.name);
       const inMap = way && chosen.n > 0 && node.type === "Map";
@@ -436,8 +438,13 @@
       if (node.type === "Map" && run && run.total && !mine) text = `${run.succeeded + run.failed} of ${run.total}`;
       if (!way && node.inside === null && node.type !== "Map" && passed) text = spent(wayOf(run.path).states.get(node.name) || { times: 1, seconds: 0 });
       if (count.textContent !== text) count.textContent = text;
-      const here = way || node.inside === null ? "" : present.toLocaleString("en");
-      if (nowText.textContent !== here) nowText.textContent = here;
+      const here = way || node.inside === null ? "now" : present.toLocaleString("en");
+      if (nowText.textContent !== here) {
+        nowText.textContent = here;
+        const wide = 12 + 7 * here.length;
+        pillow.setAttribute("width", wide);
+        pillow.setAttribute("x", -wide / 2);
+      }
       group.setAttribute("aria-label", `${node.name}: ${node.inside === null ? (present ? "now" : passed ? "passed" : "not reached") : `${present} here now, ${passed} been through`}`);
     }
     const firstState = byId("canvas").querySelector(".node:not(.box)");
@@ -600,7 +607,6 @@
     const nothing = byId("nothing");
     nothing.hidden = all.length > (whole ? 1 : 0);
     nothing.textContent = combinations.size ? "No combination fits these filters." : run.ended === null ? "The plan is being made: every picture is checked before anything is paid for." : "This run came to no combinations.";
-    byId("rows").hidden = all.length === 0;
     byId("tall").style.setProperty("height", `${all.length * ROW}px`);
     const pane = byId("rows");
     const first = Math.max(0, Math.floor(pane.scrollTop / ROW) - 4);

@@ -517,7 +517,7 @@
       height: Math.round(across / ratio),
       band,
       pitch: Math.round(across / ratio) + between,
-      heads: phone ? 100 : 138,
+      heads: phone ? 106 : 146,
       total: side + seen.columns.length * band + pad,
     };
   }

@@ -1,0 +1,111 @@
+"""The events in `events/`: each is what its function or rule really gets."""
+
+import hashlib
+import importlib.util
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from moto.events.models import EventPattern
+from pydantic import BaseModel
+
+from local.app import ROOT, LocalApp
+from local.aws.template import expand
+from local.clock import VirtualClock
+from local.service.pixel import pixel
+from local.service.standin import StandIn
+
+FUNCTIONS = ("plan", "reserve", "submit", "poll", "download", "summarize")
+PICTURES = ROOT / "samples" / "inputs"
+
+
+def event(name: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((ROOT / "events" / f"{name}.json").read_text())
+    return loaded
+
+
+def shape(value: Any) -> Any:
+    """The names in an event at every depth, without what they hold."""
+    if isinstance(value, Mapping):
+        return {name: shape(inner) for name, inner in value.items()}
+    return [shape(value[0])] if isinstance(value, list) and value else type(value).__name__
+
+
+@pytest.fixture(scope="module")
+def passed() -> dict[str, Any]:
+    """What the state machine passed to each function in a run of one combination, and the execution's input."""
+    clock = VirtualClock(1_790_000_000.0)
+    standin = StandIn(clock, picture=pixel, base_url="https://results.standin.test")
+    seen: dict[str, Any] = {}
+    with LocalApp(standin, clock=clock) as app:
+        app.stack.functions.before_invoke.append(lambda function, sent: seen.setdefault(function, sent))
+        for key in ("models/anna.jpg", "garments/linen-shirt.jpg"):
+            app.put(f"inputs/{key}", (PICTURES / key).read_bytes())
+        manifest = {
+            "models": [{"id": "anna", "image": "inputs/models/anna.jpg"}],
+            "garments": [{"id": "linen-shirt", "image": "inputs/garments/linen-shirt.jpg", "type": "upper"}],
+        }
+        app.put("manifests/spring-lookbook.json", json.dumps(manifest).encode())
+        (execution,) = app.stack.executions()
+        ended = app.stack.wait(execution)
+    assert ended["status"] == "SUCCEEDED"
+    return {**seen, "s3-object-created": json.loads(ended["input"])}
+
+
+@pytest.mark.parametrize("name", [*FUNCTIONS, "s3-object-created"])
+def test_an_event_has_the_shape_that_the_workflow_passes(name: str, passed: Mapping[str, Any]) -> None:
+    assert shape(event(name)) == shape(passed.get(f"{name.capitalize()}Function", passed.get(name)))
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    functions = expand(ROOT / "template.yaml")["Resources"]
+    for name in FUNCTIONS:
+        variables = functions[f"{name.capitalize()}Function"]["Properties"]["Environment"]["Variables"]
+        for variable, value in variables.items():
+            monkeypatch.setenv(variable, value if isinstance(value, str) else "1")
+    monkeypatch.setenv("RESULT_ORIGINS", "https://*.example.com")
+    yield
+    assert os.environ["RESULT_ORIGINS"]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_an_event_parses_with_its_handlers_model(name: str, environment: None) -> None:
+    path = Path(ROOT / "functions" / name / "app.py")
+    spec = importlib.util.spec_from_file_location(f"events_{name}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    model: type[BaseModel] = getattr(module, f"{name.capitalize()}Event")
+    assert shape(model.model_validate(event(name)).model_dump(exclude_unset=True)).keys() == event(name).keys()
+
+
+def matches(sent: Mapping[str, Any]) -> bool:
+    (rule,) = [r for r in expand(ROOT / "template.yaml")["Resources"].values() if r["Type"] == "AWS::Events::Rule"]
+    pattern = json.loads(json.dumps(rule["Properties"]["EventPattern"]))
+    pattern["detail"]["bucket"]["name"] = ["tryon-123456789012-us-east-1"]
+    found: bool = EventPattern.load(json.dumps(pattern)).matches_event(dict(sent))
+    return found
+
+
+def test_the_rule_takes_a_manifest_and_nothing_else() -> None:
+    sent = event("s3-object-created")
+    assert matches(sent)
+    for key in ("inputs/anna.jpg", "manifests/notes.txt", "runs/x/retry-manifest.json"):
+        assert not matches({**sent, "detail": {**sent["detail"], "object": {**sent["detail"]["object"], "key": key}}})
+    assert not matches({**sent, "detail": {**sent["detail"], "bucket": {"name": "another"}}})
+    assert not matches({**sent, "detail-type": "Object Deleted"})
+
+
+def test_the_events_belong_to_one_run_named_after_its_manifest() -> None:
+    created = event("s3-object-created")
+    stored = created["detail"]["object"]
+    bucket = created["detail"]["bucket"]["name"]
+    digest = hashlib.sha256(f"{bucket}/{stored['key']}#{stored['version-id']}".encode()).hexdigest()[:8]
+    assert {event(name)["run_id"] for name in FUNCTIONS} == {f"20261123T101530Z-spring-lookbook-{digest}"}
+    plan = event("plan")
+    assert (plan["bucket"], plan["key"], plan["version"]) == (bucket, stored["key"], stored["version-id"])
