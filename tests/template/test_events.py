@@ -3,8 +3,7 @@
 import hashlib
 import importlib.util
 import json
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,15 +60,13 @@ def test_an_event_has_the_shape_that_the_workflow_passes(name: str, passed: Mapp
 
 
 @pytest.fixture
-def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     functions = expand(ROOT / "template.yaml")["Resources"]
     for name in FUNCTIONS:
         variables = functions[f"{name.capitalize()}Function"]["Properties"]["Environment"]["Variables"]
         for variable, value in variables.items():
             monkeypatch.setenv(variable, value if isinstance(value, str) else "1")
     monkeypatch.setenv("RESULT_ORIGINS", "https://*.example.com")
-    yield
-    assert os.environ["RESULT_ORIGINS"]
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

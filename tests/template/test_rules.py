@@ -1,0 +1,124 @@
+"""The project's own lint rules: clean on the template as it is, and each finds what it is for."""
+
+import copy
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from lint.rules import functions as function_rules
+from lint.rules import workflow as workflow_rules
+from local.app import ROOT
+from local.aws.template import load
+
+Change = Callable[[dict[str, Any]], None]
+TEXT = (ROOT / "statemachine" / "tryon.asl.json").read_text()
+
+
+@pytest.fixture
+def resources() -> dict[str, Any]:
+    return copy.deepcopy(load(ROOT / "template.yaml")["Resources"])
+
+
+@pytest.fixture
+def definition() -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(TEXT)
+    return loaded
+
+
+FUNCTION_RULES = (
+    function_rules.without_log_group,
+    function_rules.without_timeout,
+    function_rules.without_role_of_its_own,
+)
+
+
+@pytest.mark.parametrize("rule", FUNCTION_RULES)
+def test_the_template_keeps_every_rule_about_functions(
+    rule: Callable[[Any], Iterator[tuple[str, str]]], resources: dict[str, Any]
+) -> None:
+    assert list(rule(resources)) == []
+
+
+def test_a_function_without_a_log_group_of_the_template_is_found(resources: dict[str, Any]) -> None:
+    del resources["PollFunction"]["Properties"]["LoggingConfig"]
+    assert [name for name, _ in function_rules.without_log_group(resources)] == ["PollFunction"]
+
+
+def test_a_log_group_that_keeps_everything_is_found(resources: dict[str, Any]) -> None:
+    del resources["PollLogs"]["Properties"]["RetentionInDays"]
+    assert [name for name, _ in function_rules.without_log_group(resources)] == ["PollFunction"]
+
+
+def test_a_function_with_the_default_timeout_is_found(resources: dict[str, Any]) -> None:
+    del resources["PlanFunction"]["Properties"]["Timeout"]
+    assert [name for name, _ in function_rules.without_timeout(resources)] == ["PlanFunction"]
+
+
+def test_two_functions_with_one_role_are_found(resources: dict[str, Any]) -> None:
+    resources["PollFunction"]["Properties"]["Role"] = resources["SubmitFunction"]["Properties"]["Role"]
+    found = {name for name, _ in function_rules.without_role_of_its_own(resources)}
+    assert found == {"PollFunction", "SubmitFunction"}
+
+
+def test_a_function_whose_role_sam_would_make_is_found(resources: dict[str, Any]) -> None:
+    del resources["PollFunction"]["Properties"]["Role"]
+    assert [name for name, _ in function_rules.without_role_of_its_own(resources)] == ["PollFunction"]
+
+
+def test_the_workflow_keeps_every_rule(resources: dict[str, Any], definition: dict[str, Any]) -> None:
+    substitutions = resources["StateMachine"]["Properties"]["DefinitionSubstitutions"]
+    timeouts = {name: f["Timeout"] for name, f in function_rules.functions(resources).items()}
+    assert len(timeouts) == 6
+    assert list(workflow_rules.unguarded_tasks(definition)) == []
+    assert list(workflow_rules.unknown_errors(definition, workflow_rules.error_classes(ROOT))) == []
+    assert list(workflow_rules.loose_substitutions(TEXT, substitutions)) == []
+    assert list(workflow_rules.impatient_tasks(definition, timeouts)) == []
+
+
+def inner(definition: dict[str, Any], name: str) -> dict[str, Any]:
+    found: dict[str, Any] = dict(workflow_rules.states(definition))[name]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda task: task.pop("TimeoutSeconds"), "task Submit has no TimeoutSeconds"),
+        (lambda task: task.pop("Retry"), "task Submit has no Retry"),
+        (lambda task: task["Catch"].pop(), "task Submit does not catch States.ALL"),
+    ],
+)
+def test_an_unguarded_task_inside_the_map_is_found(change: Change, problem: str, definition: dict[str, Any]) -> None:
+    change(inner(definition, "Submit"))
+    assert list(workflow_rules.unguarded_tasks(definition)) == [problem]
+
+
+def test_a_misspelt_error_is_found_in_retries_catches_and_expressions(definition: dict[str, Any]) -> None:
+    classes = workflow_rules.error_classes(ROOT)
+    submit = inner(definition, "Submit")
+    submit["Retry"][0]["ErrorEquals"] = ["ServiceBsyError"]
+    submit["Assign"]["x"] = "{% $failure.Error = 'ServiceBuzyError' %}"
+    found = list(workflow_rules.unknown_errors(definition, classes))
+    assert len(found) == 2
+    assert all("state Submit names ServiceB" in problem for problem in found)
+
+
+def test_a_substitution_out_of_quotes_unknown_or_unused_is_found() -> None:
+    known = {"Cadence": 1}
+    assert list(workflow_rules.loose_substitutions('{"a": "${Cadence}"}', known)) == []
+    assert "no JSON" in next(workflow_rules.loose_substitutions('{"a": ${Cadence}}', known))
+    assert list(workflow_rules.loose_substitutions('{"a": "${Cadense} ${Cadence}"}', known)) == [
+        "${Cadense} is not in DefinitionSubstitutions"
+    ]
+    assert list(workflow_rules.loose_substitutions("{}", known)) == [
+        "the substitution Cadence is not used in the definition"
+    ]
+
+
+def test_a_task_that_gives_up_before_its_function_is_found(definition: dict[str, Any]) -> None:
+    inner(definition, "Poll")["TimeoutSeconds"] = 110
+    assert list(workflow_rules.impatient_tasks(definition, {"PollFunction": 110})) == [
+        "task Poll waits 110 s for PollFunction, which may take 110 s"
+    ]
