@@ -5,12 +5,13 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 SPEED ?= 10
 SLOTS ?= 6
 MANIFEST ?= samples/manifest.json
+ARCHITECTURE ?= x86_64
 
 VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run up test lock clean
+.PHONY: help run up test soak check sam-test build lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -41,6 +42,18 @@ up: $(VENV)/.run ## keep the embedded stack running for the AWS CLI
 test: $(VENV)/.test ## run all tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -W ignore::UserWarning
 
+soak: $(VENV)/.test ## generated histories of faults for ten minutes
+	@$(BIN)/python -m tests.soak --minutes 10
+
+check: $(VENV)/.test ## lint the code, the template and the workflow
+	@$(BIN)/python -m lint
+
+sam-test: $(VENV)/.test ## build with SAM and run the functions in containers
+	@SAM_TEST=1 $(BIN)/python -m pytest tests/sam
+
+build: $(VENV)/.test ## build the packages for a deployment (ARCHITECTURE=arm64 for the other processor)
+	@$(BIN)/python -m local.sam build $(ARCHITECTURE)
+
 lock: $(VENV)/.tools ## pin requirements anew, with hashes
 	@for f in requirements/tools requirements/run requirements/test layers/dependencies/requirements \
 	  layers/imaging/requirements layers/sdk/requirements; do \
@@ -50,5 +63,3 @@ lock: $(VENV)/.tools ## pin requirements anew, with hashes
 
 clean: ## remove what the other commands made
 	rm -rf $(VENV) .cache .aws-sam out .pytest_cache .mypy_cache .ruff_cache .hypothesis
-
--include sam.mk

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.workflow.pipeline import manifest, running
-from tryon import plan, retry, summary
 from tryon import manifest as manifests
+from tryon import plan, retry, summary
 from tryon.ledger import Entry, Status
 
 PLOT = Path(__file__).resolve().parent.parent / "docs" / "scale.svg"

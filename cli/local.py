@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -22,6 +23,12 @@ from cli.runs import save
 from cli.target import CLOCK_PARAMETER, LOCAL_PORT, LOCAL_STACK, LocalStackClock, Target
 from cli.watch import table, watch
 from tryon.cadence import DEFAULT
+
+if TYPE_CHECKING:
+    from local.app import LocalApp
+
+CONSOLE_PORT = 4578
+"""Where `tryon local up` shows its runs unless told otherwise."""
 
 DEFAULT_SPEED = 10.0
 DEFAULT_SLOTS = 6
@@ -48,6 +55,13 @@ def add_arguments(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         )
         parser.add_argument("--seed", type=int, default=1, help="seed of the service's latencies (%(default)s)")
         parser.add_argument("--log", type=Path, help="file for what the functions log")
+        if name == "up":
+            parser.add_argument(
+                "--console-port",
+                type=int,
+                default=CONSOLE_PORT,
+                help="port on 127.0.0.1 of the page that shows runs and the workflow's graph (%(default)s)",
+            )
         if name == "run":
             parser.add_argument("manifest", type=Path, help="the manifest; pictures are looked for beside it")
             parser.add_argument("--out", type=Path, default=Path("out"), help="folder for the results (%(default)s)")
@@ -55,8 +69,8 @@ def add_arguments(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 @contextlib.contextmanager
-def local_target(arguments: argparse.Namespace) -> Iterator[tuple[Target, str]]:
-    """A running application as a target, and the address of the service's stand-in."""
+def local_target(arguments: argparse.Namespace) -> Iterator[tuple[Target, "LocalApp"]]:
+    """A running application, as a target and as itself."""
     # Here, because the AWS stand-in takes a second to import and the other commands do without it.
     from local.app import LocalApp
     from local.clock import PacedClock
@@ -84,7 +98,7 @@ def local_target(arguments: argparse.Namespace) -> Iterator[tuple[Target, str]]:
                 log=(lambda function, line: print(line.rstrip(), file=log, flush=True)) if log else _discard,
             )
         )
-        yield Target(LOCAL_STACK, app.stack.outputs, app.stack.client, clock), app.service_url
+        yield Target(LOCAL_STACK, app.stack.outputs, app.stack.client, clock), app
 
 
 def _discard(function: str, line: str) -> None:
@@ -93,6 +107,9 @@ def _discard(function: str, line: str) -> None:
 
 def up(arguments: argparse.Namespace, console: Console) -> int:
     """Serve until interrupted."""
+    # Here, as in `local_target`: it brings the AWS stand-in along.
+    from local.console.server import serve
+
     stopped = threading.Event()
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -100,21 +117,22 @@ def up(arguments: argparse.Namespace, console: Console) -> int:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    with local_target(arguments) as (target, service_url):
+    with local_target(arguments) as (target, app), serve(app, arguments.console_port) as page:
         clock = LocalStackClock(target.clock.now(), time.time(), arguments.speed)
         target.client("ssm").put_parameter(Name=CLOCK_PARAMETER, Type="String", Value=json.dumps(asdict(clock)))
-        console.print(_welcome(arguments, target, service_url), soft_wrap=True, highlight=False)
+        console.print(_welcome(arguments, target, app.service_url, page.url), soft_wrap=True, highlight=False)
         stopped.wait()
     console.print("stopped")
     return 0
 
 
-def _welcome(arguments: argparse.Namespace, target: Target, service_url: str) -> str:
+def _welcome(arguments: argparse.Namespace, target: Target, service_url: str, console_url: str) -> str:
     url = f"http://127.0.0.1:{arguments.port}"
     aws = f"  aws --endpoint-url {url}"
     return "\n".join(
         (
             f"[bold]tryon[/] is up on {url}, {arguments.speed:g} × real time, {arguments.slots} slots. Ctrl-C ends.",
+            f"Runs, the workflow's graph and galleries: [bold]{console_url}[/]",
             "",
             f"{aws} s3 cp my.json s3://{target.bucket}/manifests/",
             f"{aws} stepfunctions list-executions --state-machine-arn {target.outputs['StateMachineArn']}",

@@ -8,7 +8,7 @@ import shtab
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
-from cli import compare, local, new, plan, run, runs
+from cli import calibrate, compare, local, new, plan, run, runs
 from cli.target import TargetError
 from tryon.manifest import ManifestError
 
@@ -28,6 +28,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_parsers(commands)
     runs.add_parsers(commands)
     compare.add_parser(commands)
+    calibrate.add_parser(commands)
     here = commands.add_parser("local", help="the whole application on this machine, without an account")
     local.add_arguments(here.add_subparsers(title="commands", required=True, metavar="COMMAND"))
     return top

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -40,7 +39,12 @@ def code() -> bool:
 def template() -> bool:
     tools = environment(CACHE, "python", ROOT / "requirements" / "tools-lint.txt", print) / "bin"
     # Without credentials, neither looks for an account.
-    return all([run(tools / "cfn-lint"), run(tools / "checkov", "--config-file", ".checkov.yaml", LOG_LEVEL="ERROR")])
+    return all(
+        [
+            run(tools / "cfn-lint", "--config-file", "lint/cfnlint.yaml"),
+            run(tools / "checkov", "--config-file", ".checkov.yaml", LOG_LEVEL="ERROR"),
+        ]
+    )
 
 
 def workflow() -> bool:
@@ -77,7 +81,7 @@ def deployed(properties: Mapping[str, Any], parameters: Mapping[str, Any]) -> st
     text = (ROOT / properties["DefinitionUri"]).read_text(encoding="utf-8")
     for name, value in properties["DefinitionSubstitutions"].items():
         default = parameters.get(value.get("Ref"), {}).get("Default") if isinstance(value, dict) else None
-        text = re.sub(r"\$\{%s\}" % name, lambda _, v=default, n=name: str(v if v is not None else n), text)
+        text = text.replace(f"${{{name}}}", str(name if default is None else default))
     json.loads(text)
     return text
 

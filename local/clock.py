@@ -225,15 +225,6 @@ class _ThreadedClock:
         finally:
             deadlines.pop()
 
-    @contextlib.contextmanager
-    def undisturbed(self) -> Iterator[None]:
-        """Wait in here as if no deadline had been set around it."""
-        saved, self._local.deadlines = self._deadlines(), []
-        try:
-            yield
-        finally:
-            self._local.deadlines = saved
-
     def cancel(self, owner: Owner) -> None:
         """End every other thread at or below that owner at its present or next wait, with `CancelledError`."""
         caller = self._current()
@@ -300,6 +291,7 @@ class _ThreadedClock:
                     withdrawn = not waiter.done
                     if withdrawn:
                         self._withdraw(waiter)
+                        self._drop(waiter, event)
                 if withdrawn:
                     return event.is_set()
                 waiter.lock.acquire()

@@ -60,6 +60,9 @@ def handler(event: SummarizeEvent, context: LambdaContext) -> dict[str, Any]:
         currency=settings.currency,
         failure=Failure(failure.error, failure.cause) if failure.error else None,
     )
+    if report["gallery_error"]:
+        logger.error("no gallery", reason=report["gallery_error"])
+        metrics.add_metric("GalleriesFailed", MetricUnit.Count, 1)
     logger.info("summarized", status=report["status"])
     metrics.add_metric(f"Runs{report['status'].capitalize()}", MetricUnit.Count, 1)
     metrics.add_metric("CombinationsFailed", MetricUnit.Count, report["failed"])

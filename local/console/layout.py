@@ -375,7 +375,8 @@ class _Drawing:
         if side in ("top", "bottom"):
             # The good way stays straight; others keep to its right.
             middle = node.x + node.width / 2
-            return Point(middle + mine * 2 * PORT_GAP, node.y if side == "top" else node.y + node.height)
+            step = min(2 * PORT_GAP, (node.width / 2 - PORT_GAP) / max(1, len(order) - 1))
+            return Point(middle + mine * step, node.y if side == "top" else node.y + node.height)
         step = min(PORT_GAP, (node.height - 2 * PORT_GAP) / max(1, len(order) - 1))
         y = node.y + min(node.height, STATE_HEIGHT) / 2 + (mine - (len(order) - 1) / 2) * step
         return Point(node.x if side == "left" else node.x + node.width, y)

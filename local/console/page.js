@@ -399,6 +399,12 @@
     );
     drawing.style.setProperty("max-width", `${Math.round((width + 20) * 1.15)}px`);
     byId("canvas").replaceChildren(drawing);
+    for (const { edge, group } of graph.edges.values()) {
+      if (!edge.caught) continue;
+      // Dashes are counted from a line's end: lines that share a track there fall together.
+      const line = group.querySelector(".run");
+      line.style.setProperty("stroke-dashoffset", String(-line.getTotalLength()));
+    }
   }
 
   /* The chosen combination's way, or the run's own: time spent in each state, how often, and along which lines. */

@@ -17,9 +17,6 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from local.app import LocalApp
 from local.console.runs import NotFoundError, Runs
 
-PORT = 4578
-"""Where the page is unless told otherwise."""
-
 _HOST = "127.0.0.1"
 _NAMES = (_HOST, "localhost")
 _PAGE = {"/": "page.html", "/page.css": "page.css", "/page.js": "page.js"}
@@ -52,9 +49,12 @@ class Served:
 
 
 @contextmanager
-def serve(app: LocalApp, port: int = PORT) -> Iterator[Served]:
+def serve(app: LocalApp, port: int) -> Iterator[Served]:
     """Serve the page on 127.0.0.1 (any free port for 0) until the block ends. Raises OSError for a port in use."""
-    server = _Server((_HOST, port), _Handler)
+    try:
+        server = _Server((_HOST, port), _Handler)
+    except OSError as error:
+        raise OSError(error.errno, f"no page can be served on {_HOST}:{port}: {error.strerror}") from None
     server.runs = Runs(app)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, name="console", daemon=True)
     thread.start()

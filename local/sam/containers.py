@@ -4,6 +4,7 @@ import json
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -28,6 +29,12 @@ START_SECONDS = 60.0
 
 _ISOLATION = ("--add-host", f"{HOST}:host-gateway", "--container-dns", "127.0.0.1")
 """Only this machine can be looked up: a name that slips in fails at once instead of waiting for a server."""
+
+
+_HEARS_INTERRUPTS = (
+    "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
+)
+"""What a shell starts in the background ignores interrupts, and so would all that it starts."""
 
 
 class FunctionsNotStartedError(Exception):
@@ -118,6 +125,7 @@ def start_lambda(
     with log.open("wb") as output:
         process = subprocess.Popen(
             [
+                *(sys.executable, "-c", _HEARS_INTERRUPTS),
                 *(tools.sam, "local", "start-lambda", "--template", template),
                 *("--host", "127.0.0.1", "--port", str(port), "--region", REGION),
                 *("--warm-containers", "LAZY", "--skip-pull-image", "--invoke-image", image.name, *_ISOLATION),

@@ -28,7 +28,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     log = tmp_path_factory.mktemp("up") / "log"
     command = [sys.executable, "-m", "cli.main", "local", "up", "--port", str(free), "--speed", str(SPEED)]
     with log.open("w") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=out, cwd=Path.cwd())
+        process = subprocess.Popen([*command, "--console-port", "0"], stdout=out, stderr=out, cwd=Path.cwd())
     try:
         end = time.monotonic() + 90
         while "Ctrl-C" not in log.read_text():

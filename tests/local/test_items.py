@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from local.aws.moto_adapter import items
@@ -14,7 +14,7 @@ NAMES = ("a", "b", "c")
 SCALARS = st.one_of(
     st.sampled_from(["", "x", "xy", "y"]).map(lambda text: {"S": text}),
     st.integers(-3, 3).map(lambda number: {"N": str(number)}),
-    st.sampled_from([{"N": "1.5"}, {"BOOL": True}, {"BOOL": False}, {"NULL": True}]),
+    st.sampled_from([{"N": "1.5"}, {"NULL": True}]),
 )
 VALUES = st.one_of(
     SCALARS,
@@ -27,7 +27,6 @@ BROKEN = object()
 PLACEHOLDERS = {"#a": "a", "#b": "b", "#c": "c"}
 name = st.sampled_from(["a", "b", "#a", "#b", "#c"])
 value = st.sampled_from([":x", ":y", ":one"])
-operand = st.one_of(name, value)
 
 
 def conditions(depth: int = 2) -> st.SearchStrategy[str]:
@@ -35,7 +34,7 @@ def conditions(depth: int = 2) -> st.SearchStrategy[str]:
         st.builds("attribute_exists({})".format, name),
         st.builds("attribute_not_exists ( {} )".format, name),
         st.builds("begins_with({}, {})".format, name, st.just(":x")),
-        st.builds("{} {} {}".format, name, st.sampled_from(["=", "<>"]), operand),
+        st.builds("{} {} {}".format, name, st.sampled_from(["=", "<>"]), value),
         st.builds("{} {} {}".format, name, st.sampled_from(["<", "<=", ">", ">="]), st.just(":one")),
         st.builds("{} IN (:x, :one)".format, name),
         st.builds("{} BETWEEN :one AND :one".format, name),
@@ -126,13 +125,16 @@ class Twice:
             answer = getattr(self._dynamodb, operation)(TableName=self._table, **given)
         except ClientError as error:
             answer = {**error.response, "Status": error.response["ResponseMetadata"]["HTTPStatusCode"]}
-        except (TypeError, AttributeError):
+        except (TypeError, AttributeError, ValueError):
             # moto falls over a comparison of different types, which AWS answers with a no.
             return BROKEN
         answer.pop("ResponseMetadata", None)
         answer.pop("ConsumedCapacity", None)
         for field in ("Item", "Attributes"):
-            answer.get(field, {}).pop("pk", None)
+            attributes = answer.get(field, {})
+            attributes.pop("pk", None)
+            # Sets have no order, and moto gives them a new one each time.
+            attributes.update({key: {"SS": sorted(one["SS"])} for key, one in attributes.items() if "SS" in one})
         return answer
 
 
@@ -143,12 +145,11 @@ def twice(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Twice:
 
 def alike(answers: tuple[Any, Any]) -> None:
     fast, slow = answers
-    assume(slow is not BROKEN)
-    assert fast == slow
+    assert slow is BROKEN or fast == slow
 
 
 examples = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
 )
 
 
@@ -176,9 +177,7 @@ def test_an_update_changes_the_same_and_returns_the_same(
 ) -> None:
     twice.reset(before)
     more = {} if condition is None else {"ConditionExpression": condition}
-    alike(
-        twice.both("update_item", UpdateExpression=update, ReturnValues=returned, **used(update, condition), **more)
-    )
+    alike(twice.both("update_item", UpdateExpression=update, ReturnValues=returned, **used(update, condition), **more))
     alike(twice.items())
     assert twice.at_once > 0
 
@@ -205,7 +204,6 @@ def test_a_projection_shows_the_same(twice: Twice, before: Any, names: list[str]
         ("update_item", {"UpdateExpression": "FROB a", **used("")}),
         ("update_item", {"UpdateExpression": "SET a = ", **used("")}),
         ("update_item", {"UpdateExpression": "SET a = :x", "ConditionExpression": "size(a) > :one", **used(":x :one")}),
-        ("update_item", {"UpdateExpression": "SET a = :x", "ConditionExpression": "a =", **used(":x")}),
         ("put_item", {"Item": {"kind": {"NULL": True}}}),
         ("put_item", {"Item": {"a": {"SS": []}}}),
         ("put_item", {"Item": {"a": {"N": "1"}}, "ReturnValues": "ALL_OLD"}),
@@ -238,3 +236,35 @@ def test_a_table_that_is_not_there_is_motos_to_miss(stack: LocalStack) -> None:
     client = stack.client("dynamodb")
     with pytest.raises(client.exceptions.ResourceNotFoundException):
         client.get_item(TableName="nowhere", Key={"pk": {"S": "x"}})
+
+
+@pytest.mark.parametrize(
+    ("condition", "holds"),
+    [
+        ("flag = :one", False),
+        ("flag <> :one", True),
+        ("absent = absent_too", False),
+        ("absent <> :one", True),
+        ("n < :text", False),
+        ("n BETWEEN :text AND :text", False),
+        ("n = n", True),
+    ],
+)
+def test_values_of_different_types_are_compared_as_on_aws_where_moto_errs(
+    stack: LocalStack, condition: str, holds: bool
+) -> None:
+    client, table = stack.client("dynamodb"), stack.outputs["Table"]
+    client.put_item(TableName=table, Item={"pk": {"S": "typed"}, "flag": {"BOOL": True}, "n": {"N": "1"}})
+    values = {":one": {"N": "1"}, ":text": {"S": "1"}}
+    given = {key: one for key, one in values.items() if key in condition}
+    try:
+        client.put_item(
+            TableName=table,
+            Item={"pk": {"S": "typed"}, "flag": {"BOOL": True}, "n": {"N": "1"}},
+            ConditionExpression=condition,
+            **({"ExpressionAttributeValues": given} if given else {}),
+        )
+        taken = True
+    except client.exceptions.ConditionalCheckFailedException:
+        taken = False
+    assert taken is holds

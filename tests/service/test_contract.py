@@ -322,9 +322,7 @@ def test_every_code_is_told_apart(bench: Bench, subtests: pytest.Subtests) -> No
     for code, on_submit, on_result in CODES:
         with subtests.test(code=code):
             bench.standin.faults.clear()
-            bench.standin.faults.add(
-                Fault("submit", Answer(code), nth=(1,)), Fault("result", Answer(code), nth=(1,))
-            )
+            bench.standin.faults.add(Fault("submit", Answer(code), nth=(1,)), Fault("result", Answer(code), nth=(1,)))
             paid = len(bench.standin.tasks)
             with pytest.raises(on_submit) as caught:
                 bench.submitted()
@@ -457,9 +455,7 @@ ACCIDENTS = {
 }
 
 
-def test_a_submission_whose_answer_proves_nothing_may_have_been_paid(
-    bench: Bench, subtests: pytest.Subtests
-) -> None:
+def test_a_submission_whose_answer_proves_nothing_may_have_been_paid(bench: Bench, subtests: pytest.Subtests) -> None:
     impatient = bench.make(timeout=(3.05, 0.2))
     for name, accident in ACCIDENTS.items():
         with subtests.test(accident=name):

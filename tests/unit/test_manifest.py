@@ -112,9 +112,7 @@ def test_a_mistake_is_named_with_its_field(content: Any, field: str, message: st
 
 
 def test_every_mistake_is_told_at_once() -> None:
-    found = problems(
-        {"models": [{"id": "A"}], "garments": [{"id": "x", "image": "x.png", "type": "hat"}], "oops": 1}
-    )
+    found = problems({"models": [{"id": "A"}], "garments": [{"id": "x", "image": "x.png", "type": "hat"}], "oops": 1})
     assert set(found) == {"models[0].id", "models[0].image", "garments[0].type", "oops"}
 
 

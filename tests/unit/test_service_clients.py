@@ -33,9 +33,7 @@ from tryon.service.signature import sign
 from tryon.service.signed import SignedService
 
 KEYS = Credentials("AKLTEXAMPLEDUMMY", "dummy-secret", "dummy-token")
-SUBMISSION = Submission(
-    b"model", (GarmentPicture(b"shirt", "upper"), GarmentPicture(b"skirt", "lower")), Parameters()
-)
+SUBMISSION = Submission(b"model", (GarmentPicture(b"shirt", "upper"), GarmentPicture(b"skirt", "lower")), Parameters())
 RECEIPT = b'{"code": 10000, "data": {"task_id": "T-1"}, "request_id": "R-1"}'
 QUEUED = b'{"code": 10000, "data": {"status": "in_queue"}, "request_id": "R-2"}'
 BAD_KEYS = b'{"ResponseMetadata": {"Error": {"CodeN": 100010, "Message": "no match"}}}'
@@ -228,9 +226,7 @@ def test_the_time_limits_are_the_projects_and_can_be_set(client: Client) -> None
         ("https://[::1]:8443", "https://[::1]:8443/?"),
     ],
 )
-def test_the_connection_is_encrypted_unless_the_endpoint_says_http(
-    client: Client, endpoint: str, begins: str
-) -> None:
+def test_the_connection_is_encrypted_unless_the_endpoint_says_http(client: Client, endpoint: str, begins: str) -> None:
     wire = Wire()
     client(wire, endpoint=endpoint).submit(SUBMISSION)
     assert wire.sent[0].url.startswith(begins)
@@ -461,9 +457,9 @@ def test_the_sdk_finds_no_keys_in_the_environment_or_the_home_folder(
     for name in ("unset", "VOLC_ACCESSKEY"):
         monkeypatch.setenv(name, "from-environment")
         monkeypatch.setenv("VOLC_SECRETKEY", "from-environment")
-        SdkService(
-            on(wire), endpoint="https://service.example", credentials=lambda: KEYS, clock=FakeClock()
-        ).result("T-1")
+        SdkService(on(wire), endpoint="https://service.example", credentials=lambda: KEYS, clock=FakeClock()).result(
+            "T-1"
+        )
     assert all("Credential=AKLTEXAMPLEDUMMY/" in sent.headers["Authorization"] for sent in wire.sent)
 
 
@@ -484,9 +480,7 @@ def test_an_sdk_that_fails_by_itself_has_sent_nothing(monkeypatch: pytest.Monkey
 
 def test_an_sdk_that_calls_nothing_is_no_success(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(VisualService, "cv_submit_task", lambda _self, _form: {"code": 10000})
-    service = SdkService(
-        on(Wire()), endpoint="https://service.example", credentials=lambda: KEYS, clock=FakeClock()
-    )
+    service = SdkService(on(Wire()), endpoint="https://service.example", credentials=lambda: KEYS, clock=FakeClock())
     with pytest.raises(ServiceUnavailableError):
         service.submit(SUBMISSION)
 

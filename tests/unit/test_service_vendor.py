@@ -158,9 +158,7 @@ def test_a_picture_larger_than_one_block_is_encoded_without_a_seam(size: int) ->
 
 def test_the_body_is_made_without_a_second_copy_of_the_pictures() -> None:
     pictures = [bytes(2_000_000) for _ in range(3)]
-    submission = Submission(
-        pictures[0], tuple(GarmentPicture(data, "upper") for data in pictures[1:]), Parameters()
-    )
+    submission = Submission(pictures[0], tuple(GarmentPicture(data, "upper") for data in pictures[1:]), Parameters())
     tracemalloc.start()
     try:
         body = submission_body(submission)
@@ -300,9 +298,7 @@ def test_a_gateway_that_timed_out_behind_itself_leaves_the_submission_open() -> 
 
 
 def test_the_receipt_is_read() -> None:
-    assert submitted(200, coded(10000, {"task_id": "7392616336519610409"})) == Submitted(
-        "7392616336519610409", "R-1"
-    )
+    assert submitted(200, coded(10000, {"task_id": "7392616336519610409"})) == Submitted("7392616336519610409", "R-1")
 
 
 @pytest.mark.parametrize(
@@ -366,9 +362,7 @@ def test_an_unreadable_answer_leaves_a_submission_open_and_says_nothing_of_a_tas
         (403, e.ServiceAccessError),
     ],
 )
-def test_some_statuses_prove_without_any_body_that_no_task_was_made(
-    status: int, kind: type[e.ServiceError]
-) -> None:
+def test_some_statuses_prove_without_any_body_that_no_task_was_made(status: int, kind: type[e.ServiceError]) -> None:
     assert type(submit_error(status, HTML)) is kind
 
 
@@ -588,9 +582,7 @@ LEAVES = st.one_of(
 )
 JSON = st.recursive(
     LEAVES,
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=4), st.dictionaries(st.one_of(WORDS, st.text(max_size=5)), inner)
-    ),
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.one_of(WORDS, st.text(max_size=5)), inner)),
     max_leaves=25,
 )
 
@@ -608,9 +600,7 @@ JSON = st.recursive(
         st.dictionaries(WORDS, JSON, min_size=3).map(lambda value: json.dumps(value).encode()),
     ),
 )
-def test_no_answer_escapes_as_anything_but_the_named_errors(
-    status: int, headers: dict[str, str], body: bytes
-) -> None:
+def test_no_answer_escapes_as_anything_but_the_named_errors(status: int, headers: dict[str, str], body: bytes) -> None:
     outcomes: list[Submitted | TaskResult | e.ServiceError] = []
     for read in (read_submit_answer, read_result_answer):
         try:

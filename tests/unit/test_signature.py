@@ -103,9 +103,7 @@ KEY_TEXT = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_si
     path=st.lists(TEXT, max_size=3).map(lambda parts: "/" + "/".join(parts)),
     query=st.dictionaries(TEXT, st.lists(TEXT, min_size=1, max_size=3), max_size=5),
     content_type=st.sampled_from(["application/json", "application/json; charset=utf-8", " text/plain  "]),
-    extra=st.dictionaries(
-        st.from_regex(r"(X|x|Other)-[A-Z][a-z0-9]{0,6}", fullmatch=True), HEADER_TEXT, max_size=4
-    ),
+    extra=st.dictionaries(st.from_regex(r"(X|x|Other)-[A-Z][a-z0-9]{0,6}", fullmatch=True), HEADER_TEXT, max_size=4),
     body=st.binary(max_size=300),
     when=st.datetimes(datetime(2001, 1, 1), datetime(2099, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
     keys=st.builds(Credentials, KEY_TEXT, KEY_TEXT, st.one_of(st.just(""), KEY_TEXT)),

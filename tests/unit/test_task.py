@@ -51,9 +51,7 @@ class Bench:
     gate: Gate
     service: FakeService
 
-    def start(
-        self, which: Combination | None = None, load: Callable[[Combination], Submission] = submission
-    ) -> str:
+    def start(self, which: Combination | None = None, load: Callable[[Combination], Submission] = submission) -> str:
         return task.start(
             which or combination(),
             run_id=RUN,

@@ -62,9 +62,7 @@ def test_two_models_wear_nine_garments() -> None:
         assert ended.summary["tasks"] == pipeline.payments == 18
         assert ended.summary["bytes"] == sum(len(pipeline.app.get(key)) for key in expected)
         for entry in ended.entries:
-            assert (
-                hashlib.sha256(pipeline.app.get(entry.results[0]["key"])).hexdigest() == entry.results[0]["sha256"]
-            )
+            assert hashlib.sha256(pipeline.app.get(entry.results[0]["key"])).hexdigest() == entry.results[0]["sha256"]
         assert {f"runs/{ended.run_id}/{name}" for name in ("plan.json", "combinations.csv", "index.html")} <= set(
             ended.keys
         )

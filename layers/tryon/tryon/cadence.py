@@ -6,6 +6,12 @@ from itertools import chain, repeat
 DEFAULT: tuple[int, ...] = (5, 8, 10, 8, 10)
 """Calibrated by hand on tasks of 20 to 30 s: the polls fall at 5, 13, 23, 31 and 41 s."""
 
+MAX_WAITS = 100
+"""Waits that a cadence may name."""
+
+MAX_WAIT = 300
+"""Longest wait in seconds."""
+
 DEADLINE = 300
 """Seconds from submit after which a task is given up as late; its id is kept."""
 

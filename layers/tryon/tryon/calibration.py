@@ -3,7 +3,8 @@
 What is known of a task's latency is exact where the service gave its times and an interval otherwise: later than
 the last poll that saw it unfinished, no later than the one that saw its end. The distribution is the one under
 which these observations are likeliest (Turnbull, "The empirical distribution function with arbitrarily grouped,
-censored and truncated data", J. Royal Stat. Soc. B 38, 1976), smoothed, with an exponential tail. The waits
+censored and truncated data", J. Royal Stat. Soc. B 38, 1976), smoothed as it is found (Silverman, Jones, Wilson and
+Nychka, "A smoothed EM approach to indirect estimation problems", ibid. 52, 1990), with an exponential tail. The waits
 minimise delay + weight × polls (Barlow, Hunter and Proschan, "Optimum checking procedures", J. SIAM 11, 1963) by
 dynamic programming over whole seconds. Only the standard library is needed.
 """
@@ -14,23 +15,20 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import TYPE_CHECKING
 
-from tryon.cadence import poll_times, waits
-from tryon.ledger import Entry
+from tryon.cadence import MAX_WAIT, MAX_WAITS, poll_times, waits
+
+if TYPE_CHECKING:
+    from tryon.ledger import Entry
 
 MIN_SAMPLES = 30
 """Fewest tasks seen to end that a cadence is learned from.
 
-On latencies like those that the default was made for, cadences learned from 30 cost a tenth more (delay plus
-polls) than the best possible one on average and beat the default every time; from 10 a quarter more, and one in
-fifty loses to the default. `python -m benchmarks.samples` measures it.
+On latencies like those that the default was made for, cadences learned from 30 tasks have 4 % more delay and polls
+than the best possible one on average, 12 % at worst; from 10 it is 9 % and 25 %. Of fewer than 20 the 95th
+percentile is a guess, and the tail with it. docs/performance.md shows 30 and more.
 """
-
-MAX_WAITS = 100
-"""Waits that a manifest's cadence may hold."""
-
-MAX_WAIT = 300
-"""Longest wait that a manifest's cadence may hold, in seconds."""
 
 BIN = 0.5
 """Seconds of one step of a distribution: half of the finest wait."""
@@ -55,6 +53,10 @@ class TooFewSamplesError(Exception):
     """There is not enough to learn a cadence from."""
 
 
+class LimitError(Exception):
+    """No cadence keeps the limit that was asked for."""
+
+
 @dataclass(frozen=True)
 class Observation:
     """One task's latency: more than `low`, at most `high` seconds.
@@ -74,7 +76,7 @@ class Observation:
         return math.isfinite(self.high)
 
 
-def observations(entries: Iterable[Entry]) -> list[Observation]:
+def observations(entries: Iterable["Entry"]) -> list[Observation]:
     """What each task's entry says of its latency; entries that say nothing are left out."""
     found = []
     for entry in entries:
@@ -303,10 +305,15 @@ def optimal_cadence(
 
     Instead of the weight, a limit may be given, of which the least weight that keeps it is used: `max_polls`, mean
     polls a task, or `max_requests`, a number of slots and the submits and polls a second that they may make
-    together. The last wait is repeated until the deadline, which cuts it.
+    together. The last wait is repeated until the deadline, which cuts it. Raises `LimitError` for a limit that no
+    cadence keeps.
     """
+    # Polls go on past the deadline here, so that the deadline does not bend the waits before it.
+    seconds = range(deadline + MAX_WAIT + 1)
+    running = [distribution.running(second) for second in seconds]
+    left = [distribution.remaining(second) for second in seconds]
     if weight is not None:
-        return _best(distribution, deadline, weight)
+        return _shortest(_optimum(running, left, weight), deadline)
 
     def fits(cadence: Sequence[int]) -> bool:
         found = evaluate(cadence, distribution, deadline)
@@ -315,13 +322,12 @@ def optimal_cadence(
         return max_polls is None or found.polls <= max_polls
 
     low, high = _WEIGHTS
-    best = _best(distribution, deadline, low)
-    if fits(best):
-        return best
-    best = _best(distribution, deadline, high)
+    best = _shortest(_optimum(running, left, high), deadline)
+    if not fits(best):
+        raise LimitError(f"no cadence is so sparing: {', '.join(map(str, best))} s takes the fewest polls there are")
     for _ in range(_BISECTIONS):
         middle = math.sqrt(low * high)
-        candidate = _best(distribution, deadline, middle)
+        candidate = _shortest(_optimum(running, left, middle), deadline)
         if fits(candidate):
             best, high = candidate, middle
         else:
@@ -329,16 +335,13 @@ def optimal_cadence(
     return best
 
 
-def _best(distribution: Distribution, deadline: int, weight: float) -> list[int]:
-    """The optimal waits for a weight.
+def _optimum(running: Sequence[float], left: Sequence[float], weight: float) -> list[int]:
+    """The optimal waits for a weight, until the seconds for which `running` and `left` are given are over.
 
-    Polls go on past the deadline here, so that the deadline does not bend the waits before it. The cost of a wait
-    meets the quadrangle inequality, so a later poll's best successor is never earlier: each search ends where the
-    one after it found its own.
+    The cost of a wait meets the quadrangle inequality, so a later poll's best successor is never earlier: each
+    search ends where the one after it found its own.
     """
-    horizon = deadline + MAX_WAIT
-    running = [distribution.running(second) for second in range(horizon + 1)]
-    left = [distribution.remaining(second) for second in range(horizon + 1)]
+    horizon = len(running) - 1
     cost = [0.0] * (horizon + 1)
     following = [horizon] * (horizon + 1)
     for now in range(horizon - 1, -1, -1):
@@ -352,16 +355,16 @@ def _best(distribution: Distribution, deadline: int, weight: float) -> list[int]
         cost[now] = cheapest
     found = []
     now = 0
-    while now < deadline:
+    while now < horizon:
         found.append(following[now] - now)
         now = following[now]
-    return _shortest(found, deadline)
+    return found
 
 
-def _shortest(cadence: list[int], deadline: int) -> list[int]:
-    """The same waits without those that the last one's repetition makes anyway."""
+def _shortest(cadence: Sequence[int], deadline: int) -> list[int]:
+    """The waits up to the deadline without those that the last one's repetition makes anyway, `MAX_WAITS` at most."""
     whole = list(waits(cadence, deadline))
-    short = cadence[:MAX_WAITS]
+    short = list(cadence[: min(len(whole), MAX_WAITS)])
     while len(short) > 1 and list(waits(short[:-1], deadline)) == whole:
-        short = short[:-1]
+        short.pop()
     return short

@@ -55,6 +55,15 @@ SUMMARIZE_SECONDS = (1.0, 0.02)
 GATE_UNITS = 4
 """Estimate: the gate's item has a few KB, most of it the task tokens of those who wait."""
 
+USD_PER_POLL = (
+    3 * USD_PER_TRANSITION
+    + USD_PER_LAMBDA_REQUEST
+    + POLL_SECONDS * MEMORY_GB["Poll"] * USD_PER_GB_SECOND
+    + 2 * USD_PER_WRITE_UNIT
+    + USD_PER_READ_UNIT
+)
+"""What one poll more costs."""
+
 RUN_TRANSITIONS = 8
 """Name, Claim, Plan, TryOn, Summarize, Notify, Whole?, RunEnded or RunFailed."""
 

@@ -20,6 +20,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from tryon import objects
+from tryon.cadence import MAX_WAIT, MAX_WAITS
 from tryon.parameters import GarmentType, Parameters
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ Image = Annotated[
     AfterValidator(_checked_image),
 ]
 
-Cadence = Annotated[list[Annotated[int, Field(ge=1, le=300)]], Field(min_length=1, max_length=100)]
+Cadence = Annotated[list[Annotated[int, Field(ge=1, le=MAX_WAIT)]], Field(min_length=1, max_length=MAX_WAITS)]
 
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -233,7 +234,11 @@ def _read_json(data: bytes) -> Any:
     except UnicodeDecodeError as error:
         _refuse(f"the manifest is not UTF-8 text (byte {error.start})")
     try:
-        return json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
+        raw = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
+        json.dumps(raw, ensure_ascii=False).encode()
+        return raw
+    except UnicodeEncodeError:
+        _refuse("the manifest holds half a surrogate pair, which no file can hold as text")
     except json.JSONDecodeError as error:
         _refuse(f"the manifest is not JSON: {error.msg} at line {error.lineno}, column {error.colno}")
     except RecursionError:

@@ -58,7 +58,7 @@ def message(run: Mapping[str, Any], *, bucket: str, prefix: str) -> str:
     text = body(run, bucket=bucket, prefix=prefix)
     machine = json.dumps(
         {name: run[name] for name in ("run_id", "name", "status", "total", "succeeded", "failed", "reasons")}
-        | {"bucket": bucket, "prefix": prefix},
+        | {"bucket": bucket, "prefix": prefix, "drift": run.get("drift")},
         ensure_ascii=False,
     )
     return json.dumps(

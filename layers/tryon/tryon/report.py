@@ -95,10 +95,10 @@ def write_report(
             result["retry_manifest"] = folder.retry_manifest
     objects.put_text(s3, bucket, folder.summary, json.dumps(result, indent=1, ensure_ascii=False), "application/json")
     ledger.update_run(run_id, **{name: result[name] for name in _RUN_ITEM_FIELDS})
-    publishing.publish(s3, bucket, result, entries, original)
-    _publish_repaired(s3, ledger, run, entries)
+    gallery_error = _publish(s3, ledger, run, bucket, result, entries, original)
     return {
         "status": result["status"],
+        "gallery_error": gallery_error,
         "error": result["error"] or "",
         "cause": result["cause"] or "",
         "failed": result["failed"],
@@ -108,6 +108,24 @@ def write_report(
             "message": notification.message(result, bucket=bucket, prefix=folder.prefix),
         },
     }
+
+
+def _publish(
+    s3: "S3Client",
+    ledger: Ledger,
+    run: Mapping[str, Any],
+    bucket: str,
+    result: Mapping[str, Any],
+    entries: Sequence[Entry],
+    original: Mapping[str, Any],
+) -> str | None:
+    """Write the galleries; what went wrong comes back as text."""
+    try:
+        publishing.publish(s3, bucket, result, entries, original)
+        _publish_repaired(s3, ledger, run, entries)
+    except Exception as error:  # noqa: BLE001 - a page that cannot be drawn must not fail a run whose pictures are safe
+        return f"{type(error).__name__}: {error}"
+    return None
 
 
 def _publish_repaired(s3: "S3Client", ledger: Ledger, run: Mapping[str, Any], entries: Sequence[Entry]) -> None:

@@ -194,6 +194,8 @@ def table(entries: Iterable[Entry]) -> str:
 
 def _cell(value: object) -> object:
     """A spreadsheet runs a text cell that begins like a formula; an apostrophe makes it plain text."""
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
-        return "'" + value
+    if isinstance(value, str):
+        plain = "'" + value if value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+        # `csv` puts no quotes around a lone carriage return, which readers then take for the end of the line.
+        return plain.replace("\r\n", "\n").replace("\r", "\n")
     return "" if value is None else value

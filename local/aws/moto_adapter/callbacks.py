@@ -11,7 +11,6 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.resou
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_callback import (
     StateTaskServiceCallback,
 )
-from moto.stepfunctions.parser.asl.component.state.state import CommonStateField
 from moto.stepfunctions.parser.asl.eval.callback.callback import (
     CallbackOutcome,
     CallbackOutcomeFailure,
@@ -34,20 +33,6 @@ def _new_token(session: Session, original: Any) -> Any:
         return token
 
     return update_task_token
-
-
-@replaces(
-    "parser.asl.component.state.exec.state_task.service.state_task_service_callback:"
-    "StateTaskServiceCallback._eval_body",
-    "(self, env)",
-)
-def _run_callback_state(session: Session, original: Any) -> Any:
-    def eval_body(self: Any, env: Any) -> None:
-        if self._is_integration_pattern():
-            self._assert_integration_pattern_is_supported()
-        CommonStateField._eval_body(self, env)
-
-    return eval_body
 
 
 @contextlib.contextmanager

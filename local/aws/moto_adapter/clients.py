@@ -13,7 +13,6 @@ from . import items
 from .patching import replaces
 from .session import Session
 
-
 _served: Session | None = None
 
 
@@ -80,7 +79,7 @@ class SharedClientsSession(boto3.Session):
 
 def _comparable(value: Any) -> Any:
     # Each copy of a handler's module makes a configuration of its own, equal to the others in all it says.
-    return repr(sorted(value._user_provided_options.items())) if isinstance(value, Config) else value
+    return repr(sorted(vars(value)["_user_provided_options"].items())) if isinstance(value, Config) else value
 
 
 @replaces("parser.asl.utils.boto_client:boto_client_for", "(region, service, state_credentials)", spread=True)
