@@ -62,4 +62,5 @@ lock: $(VENV)/.tools ## pin requirements anew, with hashes
 	    *) echo -c requirements/test.txt;; esac) -o $$f.txt || exit 1; done
 
 clean: ## remove what the other commands made
+	-@test ! -d .cache/sam || $(BIN)/python -m local.sam clear
 	rm -rf $(VENV) .cache .aws-sam out .pytest_cache .mypy_cache .ruff_cache .hypothesis

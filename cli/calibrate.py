@@ -261,14 +261,14 @@ def plot(distribution: Distribution, old: Sequence[int], new: Sequence[int], dea
     )
     chart.bars([*seconds, end + 1][: end + 1], shares, COLOURS[5])
     for name, cadence, height, colour, dashed in (
-        ("old polls", old, top - 3.0, COLOURS[1], True),
-        ("new polls", new, top - 1.2, COLOURS[0], False),
+        ("old polls", old, top - 3.6, COLOURS[1], True),
+        ("new polls", new, top - 1.6, COLOURS[0], False),
     ):
         times = [time for time in poll_times(cadence, deadline) if time <= end]
         for time in times:
             chart.line([(time, 0), (time, height)], colour, dashed=dashed)
             chart.mark(time, height, colour)
-        chart.text(0, height, f"{name}: {', '.join(map(str, cadence))} s", colour=colour)
+        chart.text(0, height, f"{name}: {', '.join(map(str, cadence))} s", colour=colour, dy=-9)
     step = 5 * math.ceil(top / 40)
     return chart.render(x_ticks=range(0, end + 1, 10), y_ticks=range(0, top + 1, step))
 

@@ -4,10 +4,16 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # A loaded machine is slow, not wrong; and what failed once must fail again.
-settings.register_profile("tryon", deadline=None, derandomize=True, print_blob=True)
+settings.register_profile(
+    "tryon",
+    deadline=None,
+    derandomize=True,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("tryon")
 
 # Before any boto3 client is made: no test may ever find a real account.

@@ -809,7 +809,7 @@
     byId("pace").textContent = machine.speed ? `on this machine, ${machine.speed} × real time` : "on this machine";
     byId("bucket").textContent = machine.bucket;
     drawGraph();
-    clear(byId("statuses"), ...FILTERS.map(([status, text]) => el("button", { "data-status": status, click: () => { filters.status = status; showList(); } }, text, el("b"))));
+    clear(byId("statuses"), ...FILTERS.map(([status, text]) => el("button", { "data-status": status, click: () => { filters.status = status; showList(); } }, `${text} `, el("b"))));
     byId("search").addEventListener("input", () => { filters.text = byId("search").value; showList(); });
     byId("aligned").addEventListener("click", () => { aligned = byId("aligned").getAttribute("aria-pressed") !== "true"; showList(); });
     byId("rows").addEventListener("scroll", showList, { passive: true });

@@ -17,6 +17,7 @@ from local.console.layout import layout
 from tryon import plan
 from tryon.ledger import Entry, Status
 from tryon.plan import RunFolder, result_copy
+from tryon.thumbnails import obstacle
 
 MAX_RUNS = 100
 """Runs that are listed, the newest of all."""
@@ -409,7 +410,7 @@ class _Run:
             {
                 "name": result["key"].rpartition("/")[2],
                 "kind": "result",
-                "small": f"/{result_copy('thumbnails', result['key'])}",
+                "small": f"/{result['key'] if obstacle(result) else result_copy('thumbnails', result['key'])}",
                 "large": f"/{result['key']}",
             }
             for result in entry.results

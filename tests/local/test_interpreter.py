@@ -1,5 +1,6 @@
 """What the interpreter must do as AWS does it, of the parts of the language that the workflow uses."""
 
+import contextlib
 import json
 import traceback
 from datetime import UTC, datetime
@@ -456,6 +457,23 @@ def test_a_token_answered_twice_is_refused_the_second_time(machines: Machines) -
         with pytest.raises(states.exceptions.TaskTimedOut):
             states.send_task_success(taskToken=token, output='"second"')
     assert machines.end(arn).output == "first"
+
+
+@pytest.mark.parametrize(("every", "status"), [(5, "SUCCEEDED"), (15, "FAILED")])
+def test_heartbeats_keep_a_waiting_state_alive(machines: Machines, every: int, status: str) -> None:
+    keep = machines.asking({"do": "keep_token", "id": "beating"}, HeartbeatSeconds=10, TimeoutSeconds=500)
+    arn = machines.start({"Ask": keep})
+    states = machines.stack.client("stepfunctions")
+    with machines.stack.clock.attached():
+        machines.stack.clock.sleep(1)
+        token = (machines.item("beating") or {})["token"]
+        for _ in range(4):
+            machines.stack.clock.sleep(every)
+            with contextlib.suppress(states.exceptions.TaskTimedOut):
+                states.send_task_heartbeat(taskToken=token)
+        with contextlib.suppress(states.exceptions.TaskTimedOut):
+            states.send_task_success(taskToken=token, output="{}")
+    assert machines.end(arn).status == status
 
 
 def test_tokens_are_as_long_as_they_are_on_aws(machines: Machines) -> None:

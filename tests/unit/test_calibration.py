@@ -184,6 +184,15 @@ def test_a_slot_is_held_for_the_latency_and_the_delay() -> None:
     assert found.requests_per_second(6) == pytest.approx(6 * (1 + found.polls) / found.held)
 
 
+def test_tasks_that_outlast_the_deadline_cost_polls_and_have_no_delay() -> None:
+    half = Distribution((0.5,), 1000.0, 0.5, 1.0, 100, 100)  # half end within half a second, half take for ever
+    found = evaluate([1], half, deadline=10)
+    assert found.late == pytest.approx(0.5)
+    assert found.polls == pytest.approx(0.5 * 1 + 0.5 * 10)
+    assert found.delay == pytest.approx(0.75)
+    assert found.held == pytest.approx(0.5 * 1 + 0.5 * 10)
+
+
 @pytest.mark.parametrize("count", [100, 200])
 @pytest.mark.parametrize("seed", [11, 12, 13])
 def test_two_polls_and_two_seconds_on_latencies_that_were_not_learned_from(seed: int, count: int) -> None:
@@ -223,6 +232,13 @@ def test_many_slots_keep_the_services_rate() -> None:
 def test_a_limit_that_no_cadence_keeps_is_refused() -> None:
     with pytest.raises(LimitError):
         optimal_cadence(LEARNED, deadline=DEADLINE, max_polls=0.9)
+
+
+def test_a_cadence_that_would_hold_more_waits_than_allowed_is_cut_and_repeats_its_last() -> None:
+    wide = fit(exactly([5.0 * i for i in range(1, 60)]))
+    cadence = optimal_cadence(wide, deadline=300, weight=0.008)
+    assert len(cadence) == 100
+    assert sum(waits(cadence, 300)) == 300
 
 
 @settings(max_examples=15, deadline=None)

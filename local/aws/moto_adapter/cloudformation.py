@@ -86,12 +86,6 @@ def _model_map(session: Session, original: Any) -> Any:
     return lambda: known
 
 
-@replaces("moto.cloudformation.parsing:get_name_type_map", "()")
-def _name_type_map(session: Session, original: Any) -> Any:
-    known = {**original(), _Secret.cloudformation_type(): _Secret.cloudformation_name_type()}
-    return lambda: known
-
-
 @replaces("moto.cloudformation.parsing:clean_json", "(resource_json, resources_map)")
 def _resolve(session: Session, original: Any) -> Any:
     # The original drops `AWS::NoValue` from objects and leaves a null for it in lists.
