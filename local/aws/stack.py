@@ -277,26 +277,35 @@ def _default_session(session: boto3.Session) -> Iterator[None]:
 
 
 class _Printed:
-    """Standard output, except for what handlers print."""
+    """Standard output, except for what handlers print.
 
-    def __init__(self, functions: Functions, console: TextIO) -> None:
-        self._functions, self._console = functions, console
+    One for the process: a logging handler keeps the stream that it was made with, for all stacks to come.
+    """
+
+    def __init__(self) -> None:
+        self.functions: Functions | None = None
+        self.console: TextIO = sys.stdout
 
     def write(self, text: str) -> int:
-        if not self._functions.writes_log(text):
-            self._console.write(text)
+        if self.functions is None or not self.functions.writes_log(text):
+            self.console.write(text)
         return len(text)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._console, name)
+        return getattr(self.console, name)
+
+
+_printed = _Printed()
 
 
 @contextlib.contextmanager
 def _printing_to(functions: Functions) -> Iterator[None]:
-    printed: Any = _Printed(functions, sys.stdout)
-    saved, sys.stdout = sys.stdout, printed
+    stream: Any = _printed
+    _printed.functions, _printed.console = functions, sys.stdout
+    sys.stdout = stream
     try:
         yield
     finally:
-        if sys.stdout is printed:
-            sys.stdout = saved
+        _printed.functions = None
+        if sys.stdout is stream:
+            sys.stdout = _printed.console

@@ -520,7 +520,7 @@
         el("li", { class: edge.caught ? "caught" : "" }, el("b", { text: `→ ${edge.target}` }), el("span", { text: { next: "", choice: `if ${one.label}`, default: "otherwise", catch: `on ${one.label}` }[one.kind] })),
       ),
     );
-    const limit = definition.TimeoutSeconds ? `Given up after ${definition.TimeoutSeconds} s.` : "";
+    const limit = definition.TimeoutSeconds ? `Each try may take ${definition.TimeoutSeconds} s.` : "";
     clear(
       card,
       el("header", {}, el("h2", { text: node.name }, el("small", { text: kindOf(node) })), el("button", { class: "round", "aria-label": "Close", text: "✕", click: () => choose({ step: "" }) })),
@@ -684,7 +684,7 @@
         step("↑", "Previous", before),
         step("↓", "Next", after),
       ),
-      el("p", { class: "eyebrow" }, pill(status, combination && status === "SUCCEEDED" ? "Done" : null), el("span", { text: combination ? `${combination.n} of ${combinations.size}` : run.run_id || "" }), el("span", { text: path.length ? duration(Math.max(0, endOf(path) - startOf(path))) : "" })),
+      el("p", { class: "eyebrow" }, pill(status, combination && status === "SUCCEEDED" ? "Done" : null), el("span", { text: combination ? `${combination.n} of ${combinations.size}` : run.run_id || "" }), combination && !combination.id.endsWith("__default") && el("span", { text: `variant ${combination.id.split("__")[2]}` }), el("span", { text: path.length ? duration(Math.max(0, endOf(path) - startOf(path))) : "" })),
       error && el("p", { class: "trouble" }, el("b", { text: `${human(error)}${facts.step ? ` at ${facts.step}` : ""}` }), el("span", { text: facts.cause || (!combination && run.cause) || "" })),
       known && known.pictures && kept("pictures", known.pictures, pictures),
       known && known.ledger && el("dl", { class: "facts" }, ...ledger(facts)),

@@ -95,13 +95,22 @@ def test_a_module_that_cannot_be_loaded_fails_its_calls_and_not_the_stack(tmp_pa
         assert answer(stack, {})["errorType"] == kind
 
 
-def test_what_a_handler_prints_goes_to_the_log_and_not_to_the_console(capsys: pytest.CaptureFixture[str]) -> None:
-    lines: list[tuple[str, str]] = []
-    with LocalStack(APP, clock=VirtualClock(START), log=lambda *line: lines.append(line)) as stack:
-        stack.invoke("Worker", {"do": "print", "text": "from within"})
-        print("from outside")  # noqa: T201 - the very thing
-    assert ("Worker", "from within") in lines
-    assert capsys.readouterr().out == "from outside\n"
+def test_what_handlers_print_and_log_goes_to_their_stacks_log_and_not_to_the_console(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app(
+        tmp_path,
+        "import logging, sys\nlogger = logging.getLogger('kept')\n"
+        "if not logger.handlers:\n    logger.addHandler(logging.StreamHandler(sys.stdout))\n"
+        "def handler(event, context):\n    logger.warning('logged')\n    print('printed')\n",
+    )
+    for _ in range(2):
+        lines: list[tuple[str, str]] = []
+        with LocalStack(tmp_path, clock=VirtualClock(START), log=lambda *line, to=lines: to.append(line)) as stack:
+            stack.invoke("Worker", {})
+            print("from outside")  # noqa: T201 - the very thing
+        assert "".join(text for function, text in lines if function == "Worker") == "logged\nprinted\n"
+    assert capsys.readouterr().out == "from outside\n" * 2
 
 
 def test_calls_are_counted_and_billed_in_the_clocks_time() -> None:

@@ -218,7 +218,7 @@ def test_two_stacks_at_once_are_refused(stack: LocalStack) -> None:
 
 
 def test_the_same_application_runs_in_scaled_time() -> None:
-    with LocalStack(APP, clock=ScaledClock(40)) as stack:
+    with LocalStack(APP, clock=ScaledClock(10)) as stack:
         drop(stack, [{"id": f"i{i}", "work": {"do": "fail"} if i == 0 else {}} for i in range(4)])
         (arn,) = stack.executions()
         ended = stack.wait(arn)
