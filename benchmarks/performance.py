@@ -44,7 +44,7 @@ WORKERS = {
 }
 LABELS = {
     OURS: (9, 18),
-    OURS_2: (-30, -14),
+    OURS_2: (9, -9),
     OURS_3: (9, -6),
     "workers, every 1 s": (-110, -12),
     "workers, every 0.5 s": (-60, 22),
@@ -247,15 +247,14 @@ def contest_table(results: Results, slots: int) -> str:
         of = results.of(system, slots)
         if not of:
             continue
+        # A loop leaves all slots but one idle for good.
+        idle = math.nan if slots > 1 and system in (LOOP, LOOP_5) else mean(of, lambda one: one.idle)
         cells = [
             f"{mean(of, lambda one: one.seconds):.0f} s",
             f"{mean(of, ratio):.3f}",
             f"{mean(of, lambda one: one.polls):.2f}",
             f"{mean(of, lambda one: one.delay):.2f} s",
-            # A loop leaves all slots but one idle for good.
-            _or_dash(
-                math.nan if slots > 1 and system in (LOOP, LOOP_5) else mean(of, lambda one: one.idle), "{:.2f} s"
-            ),
+            _or_dash(idle, "{:.2f} s"),
             f"{mean(of, lambda one: one.requests):.0f}",
             f"{mean(of, lambda one: one.refusals['50430']):.0f}",
             f"{mean(of, lambda one: one.refusals['50429']):.0f}",

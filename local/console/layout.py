@@ -178,11 +178,11 @@ class _Drawing:
                 name = self._main(name, edges)
             return found
 
-        place(spine := chain(self.machine.start), 0)
+        place(chain(self.machine.start), 0)
         for name in sorted(self.rank, key=lambda name: self.rank[name]):
             if name not in column:
-                below = self.rank[name] > self.rank[spine[-1]] and name not in self.failing
-                place(chain(name), 0 if below else 1)
+                # Beside the good way, or below its end where it is no failure.
+                place(chain(name), 1 if name in self.failing else 0)
         return column
 
     # ------------------------------------------------------------ routes

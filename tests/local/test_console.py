@@ -3,6 +3,9 @@
 from collections import Counter
 from typing import Any
 
+import pytest
+
+from local.aws.stack import Child
 from local.console.history import visits
 from local.console.layout import edge_id
 from local.console.runs import Runs
@@ -63,6 +66,23 @@ def test_only_what_changed_is_told_again() -> None:
         assert [one["n"] for one in second["combinations"]] == [1]
         # Whoever asks for all of it, such as a second window, still gets all of it.
         assert len(runs.run(short["execution"])["combinations"]) == 6
+
+
+def test_a_child_that_has_ended_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    with running(slots=1) as pipeline, pipeline.clock.attached():
+        pipeline.put_pictures(1, 6)
+        runs = Runs(pipeline.app)
+        pipeline.drop(manifest(1, 6), "live")
+        pipeline.clock.sleep(80)
+        (short,) = runs.newest()
+        assert short["succeeded"] == 2
+        read: list[int] = []
+        events = Child.events.fget
+        assert events is not None
+        monkeypatch.setattr(Child, "events", property(lambda child: [read.append(child.index), events(child)][1]))
+        runs.run(short["execution"])
+        # The one at the service and those in line behind it.
+        assert read == [2, 3, 4]
 
 
 def test_a_run_is_listed_before_it_has_a_plan() -> None:

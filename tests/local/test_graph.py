@@ -202,6 +202,17 @@ def test_what_leads_to_failure_alone_is_known_and_stands_aside() -> None:
         assert node(drawing, name).x > node(drawing, start).x
 
 
+def test_failure_stands_aside_even_where_the_good_way_has_ended() -> None:
+    caught = [{"ErrorEquals": ["States.ALL"], "Next": "B"}]
+    states = {
+        "A": {"Type": "Task", "End": True, "Catch": caught},
+        "B": {"Type": "Pass", "Next": "C"},
+        "C": {"Type": "Fail"},
+    }
+    drawing = layout({"StartAt": "A", "States": states})
+    assert node(drawing, "B").x == node(drawing, "C").x > node(drawing, "A").x
+
+
 def test_loops_run_back_beside_the_states_that_they_repeat() -> None:
     drawing = layout(ASL)
     assert {edge.id for edge in drawing.edges if edge.back} == {"Done? > Wait", "SubmitAgain? > ReserveSlot"}
