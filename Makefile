@@ -7,6 +7,9 @@ SLOTS ?= 6
 MANIFEST ?= samples/manifest.json
 ARCHITECTURE ?= x86_64
 
+# Where a machine forbids compiled modules, every process of every test would compile all of moto again.
+unexport PYTHONDONTWRITEBYTECODE
+
 VENV := .venv
 BIN := $(VENV)/bin
 

@@ -615,7 +615,9 @@
     nothing.textContent = combinations.size ? "No combination fits these filters." : run.ended === null ? "The plan is being made: every picture is checked before anything is paid for." : "This run came to no combinations.";
     byId("tall").style.setProperty("height", `${all.length * ROW}px`);
     const pane = byId("rows");
-    const first = Math.max(0, Math.floor(pane.scrollTop / ROW) - 4);
+    // A list that a filter just made shorter is still scrolled to where it was until the browser lays it out.
+    const scrolled = Math.min(pane.scrollTop, Math.max(0, all.length * ROW - pane.clientHeight));
+    const first = Math.max(0, Math.floor(scrolled / ROW) - 4);
     const last = Math.min(all.length, first + Math.ceil((pane.clientHeight || 600) / ROW) + 9);
     const seen = new Set();
     for (let i = first; i < last; i++) {

@@ -196,6 +196,18 @@ def test_a_wait_takes_whole_seconds_only(machines: Machines, value: str) -> None
     assert ended.error == "States.QueryEvaluationError"
 
 
+@pytest.mark.parametrize("value", ["{% 1.5 %}", "{% '5' %}", "{% 0 %}"])
+def test_a_timeout_is_at_least_one_whole_second(machines: Machines, value: str) -> None:
+    ended = machines.run({"Task": machines.task({}, TimeoutSeconds=value)})
+    assert ended.error == "States.QueryEvaluationError"
+
+
+@pytest.mark.parametrize("value", ["{% 1.5 %}", "{% '5' %}", "{% -1 %}"])
+def test_a_concurrency_is_a_whole_number(machines: Machines, value: str) -> None:
+    ended = machines.run({"Each": machines.each({"Own": PASS}, MaxConcurrency=value)}, {"items": [1]})
+    assert ended.error == "States.QueryEvaluationError"
+
+
 # ---------------------------------------------------------------- tasks, retries, catches
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tryon.comparison import COLUMNS, ExportError, Review, Tally, compare, read_export
@@ -82,6 +82,7 @@ def test_a_file_that_is_no_export_is_refused_with_its_name_and_the_place(content
     assert message in str(caught.value)
 
 
+@example(b'"')
 @given(st.binary(max_size=400))
 def test_no_bytes_bring_the_reader_down(data: bytes) -> None:
     with pytest.raises(ExportError):

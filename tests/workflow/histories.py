@@ -253,8 +253,7 @@ class Theatre:
 
     def _ended(self, execution: str) -> Ended | None:
         described = self.pipeline.app.stack.wait(execution)
-        known = {run.get("execution") for run in self.pipeline.app.ledger.runs(1000)}
-        if execution in known:
+        if self.pipeline.run_of(execution) is not None:
             return self.pipeline.ended(execution)
         # Stopped, or refused by everything, before a run was ever opened.
         assert described["status"] in ("ABORTED", "FAILED"), described

@@ -94,8 +94,8 @@ class Pipeline:
     def ended(self, execution: str) -> Ended:
         described = self.app.stack.wait(execution)
         ledger = self.app.ledger
-        item = next(run for run in ledger.runs(100) if run.get("execution") == execution)
-        run_id = item["run_id"]
+        run_id = self.run_of(execution)
+        assert run_id is not None, described
         keys = self.app.keys(f"runs/{run_id}/")
         summary = f"runs/{run_id}/summary.json"
         return Ended(
@@ -107,6 +107,14 @@ class Pipeline:
             json.loads(self.app.get(summary)) if summary in keys else None,
             self.notifications(),
         )
+
+    def run_of(self, execution: str) -> str | None:
+        """The run that an execution has opened, None if it has opened none."""
+        for newest in (4, 1000):
+            for run in self.app.ledger.runs(newest):
+                if run.get("execution") == execution:
+                    return str(run["run_id"])
+        return None
 
     def notifications(self) -> list[dict[str, Any]]:
         """What a queue subscribed to the topic has received, and takes away."""

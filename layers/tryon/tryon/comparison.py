@@ -155,11 +155,11 @@ def _from_csv(text: str, name: str) -> Any:
     first = text.lstrip().partition("\n")[0]
     delimiter = max(",;\t", key=first.count)  # spreadsheets save with the delimiter of their country
     reader = csv.DictReader(io.StringIO(text.lstrip()), delimiter=delimiter, strict=True)
-    missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
-    if missing:
-        raise ExportError(f"{name}: is no review of the gallery: it has no column {missing[0]!r}")
     review: dict[str, Any] = {"format": "tryon-review", "version": 1, "preferences": [], "ratings": []}
     try:
+        missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
+        if missing:
+            raise ExportError(f"{name}: is no review of the gallery: it has no column {missing[0]!r}")
         for line in reader:
             own = {column: (line[column] or "").removeprefix("'") for column in ("run_id", "review", "reviewer")}
             if any(review.setdefault(column, value) != value for column, value in own.items()):
