@@ -162,7 +162,7 @@ def _money(ending: Ending) -> str:
 def _message(ending: Ending) -> str:
     told = [json.loads(one["Message"]) for one in (ending.ended.notifications if ending.ended else [])]
     if not told:
-        return "none" if ending.stopped else "none: the record and the failed execution say so"
+        return "none: the record and the failed execution say so"
     return "; ".join(one["status"] for one in told)
 
 

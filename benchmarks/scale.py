@@ -1,46 +1,87 @@
 """How size costs: many combinations through the whole workflow, and the two functions that see all of a run.
 
 `python -m benchmarks.scale run 1000` drives that many combinations through the real state machine and handlers in
-virtual time; `python -m benchmarks.scale functions 100000` measures planning and summarizing alone, each in a
-process of its own; `python -m benchmarks.scale growth` measures both functions at 18 to 100,000 and draws the plot.
+virtual time; `python -m benchmarks.scale plan 100000` and `summarize 100000` call one handler in a process of its
+own, with AWS as `benchmarks.wire` has it; `python -m benchmarks.scale growth 1000` does all of it from 18 to 100,000,
+the workflow up to 1,000, and draws the plot.
 """
 
 import argparse
 import contextlib
+import importlib
 import io
 import json
 import math
 import multiprocessing
+import os
 import resource
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.workflow.pipeline import manifest, running
-from tryon import manifest as manifests
-from tryon import plan, retry, summary
-from tryon.ledger import Entry, Status
+import boto3
 
-PLOT = Path(__file__).resolve().parent.parent / "docs" / "scale.svg"
+from benchmarks import wire
+from local.aws import template
+from tryon import cost, thumbnails
+from tryon.intake import READERS
+from tryon.items import from_item
+from tryon.ledger import _entry
+
+ROOT = Path(__file__).resolve().parent.parent
+PLOT = ROOT / "docs" / "scale.svg"
 SIZES = (18, 100, 1_000, 10_000, 100_000)
+COLOURS = ("#1b6ca8", "#c8553d", "#999", "#2b8a3e")
+
+MB_A_CORE = 1_769
+"""The memory at which a function has one core of Lambda's, by its documentation; here no faster than this machine's."""
+
+WRITES_PER_SECOND = 1_000
+"""What DynamoDB writes to one partition, in units of 1 KB; a run's entries lie in one."""
+
+_ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "AKIAEXAMPLEDUMMY",
+    "AWS_SECRET_ACCESS_KEY": "dummy",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "POWERTOOLS_SERVICE_NAME": "tryon",
+    "POWERTOOLS_METRICS_NAMESPACE": "tryon",
+    "POWERTOOLS_TRACE_DISABLED": "true",
+    "LEDGER_TABLE": "ledger",
+    "GATE_TABLE": "gate",
+    "SLOTS": "10",
+    "PACE_SECONDS": "0",
+    "REQUESTS_PER_SECOND": "0",
+    "DEADLINE_SECONDS": "300",
+    "SERVICE_CLIENT": "signed",
+    "SERVICE_ENDPOINT": "https://service.test",
+    "SERVICE_REGION": "cn-north-1",
+    "SERVICE_SECRET": "secret",
+    "CADENCE": "5, 8, 10, 8, 10",
+    "MAX_COMBINATIONS": "200000",
+    "MAX_IMAGE_BYTES": "50000000",
+    "INPUT_BUCKETS": "",
+    "PRICE_PER_TASK": "1",
+    "CURRENCY": "CNY",
+}
 
 
 def workflow(combinations: int, slots: int) -> dict[str, Any]:
     """Run that many combinations; wall and virtual seconds, the process's peak in MB, the largest state in bytes."""
-    models = max(1, math.isqrt(combinations))
-    garments = -(-combinations // models)
-    pairs = [(f"m{i}", f"g{j}") for i in range(models) for j in range(garments)][:combinations]
-    content = manifest(models, garments, combinations=[{"model": m, "garment": g} for m, g in pairs])
+    # Here, because it brings all of the local stack along, which the measured functions do without.
+    from tests.workflow.pipeline import manifest, running
+
+    size = wire.Size.of(combinations)
+    content = manifest(size.models, size.garments)
     parameters = {"MaxCombinations": "100000", "RequestsPerSecond": "0", "PaceSeconds": "0"}
     with (
         contextlib.redirect_stdout(io.StringIO()),
         running(slots=slots, parameters=parameters, requests_per_second=None) as pipeline,
     ):
-        pipeline.put_pictures(models, garments)
+        pipeline.put_pictures(size.models, size.garments)
         started, clock = time.monotonic(), pipeline.clock.now()
         pipeline.drop(content)
         (execution,) = pipeline.app.stack.executions()
@@ -66,131 +107,168 @@ def _peak_mb() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
-def _large(combinations: int) -> manifests.Manifest:
-    models = max(1, math.isqrt(combinations // 4))
-    garments = -(-combinations // models)
-    data = json.dumps(manifest(models, garments)).encode()
-    return manifests.parse(data, bucket="pictures")
-
-
-def _planned(combinations: int) -> Iterator[plan.Combination]:
-    found = _large(combinations)
-    sources = {image.id: plan.Picture(bucket="pictures", key=f"inputs/{image.id}.jpg") for image in found.models}
-    worn = {image.id: plan.Picture(bucket="pictures", key=f"inputs/{image.id}.jpg") for image in found.garments}
-    return plan.expand(found, sources, worn, {})
-
-
-def planning(combinations: int) -> dict[str, int]:
-    """Expand and serialize a plan as the Plan function does, keeping nothing: its bytes and its combinations."""
-    size = count = 0
-    for combination in _planned(combinations):
-        size += len(combination.model_dump_json())
-        count += 1
-    return {"combinations": count, "plan_bytes": size}
-
-
-def _entries(combinations: int) -> Iterator[Entry]:
-    for c in _planned(combinations):
-        result = {"key": f"runs/r/results/{c.model}/{c.id}__1.png", "bytes": 1_500_000, "sha256": "0" * 64}
-        entry = Entry(
-            n=c.n,
-            id=c.id,
-            model=c.model,
-            worn=c.worn,
-            variant=c.variant,
-            status=Status.SUCCEEDED,
-            task_id=f"{c.n:020d}",
-            submits=1,
-            submitting_at=1.0,
-            submitted_at=2.0,
-            polls=4,
-            ended_at=30.0,
-            latency=27.0,
-            delay=2.0,
-            results=(result,),
-            bytes=1_500_000,
-        )
-        failed = {"status": Status.FAILED, "error": "TaskFailedError", "cause": "x" * 200, "results": ()}
-        yield entry if c.n % 20 else replace(entry, **failed)  # type: ignore[arg-type]
-
-
-def summarizing(combinations: int) -> dict[str, int]:
-    """All entries in memory, summary, table and retry manifest, as the Summarize function makes them."""
-    entries = list(_entries(combinations))
-    run = {"run_id": "r", "name": "r", "bucket": "b", "manifest_key": "k", "started_at": 0.0}
-    told = summary.summarize(run, entries, now=100.0, price=0.2, currency="CNY")
-    table = summary.table(entries)
-    again = retry.manifest({"models": [], "garments": []}, "r", entries)
-    return {"summary_bytes": len(json.dumps(told)), "csv_bytes": len(table), "retry_bytes": len(json.dumps(again))}
-
-
-def measured(work: Callable[[int], dict[str, int]], combinations: int) -> dict[str, Any]:
-    """Do the work in a process of its own: what it says, its seconds of CPU and its peak in MB."""
+def function(name: str, combinations: int) -> dict[str, Any]:
+    """Call Plan or Summarize in a process of its own that finds AWS on the wire; see `_call`."""
     context = multiprocessing.get_context("spawn")
     with context.Pool(1) as pool:
-        return pool.apply(_measure, (work, combinations))
+        return pool.apply(_call, (name, combinations))
 
 
-def _measure(work: Callable[[int], dict[str, int]], combinations: int) -> dict[str, Any]:
-    before, started = _peak_mb(), time.process_time()
-    found = work(combinations)
-    return {"cpu_seconds": round(time.process_time() - started, 2), "peak_mb": _peak_mb(), "start_mb": before, **found}
+def _call(name: str, combinations: int) -> dict[str, Any]:
+    """One call of a real handler: calls to AWS, bytes, seconds of CPU, peak in MB, and what that is on Lambda.
+
+    `lambda_seconds` is the CPU's at the function's share of a core, the calls' by `wire.LATENCY_MS`, and for Plan
+    no less than what DynamoDB writes to one partition. Plan's one request to the service is left out.
+    """
+    size = wire.Size.of(combinations)
+    aws = wire.Wire(size)
+    os.environ.update(_ENVIRONMENT)
+    sys.path.insert(0, str(ROOT / "functions" / name))
+    with contextlib.redirect_stdout(io.StringIO()):  # its logger keeps the stream
+        module = importlib.import_module("app")
+    session = boto3.Session(region_name="us-east-1")
+    session.events.register_last("before-send", aws)
+    boto3.DEFAULT_SESSION = session
+    if name == "plan":
+        event = {"run_id": wire.RUN, "bucket": wire.BUCKET, "key": wire.MANIFEST, "version": "v", "execution": "e"}
+        module.task.check_access = lambda *_: None
+    else:
+        event = {"run_id": wire.RUN, "bucket": wire.BUCKET, "failure": {}}
+    source = template.sources(ROOT / "template.yaml")[f"{name.capitalize()}Function"]
+    started, begun = time.process_time(), time.monotonic()
+    with contextlib.redirect_stdout(io.StringIO()):
+        answer = module.handler(event, _Context(begun + source.timeout))
+    cpu = time.process_time() - started
+    if answer.get("gallery_error"):
+        raise RuntimeError(answer["gallery_error"])
+    traffic = aws.traffic
+    waiting = traffic.seconds(READERS if name == "plan" else thumbnails.READERS)
+    if name == "plan":
+        waiting = max(waiting, size.total / WRITES_PER_SECOND)
+    return {
+        "combinations": size.total,
+        "calls": dict(traffic.calls),
+        "largest_request_bytes": dict(traffic.largest_request),
+        "largest_answer_bytes": dict(traffic.largest_answer),
+        "answer_bytes": len(json.dumps(answer)),
+        "cpu_seconds": round(cpu, 2),
+        "lambda_seconds": round(waiting + cpu / min(1.0, source.memory / MB_A_CORE), 1),
+        "limit_seconds": source.timeout,
+        "peak_mb": _peak_mb(),
+        "limit_mb": source.memory,
+    }
 
 
-def functions(combinations: int) -> dict[str, Any]:
-    """Both functions that see all of a run."""
-    return {"planning": measured(planning, combinations), "summarizing": measured(summarizing, combinations)}
+@dataclass(frozen=True)
+class _Context:
+    """What a handler asks of Lambda."""
+
+    deadline: float
+    function_name: str = "large"
+    memory_limit_in_mb: str = "0"
+    invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:large"
+    aws_request_id: str = "1"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int(1000 * (self.deadline - time.monotonic()))
 
 
-def plot(sizes: Sequence[int], seconds: dict[str, Sequence[float]]) -> str:
-    """Seconds against combinations, both logarithmic, as SVG."""
-    width, height, edge = 640, 360, 56
-    low, high = -3, 3
-    step_x = (width - 2 * edge) / math.log10(sizes[-1] / sizes[0])
+def usd(combinations: int) -> float:
+    """What AWS takes for a run of that size, by the entries on the wire."""
+    size = wire.Size.of(combinations)
+    meter = cost.Meter()
+    for n in range(1, size.total + 1):
+        meter.add(_entry(from_item(wire.entry(n, size))))
+    return meter.usage(planning=1.0).usd
 
-    def at(size: int, value: float) -> tuple[float, float]:
-        x = edge + math.log10(size / sizes[0]) * step_x
-        y = height - edge - (math.log10(max(value, 10**low)) - low) / (high - low) * (height - 2 * edge)
-        return round(x, 1), round(y, 1)
 
+def plot(panels: Sequence[tuple[str, str, Mapping[str, Sequence[tuple[float, float]]]]]) -> str:
+    """Panels side by side, each a title, a unit and lines by their names, all axes logarithmic, as SVG."""
+    width, height, edge = 560, 380, 62
+    sizes = [size for _, _, lines in panels for line in lines.values() for size, _ in line]
+    left, right = math.log10(min(sizes)), math.log10(max(sizes))
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" '
-        'font-size="12"><rect width="100%" height="100%" fill="#fff"/>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width * len(panels)} {height}" '
+        'font-family="sans-serif" font-size="12"><rect width="100%" height="100%" fill="#fff"/>'
     ]
-    for size in sizes:
-        x, y = at(size, 10**low)
-        parts.append(f'<text x="{x}" y="{y + 20}" text-anchor="middle">{size:,}</text>')
-    for power in range(low, high + 1):
-        x, y = at(sizes[0], 10.0**power)
-        parts.append(f'<line x1="{x}" x2="{width - edge}" y1="{y}" y2="{y}" stroke="#ddd"/>')
-        parts.append(f'<text x="{x - 6}" y="{y + 4}" text-anchor="end">{10.0**power:g} s</text>')
-    for (name, values), colour in zip(seconds.items(), ("#1b6ca8", "#c8553d"), strict=True):
-        points = [at(size, value) for size, value in zip(sizes, values, strict=True)]
-        line = " ".join(f"{x},{y}" for x, y in points)
-        parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        x, y = points[-1]
-        parts.append(f'<text x="{x}" y="{y - 8}" text-anchor="end" fill="{colour}">{name}</text>')
+    for number, (title, unit, lines) in enumerate(panels):
+        values = [value for line in lines.values() for _, value in line]
+        low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
+
+        def at(size: float, value: float, start: int = number * width, low: int = low, high: int = high) -> str:
+            across = (math.log10(size) - left) / (right - left)
+            up = (math.log10(value) - low) / (high - low)
+            return f"{start + edge + across * (width - 2 * edge):.1f},{height - edge - up * (height - 2 * edge):.1f}"
+
+        x, y = at(min(sizes), 10.0**high).split(",")
+        parts.append(f'<text x="{x}" y="{float(y) - 16}" font-weight="bold">{title}</text>')
+        for power in range(low, high + 1):
+            x, y = at(min(sizes), 10.0**power).split(",")
+            end = at(max(sizes), 10.0**power).split(",")[0]
+            parts.append(f'<line x1="{x}" x2="{end}" y1="{y}" y2="{y}" stroke="#ddd"/>')
+            parts.append(f'<text x="{float(x) - 6}" y="{float(y) + 4}" text-anchor="end">{10.0**power:g} {unit}</text>')
+        for size in (18, 100, 1_000, 10_000, 100_000):
+            x, y = at(size, 10.0**low).split(",")
+            parts.append(f'<text x="{x}" y="{float(y) + 20}" text-anchor="middle">{size:,}</text>')
+        for (name, line), colour in zip(lines.items(), COLOURS, strict=False):
+            path = " ".join(at(size, value) for size, value in line)
+            parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
+            x, y = at(*line[-1]).split(",")
+            parts.append(f'<text x="{x}" y="{float(y) - 8}" text-anchor="end" fill="{colour}">{name}</text>')
     return "".join([*parts, "</svg>\n"])
+
+
+def growth(run_up_to: int) -> dict[int, dict[str, Any]]:
+    """Everything at every size; the whole workflow only as far as wanted, since it takes 40 ms a combination."""
+    return {
+        size: {
+            "plan": function("plan", size),
+            "summarize": function("summarize", size),
+            "usd": round(usd(size), 4),
+            **({"run": workflow(size, 10)} if size <= run_up_to else {}),
+        }
+        for size in SIZES
+    }
+
+
+def drawn(found: Mapping[int, Mapping[str, Any]]) -> str:
+    """The plot of all that."""
+
+    def line(of: Callable[[Mapping[str, Any]], float]) -> list[tuple[float, float]]:
+        return [(size, of(one)) for size, one in found.items()]
+
+    seconds = {
+        "Plan on Lambda": line(lambda one: one["plan"]["lambda_seconds"]),
+        "Summarize on Lambda": line(lambda one: one["summarize"]["lambda_seconds"]),
+        "Lambda's 15 minutes": [(size, 900.0) for size in found],
+        "the run, 10 slots": [(n, one["run"]["workflow_seconds"]) for n, one in found.items() if "run" in one],
+    }
+    memory = {
+        "Plan": line(lambda one: one["plan"]["peak_mb"]),
+        "Summarize": line(lambda one: one["summarize"]["peak_mb"]),
+    }
+    return plot(
+        [("Time", "s", seconds), ("Memory", "MB", memory), ("AWS", "$", {"a run": line(lambda one: one["usd"])})]
+    )
 
 
 def main() -> int:
     """Measure and print JSON; `growth` draws as well."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__)
-    parser.add_argument("what", choices=["run", "functions", "growth"])
+    parser.add_argument("what", choices=["run", "plan", "summarize", "growth"])
     parser.add_argument("combinations", type=int, nargs="?", default=1_000)
     parser.add_argument("--slots", type=int, default=10)
     chosen = parser.parse_args()
     warnings.simplefilter("ignore")
     match chosen.what:
         case "run":
-            print(json.dumps(workflow(chosen.combinations, chosen.slots), indent=1))
-        case "functions":
-            print(json.dumps(functions(chosen.combinations), indent=1))
-        case _:
-            found = {size: functions(size) for size in SIZES}
-            print(json.dumps(found, indent=1))
-            lines = {name: [found[size][name]["cpu_seconds"] for size in SIZES] for name in ("planning", "summarizing")}
-            PLOT.write_text(plot(SIZES, lines))
+            found: Any = workflow(chosen.combinations, chosen.slots)
+        case "growth":
+            found = growth(chosen.combinations)
+            PLOT.write_text(drawn(found))
+        case name:
+            found = function(name, chosen.combinations)
+    print(json.dumps(found, indent=1))
     return 0
 
 

@@ -23,12 +23,16 @@ DOWNLOAD_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a manifest would do: seconds of workflow time, cost in the stack's currency."""
+    """What a manifest would do: seconds of workflow time, cost in the stack's currency.
+
+    `cost_at_most` is reached when the service refuses every result as often as the manifest lets it.
+    """
 
     combinations: list[str]
     seconds: float
     polls: int
     cost: float
+    cost_at_most: float
     currency: str
     slots: int
     converted: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -84,6 +88,7 @@ def forecast(path: Path, *, slots: int, price: float, currency: str) -> Forecast
         rounds * seen + DOWNLOAD_SECONDS,
         polls.index(seen) + 1,
         len(ids) * price,
+        len(ids) * price * (1 + manifest.resubmissions),
         currency,
         slots,
         converted,
@@ -123,6 +128,11 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         f"{found.cost:.2f} {found.currency} to the service",
         highlight=False,
     )
+    if found.cost_at_most > found.cost:
+        console.print(
+            f"  at most {found.cost_at_most:.2f} {found.currency}, should the service refuse every result each time",
+            highlight=False,
+        )
     for image, changes in found.converted.items():
         console.print(f"  {image} will be converted: {', '.join(changes)}", highlight=False)
     for image in found.unchecked:

@@ -28,6 +28,30 @@ os.environ.update(
 )
 os.environ.pop("AWS_PROFILE", None)
 
+LONGEST = (
+    "tests/workflow/test_histories.py",
+    "tests/browser/test_gallery_page.py",
+    "tests/local/test_gate_under_fire.py",
+    "tests/workflow/test_pipeline.py",
+    "tests/service/test_contract.py",
+    "tests/browser/test_console_page.py",
+    "tests/end_to_end/test_local_up.py",
+    "tests/unit/test_images.py",
+    "tests/workflow/",
+    "tests/local/",
+)
+"""What takes longest, in this order."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first: of two workers, one would otherwise end alone with the last long file."""
+
+    def place(item: pytest.Item) -> int:
+        ranks = (rank for rank, path in enumerate(LONGEST) if item.nodeid.startswith(path))
+        return next(ranks, len(LONGEST))
+
+    items.sort(key=place)
+
 
 class HandClock:
     """A clock that stands still until a test turns it; sleeping turns it too."""

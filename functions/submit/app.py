@@ -30,10 +30,11 @@ clients = cache(boto3.client)
 
 
 class SubmitEvent(BaseModel):
-    """What the state machine passes: the combination that holds a slot."""
+    """What the state machine passes: the combination that holds a slot, and its task whose result was refused."""
 
     run_id: str
     combination: Combination
+    refused_task: str = ""
 
 
 @cache
@@ -67,6 +68,7 @@ def handler(event: SubmitEvent, context: LambdaContext) -> dict[str, str]:
             gate=gate_settings.build(clients("dynamodb"), clients("stepfunctions"), clock),
             service=service(),
             load=load,
+            refused_task=event.refused_task or None,
         )
     except ServiceError as error:
         logger.warning("not submitted", error=type(error).__name__, code=error.code, request_id=error.request_id)

@@ -24,6 +24,9 @@ gate_settings = GateSettings.model_validate(os.environ)
 ledger_settings = LedgerSettings.model_validate(os.environ)
 clients = cache(boto3.client)
 
+HURRY_MS = 120_000
+"""Time left at which the rest of a gallery is written without pictures: five hundred pages take half of it."""
+
 
 class ErrorOutput(BaseModel):
     """What broke the Map, as the state machine caught it; empty when nothing did."""
@@ -59,6 +62,7 @@ def handler(event: SummarizeEvent, context: LambdaContext) -> dict[str, Any]:
         price=settings.price,
         currency=settings.currency,
         failure=Failure(failure.error, failure.cause) if failure.error else None,
+        hurry=lambda: context.get_remaining_time_in_millis() < HURRY_MS,
     )
     if report["gallery_error"]:
         logger.error("no gallery", reason=report["gallery_error"])

@@ -37,7 +37,5 @@ class Studio:
         return self._pool.submit(_compose, model, list(garments), seed, dict(parameters)).result()
 
 
-def _compose(
-    model: bytes, garments: Sequence[tuple[bytes, str]], seed: int, parameters: Mapping[str, object]
-) -> bytes:
+def _compose(model: bytes, garments: Sequence[tuple[bytes, str]], seed: int, parameters: Mapping[str, object]) -> bytes:
     return compose(model, garments, seed=seed, parameters=parameters)

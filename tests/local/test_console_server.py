@@ -112,6 +112,7 @@ def test_a_rejected_manifest_shows_the_field_and_the_way_to_it(runs: Runs) -> No
     assert told["error"] == "ManifestError"
     assert "did you mean 'garments'" in told["cause"]
     assert [state for state, _, _ in way(runs, told)] == [
+        "Manifest?",
         "Name",
         "Claim",
         "Plan",

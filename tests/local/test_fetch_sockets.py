@@ -57,9 +57,12 @@ def server(script: Script, *, tls: ssl.SSLContext | None = None) -> Iterator[int
     with Server(("127.0.0.1", 0), Handler) as running:
         thread = threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True)
         thread.start()
-        yield running.server_address[1]
-        running.shutdown()
-        thread.join()
+        try:
+            yield running.server_address[1]
+        finally:
+            # Closed while it serves, its thread would turn at full speed for as long as the process lives.
+            running.shutdown()
+            thread.join()
 
 
 def sends(*pieces: bytes) -> Script:
@@ -346,9 +349,11 @@ def test_a_tls_handshake_that_never_ends_is_left_when_the_time_is_up(tmp_path: P
         running.block_on_close = False
         thread = threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True)
         thread.start()
-        started = time.monotonic()
-        with pytest.raises(ResultUnavailableError):
-            fetched_over_tls(running.server_address[1], authority.bundle, max_seconds=0.2)
-        assert time.monotonic() - started < 1.5
-        running.shutdown()
-        thread.join()
+        try:
+            started = time.monotonic()
+            with pytest.raises(ResultUnavailableError):
+                fetched_over_tls(running.server_address[1], authority.bundle, max_seconds=0.2)
+            assert time.monotonic() - started < 1.5
+        finally:
+            running.shutdown()
+            thread.join()

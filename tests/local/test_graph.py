@@ -77,7 +77,7 @@ def test_every_state_and_every_transition_is_read_once() -> None:
 
 def test_states_come_in_the_order_of_a_good_run() -> None:
     names = [state.name for state in read(ASL).states]
-    assert names[:6] == ["Name", "Claim", "Plan", "TryOn", "Summarize", "Notify"]
+    assert names[:7] == ["Manifest?", "Name", "Claim", "Plan", "TryOn", "Summarize", "Notify"]
 
 
 def test_a_rules_comment_is_its_label_and_its_condition_where_it_has_none() -> None:
@@ -176,7 +176,7 @@ def test_the_drawing_does_not_depend_on_the_order_in_which_states_are_written() 
 def test_a_good_run_goes_straight_down() -> None:
     drawing = layout(ASL)
     for way in (
-        ["Name", "Claim", "Plan", "TryOn", "Summarize", "Notify", "Whole?", "RunEnded"],
+        ["Manifest?", "Name", "Claim", "Plan", "TryOn", "Summarize", "Notify", "Whole?", "RunEnded"],
         ["ReserveSlot", "Pace", "Submit", "Wait", "Poll", "Done?", "Download"],
     ):
         nodes = [node(drawing, name) for name in way]
@@ -215,7 +215,11 @@ def test_failure_stands_aside_even_where_the_good_way_has_ended() -> None:
 
 def test_loops_run_back_beside_the_states_that_they_repeat() -> None:
     drawing = layout(ASL)
-    assert {edge.id for edge in drawing.edges if edge.back} == {"Done? > Wait", "SubmitAgain? > ReserveSlot"}
+    assert {edge.id for edge in drawing.edges if edge.back} == {
+        "Done? > Wait",
+        "SubmitAgain? > ReserveSlot",
+        "AnotherSeed? > ReserveSlot",
+    }
     again = line(drawing, "Done?", "Wait")
     assert max(point.x for point in again.points) == node(drawing, "Wait").x
     assert again.points[0].y > again.points[-1].y

@@ -34,6 +34,7 @@ def conditions(depth: int = 2) -> st.SearchStrategy[str]:
         st.builds("attribute_exists({})".format, name),
         st.builds("attribute_not_exists ( {} )".format, name),
         st.builds("begins_with({}, {})".format, name, st.just(":x")),
+        st.builds("contains({}, {})".format, name, st.just(":x")),
         st.builds("{} {} {}".format, name, st.sampled_from(["=", "<>"]), value),
         st.builds("{} {} {}".format, name, st.sampled_from(["<", "<=", ">", ">="]), st.just(":one")),
         st.builds("{} IN (:x, :one)".format, name),
@@ -143,9 +144,11 @@ def twice(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Twice:
     return Twice(stack, monkeypatch)
 
 
-def alike(answers: tuple[Any, Any]) -> None:
+def alike(answers: tuple[Any, Any]) -> bool:
+    """Whether moto had an answer; then it must be the same."""
     fast, slow = answers
     assert slow is BROKEN or fast == slow
+    return slow is not BROKEN
 
 
 examples = settings(
@@ -160,8 +163,8 @@ def test_a_conditional_put_is_taken_or_refused_alike(
 ) -> None:
     twice.reset(before)
     more = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"} if show else {}
-    alike(twice.both("put_item", Item=after, ConditionExpression=condition, **used(condition), **more))
-    alike(twice.items())
+    if alike(twice.both("put_item", Item=after, ConditionExpression=condition, **used(condition), **more)):
+        alike(twice.items())
     assert twice.at_once > 0
 
 
@@ -177,8 +180,9 @@ def test_an_update_changes_the_same_and_returns_the_same(
 ) -> None:
     twice.reset(before)
     more = {} if condition is None else {"ConditionExpression": condition}
-    alike(twice.both("update_item", UpdateExpression=update, ReturnValues=returned, **used(update, condition), **more))
-    alike(twice.items())
+    given = used(update, condition)
+    if alike(twice.both("update_item", UpdateExpression=update, ReturnValues=returned, **given, **more)):
+        alike(twice.items())
     assert twice.at_once > 0
 
 

@@ -218,7 +218,8 @@ def test_two_stacks_at_once_are_refused(stack: LocalStack) -> None:
 
 
 def test_the_same_application_runs_in_scaled_time() -> None:
-    with LocalStack(APP, clock=ScaledClock(10)) as stack:
+    # The workflow's shortest time-out is then two real seconds, which even a loaded machine keeps.
+    with LocalStack(APP, clock=ScaledClock(5)) as stack:
         drop(stack, [{"id": f"i{i}", "work": {"do": "fail"} if i == 0 else {}} for i in range(4)])
         (arn,) = stack.executions()
         ended = stack.wait(arn)
@@ -228,7 +229,8 @@ def test_the_same_application_runs_in_scaled_time() -> None:
 
 
 def test_a_scaled_execution_can_be_stopped_and_its_stack_ended_while_it_waits() -> None:
-    with LocalStack(APP, clock=ScaledClock(1)) as stack:
+    # It would take four minutes: no machine is so slow that it ends by itself before it is stopped.
+    with LocalStack(APP, clock=ScaledClock(0.1)) as stack:
         drop(stack, [{"id": "i"}])
         (arn,) = stack.executions()
         stack.client("stepfunctions").stop_execution(executionArn=arn)

@@ -81,21 +81,44 @@ def test_an_event_parses_with_its_handlers_model(name: str, environment: None) -
     assert shape(model.model_validate(event(name)).model_dump(exclude_unset=True)).keys() == event(name).keys()
 
 
-def matches(sent: Mapping[str, Any]) -> bool:
-    (rule,) = [r for r in expand(ROOT / "template.yaml")["Resources"].values() if r["Type"] == "AWS::Events::Rule"]
-    pattern = json.loads(json.dumps(rule["Properties"]["EventPattern"]))
-    pattern["detail"]["bucket"]["name"] = ["tryon-123456789012-us-east-1"]
-    found: bool = EventPattern.load(json.dumps(pattern)).matches_event(dict(sent))
+def matching(sent: Mapping[str, Any]) -> list[str]:
+    """The rules that take an event."""
+    found = []
+    for name, rule in expand(ROOT / "template.yaml")["Resources"].items():
+        if rule["Type"] != "AWS::Events::Rule":
+            continue
+        pattern = json.loads(json.dumps(rule["Properties"]["EventPattern"]))
+        if "bucket" in pattern["detail"]:
+            pattern["detail"]["bucket"]["name"] = ["tryon-123456789012-us-east-1"]
+        else:
+            pattern["detail"]["stateMachineArn"] = ["arn:aws:states:us-east-1:123456789012:stateMachine:tryon"]
+        if EventPattern.load(json.dumps(pattern)).matches_event(dict(sent)):
+            found.append(name)
     return found
 
 
-def test_the_rule_takes_a_manifest_and_nothing_else() -> None:
+def changed(sent: Mapping[str, Any], **detail: Any) -> dict[str, Any]:
+    return {**sent, "detail": {**sent["detail"], **detail}}
+
+
+def test_one_rule_takes_a_manifest_and_nothing_else() -> None:
     sent = event("s3-object-created")
-    assert matches(sent)
+    assert matching(sent) == ["StateMachineManifestCreated"]
     for key in ("inputs/anna.jpg", "manifests/notes.txt", "runs/x/retry-manifest.json"):
-        assert not matches({**sent, "detail": {**sent["detail"], "object": {**sent["detail"]["object"], "key": key}}})
-    assert not matches({**sent, "detail": {**sent["detail"], "bucket": {"name": "another"}}})
-    assert not matches({**sent, "detail-type": "Object Deleted"})
+        assert not matching(changed(sent, object={**sent["detail"]["object"], "key": key}))
+    assert not matching(changed(sent, bucket={"name": "another"}))
+    assert not matching({**sent, "detail-type": "Object Deleted"})
+
+
+def test_the_other_takes_an_execution_that_did_not_end_by_itself() -> None:
+    sent = event("execution-stopped")
+    assert json.loads(sent["detail"]["input"]) == event("s3-object-created")
+    assert matching(sent) == matching(changed(sent, status="TIMED_OUT")) == ["StateMachineExecutionStopped"]
+    for status in ("RUNNING", "SUCCEEDED", "FAILED"):
+        assert not matching(changed(sent, status=status))
+    machine = sent["detail"]["stateMachineArn"]
+    assert not matching(changed(sent, stateMachineArn=f"{machine}/TryOn")), "a child of the Map"
+    assert not matching(changed(sent, stateMachineArn=f"{machine}-other"))
 
 
 def test_the_events_belong_to_one_run_named_after_its_manifest() -> None:

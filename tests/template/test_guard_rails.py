@@ -85,11 +85,20 @@ def test_everything_that_runs_is_traced(resources: Mapping[str, Any]) -> None:
     assert machine["TracingConfiguration"] == {"Enabled": True}
 
 
+def test_a_stopped_run_is_ended_when_no_function_of_it_can_still_run(resources: Mapping[str, Any]) -> None:
+    states = json.loads((ROOT / "statemachine" / "tryon.asl.json").read_text())["States"]
+    children = ("ReserveFunction", "SubmitFunction", "PollFunction", "DownloadFunction")
+    longest = max(resources[name]["Properties"]["Timeout"] for name in children)
+    assert longest < states["Settle"]["Seconds"] <= longest + 60
+
+
 def test_an_event_that_starts_no_run_is_kept(resources: Mapping[str, Any]) -> None:
-    (rule,) = of_type(resources, "AWS::Events::Rule").values()
-    (target,) = rule["Targets"]
-    assert target["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}}
-    assert target["RetryPolicy"]["MaximumRetryAttempts"] > 0
+    rules = of_type(resources, "AWS::Events::Rule").values()
+    assert len(rules) == 2
+    for rule in rules:
+        (target,) = rule["Targets"]
+        assert target["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}}
+        assert target["RetryPolicy"]["MaximumRetryAttempts"] > 0
     assert resources["DeadLetterQueue"]["Properties"]["MessageRetentionPeriod"] == 14 * 86400
 
 

@@ -42,13 +42,20 @@ REASONS = {
     ("SummarizeRole", "WakeChildren"): "and hands it on",
     ("WorkflowRole", "CallFunctions"): "the six, by name",
     ("WorkflowRole", "ReadPlan"): "the Map reads its items from the plan and nothing else",
-    ("WorkflowRole", "RecordOutcomes"): "claims and failures are written without Lambda",
+    (
+        "WorkflowRole",
+        "RecordOutcomes",
+    ): "claims and failures are written, and a stopped run's claim read, without Lambda",
     ("WorkflowRole", "Notify"): "the run's own topic",
     ("WorkflowRole", "StartChildren"): "a distributed Map starts executions of its own machine",
     ("WorkflowRole", "WatchAndRedriveChildren"): "and follows, stops and redrives them",
     ("WorkflowRole", "DeliverLogs"): "AWS names no resource for vended log delivery",
     ("WorkflowRole", "Trace"): "AWS names no resource for X-Ray",
     ("StateMachineManifestCreatedRole", "StateMachineManifestCreatedRoleStartExecutionPolicy"): "the rule starts runs",
+    (
+        "StateMachineExecutionStoppedRole",
+        "StateMachineExecutionStoppedRoleStartExecutionPolicy",
+    ): "and this one what ends a stopped run",
     ("BucketPolicy", "OnlyOverTls"): "nobody reads or writes in clear",
     ("TopicPolicy", "OnlyOverTls"): "nobody publishes in clear",
     ("AlarmTopicPolicy", "OnlyOverTls"): "nobody publishes in clear",
@@ -130,6 +137,7 @@ def test_every_role_is_assumed_by_one_service(resources: dict[str, Any]) -> None
     }
     assert assumed.pop("WorkflowRole") == {"states.amazonaws.com"}
     assert assumed.pop("StateMachineManifestCreatedRole") == {"events.amazonaws.com"}
+    assert assumed.pop("StateMachineExecutionStoppedRole") == {"events.amazonaws.com"}
     assert set(map(frozenset, assumed.values())) == {frozenset({"lambda.amazonaws.com"})}
     assert len(assumed) == 6
 

@@ -1,14 +1,16 @@
 """A ledger, a gate and a service without AWS and without a network."""
 
-from collections.abc import Callable, Iterator
+import io
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import boto3
 from moto import mock_aws
 
 from tests.conftest import HandClock
+from tryon import summary
 from tryon.gate import Gate, GateLimits
-from tryon.ledger import Ledger
+from tryon.ledger import Entry, Ledger
 from tryon.plan import Combination, Picture, WornGarment
 from tryon.service import Candidate, Submission, Submitted, TaskResult, TaskStatus, TaskTimes
 
@@ -26,6 +28,14 @@ def combination(n: int = 1, task_id: str | None = None) -> Combination:
         garments=[WornGarment(id=f"garment{n}", type="upper", picture=picture)],
         task_id=task_id,
     )
+
+
+def table_of(entries: Iterable[Entry]) -> str:
+    """combinations.csv as text."""
+    out = io.StringIO()
+    for _ in summary.table(entries, out):
+        pass
+    return out.getvalue()
 
 
 def submission(_: Combination) -> Submission:

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 from aws_lambda_powertools import Logger
 
+from tests.unit.fakes import table_of
 from tryon import images, manifest, notification, summary
 from tryon.ledger import Entry, Status
 from tryon.plan import RunFolder
@@ -98,13 +99,13 @@ def failed(cause: str, error: str = "TaskFailedError") -> Entry:
 
 @pytest.mark.parametrize("cause", ['=HYPERLINK("http://x")', "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
 def test_what_the_service_says_is_no_formula_in_the_table(cause: str) -> None:
-    (row,) = csv.DictReader(io.StringIO(summary.table([failed(cause)])))
+    (row,) = csv.DictReader(io.StringIO(table_of([failed(cause)])))
     assert row["cause"].startswith("'")
 
 
 def test_line_breaks_in_a_cause_make_no_second_row_in_the_table() -> None:
     entry = failed('x"\n2,forged,anna,SUCCEEDED')
-    rows = list(csv.DictReader(io.StringIO(summary.table([entry, replace(entry, n=2)]))))
+    rows = list(csv.DictReader(io.StringIO(table_of([entry, replace(entry, n=2)]))))
     assert [row["n"] for row in rows] == ["1", "2"]
 
 

@@ -45,6 +45,8 @@ def failed(step: str, error: str, **changes: object) -> Entry:
         (failed("Submit", "InputRefusedError", polls=0), 6),
         (failed("Poll", "TaskFailedError", polls=2), 11),  # the second poll fails: no Done?, no Download
         (failed("Poll", "TaskDeadlineError", polls=2), 12),
+        (failed("Poll", "OutputRefusedError", polls=2), 12),  # AnotherSeed? instead of Done?
+        (replace(GOOD, submits=2, polls=4, refused_tasks=("t0",)), 1 + 2 * (3 + 2 * 3) + 1),
         (failed("Download", "FetchError", polls=2), 13),
     ],
 )
@@ -79,8 +81,11 @@ def test_one_poll_more_costs_what_the_formula_says() -> None:
 
 
 def test_the_summary_tells_the_run_and_the_combination() -> None:
-    told = cost.aws([GOOD, replace(GOOD, polls=4)], planning=0.0)
-    assert told["transitions"] == 8 + 11 + 17
+    meter = cost.Meter()
+    for entry in (GOOD, replace(GOOD, polls=4)):
+        meter.add(entry)
+    told = meter.told(planning=0.0)
+    assert told["transitions"] == 9 + 11 + 17
     assert told["transitions_per_combination"] == 14
     assert told["usd_per_combination"] == pytest.approx(told["usd"] / 2, abs=1e-5)
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
@@ -280,3 +281,51 @@ def test_copies_that_were_never_made_are_not_asked_for() -> None:
     book.entries[:] = tiny
     shelf, _ = published(book)
     assert not [key for key in shelf.read if "/results/" in key]
+
+
+def test_a_huge_run_s_index_lists_parts_alone_and_its_entries_are_never_held(
+    large: tuple[Lookbook, Shelf, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book, usual, keys = large
+    monkeypatch.setattr(publishing, "INDEX_COMBINATIONS", 489)
+    shelf = Shelf(book.pictures)
+    entries = Passing(book.entries)
+    assert publishing.publish(cast("Any", shelf), "b", book.summary, entries, book.manifest) == keys
+    assert entries.readings == 2, "once for the parts' limits and plots, once for the parts"
+    index = shown(shelf.objects[FOLDER.gallery].decode())
+    assert index["cells"] == []
+    assert index["pages"] == shown(usual.objects[FOLDER.gallery].decode())["pages"]
+    for key in keys[1:-1]:
+        part, before = (shown(one.objects[key].decode()) for one in (shelf, usual))
+        assert [cell["id"] for cell in part["cells"]] == [cell["id"] for cell in before["cells"]]
+        assert part["plots"] == before["plots"] == index["plots"]
+        results = [result for cell in part["cells"] for result in cell.get("results", [])]
+        assert all("thumb" in result and "large" not in result for result in results)
+    assert not [key for key in shelf.read if "/previews/" in key]
+    assert max(Counter(key for key in shelf.read if "/garments/" in key).values()) == 1, "kept for the next part"
+    assert shelf.objects[FOLDER.contact_sheet] == usual.objects[FOLDER.contact_sheet]
+
+
+class Passing:
+    """Entries that can be read again and again, each time as an iterator."""
+
+    def __init__(self, entries: list[Entry]) -> None:
+        self.entries = entries
+        self.readings = 0
+
+    def __iter__(self) -> Iterator[Entry]:
+        self.readings += 1
+        return iter(self.entries)
+
+
+def test_a_gallery_in_a_hurry_still_has_all_its_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    book = Lookbook(models=7, garments=70, large=False)
+    monkeypatch.setattr(publishing, "INDEX_COMBINATIONS", 100)
+    left = iter([False, True, True, True])
+    shelf = Shelf(book.pictures)
+    keys = publishing.publish(
+        cast("Any", shelf), "b", book.summary, book.entries, book.manifest, hurry=lambda: next(left)
+    )
+    pages = [shelf.objects[key].decode() for key in keys[1:-1]]
+    assert [len(shown(page, "embedded")) > 0 for page in pages] == [True, False, False, False]
+    assert sum(len(shown(page)["cells"]) for page in pages) == 490

@@ -11,7 +11,7 @@ from moto import mock_aws
 
 from tryon import learned, notification, summary
 from tryon.calibration import Observation, evaluate, fit, observations, optimal_cadence
-from tryon.drift import drift
+from tryon.drift import Drift
 from tryon.ledger import Entry, Status
 from tryon.manifest import ManifestError, parse
 
@@ -104,6 +104,13 @@ def test_a_file_that_is_no_learned_cadence_is_told_as_the_field_that_names_it(s3
 # --- drift ---
 
 ORIGIN = SPRING.origin()
+
+
+def drift(origin: dict[str, Any], entries: list[Entry]) -> dict[str, Any] | None:
+    seen = Drift(origin)
+    for entry in entries:
+        seen.add(entry)
+    return seen.told()
 
 
 def test_the_same_service_raises_no_alarm() -> None:

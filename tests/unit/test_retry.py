@@ -1,3 +1,6 @@
+import io
+import json
+from collections.abc import Iterator
 from dataclasses import replace
 
 from tests.conftest import HandClock
@@ -72,8 +75,51 @@ def test_only_tasks_that_the_service_still_keeps_and_that_may_have_a_picture_are
 def test_a_retrys_outcomes_stand_in_the_first_runs_places() -> None:
     first = [entry(1, status=Status.SUCCEEDED), entry(2, "02-coat", error="TaskFailedError")]
     later = [entry(1, "02-coat", status=Status.SUCCEEDED)]
-    merged = retry.merge(first, later)
+    merged = retry.Merged(first, later)
     assert [(e.n, e.id, e.status) for e in merged] == [
         (1, "anna__01-shirt__default", Status.SUCCEEDED),
         (2, "anna__02-coat__default", Status.SUCCEEDED),
     ]
+
+
+class Passing:
+    """Entries that can be read again; says how far it was read."""
+
+    def __init__(self, entries: list[Entry]) -> None:
+        self.entries = entries
+        self.ahead = 0
+
+    def __iter__(self) -> Iterator[Entry]:
+        for number, one in enumerate(self.entries, start=1):
+            self.ahead = number
+            yield one
+
+
+def test_a_rearranged_retry_still_finds_its_places_and_an_ordered_one_is_never_held() -> None:
+    names = [f"{n:02d}-g{n}" for n in range(1, 40)]
+    first = [entry(n, worn, error="TaskFailedError") for n, worn in enumerate(names, start=1)]
+    again = [entry(n, worn, status=Status.SUCCEEDED) for n, worn in enumerate(names[::3], start=1)]
+    expected = [(n, worn, n % 3 == 1) for n, worn in enumerate(names, start=1)]
+    for later in (again, again[::-1]):
+        merged = retry.Merged(first, later)
+        for _ in range(2):
+            assert [(e.n, e.worn, e.status is Status.SUCCEEDED) for e in merged] == expected
+    passing = Passing(again)
+    for n, _ in enumerate(retry.Merged(first, passing), start=1):
+        if n > 1:
+            assert passing.ahead == (n + 2) // 3, "no further than the run itself"
+
+
+def test_the_manifest_written_while_entries_pass_is_the_same() -> None:
+    entries = [
+        entry(1, status=Status.SUCCEEDED),
+        entry(2, "02-coat", error="TaskFailedError"),
+        entry(3, "03-office", error="SubmitOutcomeUnknownError", submitting_at=1.0),
+        entry(4, "03-office", error="NotStartedError"),
+    ]
+    for some in (entries, entries[:1], entries[:2]):
+        for original in (ORIGINAL, {**ORIGINAL, "combinations": [{"model": "x", "garment": "y"}], "name": "Ü"}):
+            out = io.StringIO()
+            assert list(retry.write(original, "run-1", some, out)) == some
+            written = out.getvalue()
+            assert (json.loads(written) if written else None) == retry.manifest(original, "run-1", some)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.unit.fakes import table_of
 from tryon import notification, summary
 from tryon.ledger import Entry, Status
 
@@ -44,11 +45,24 @@ def told(entries: list[Entry], **more: Any) -> dict[str, Any]:
 
 
 def test_successes_and_failures_add_up_and_money_counts_tasks() -> None:
-    found = told([good(1), good(2, resumed=True), bad(3, "InputRefusedError", task_id="t3"), bad(4, "NotStartedError")])
+    found = told(
+        [
+            good(1),
+            good(2, resumed=True, adopted_task="t2"),
+            bad(3, "InputRefusedError", task_id="t3"),
+            bad(4, "NotStartedError"),
+        ]
+    )
     assert (found["total"], found["succeeded"], found["failed"], found["status"]) == (4, 2, 2, "PARTIAL")
     assert found["tasks"] == 2
     assert found["cost"]["service"] == 3.0
     assert found["seconds"] == 100.0
+
+
+def test_a_task_whose_result_was_refused_is_paid_too() -> None:
+    again = good(1, refused_tasks=("t0", "t00"))
+    adopted = good(2, refused_tasks=("t4",), adopted_task="t4")
+    assert told([again, adopted])["tasks"] == 4
 
 
 def test_an_unknown_outcome_is_counted_apart() -> None:
@@ -88,7 +102,7 @@ def test_spreads_are_measured_not_guessed() -> None:
 
 
 def test_the_table_runs_no_formula_in_a_spreadsheet() -> None:
-    text = summary.table([good(1), bad(2, '=HYPERLINK("http://x","y")', submits=1), bad(3, "@SUM(1)")])
+    text = table_of([good(1), bad(2, '=HYPERLINK("http://x","y")', submits=1), bad(3, "@SUM(1)")])
     rows = list(csv.DictReader(io.StringIO(text)))
     assert rows[1]["error"].startswith("'=HYPERLINK")
     assert rows[2]["error"] == "'@SUM(1)"

@@ -15,6 +15,7 @@ from tryon.plan import Combination
 from tryon.service import Submission, TaskResult, TaskStatus
 from tryon.service.errors import (
     InputRefusedError,
+    OutputRefusedError,
     ServiceAccessError,
     ServiceBusyError,
     ServiceError,
@@ -51,7 +52,12 @@ class Bench:
     gate: Gate
     service: FakeService
 
-    def start(self, which: Combination | None = None, load: Callable[[Combination], Submission] = submission) -> str:
+    def start(
+        self,
+        which: Combination | None = None,
+        load: Callable[[Combination], Submission] = submission,
+        refused_task: str | None = None,
+    ) -> str:
         return task.start(
             which or combination(),
             run_id=RUN,
@@ -59,6 +65,7 @@ class Bench:
             gate=self.gate,
             service=self.service,
             load=load,
+            refused_task=refused_task,
         )
 
     def look(self, task_id: str = "task-1") -> TaskState:
@@ -229,6 +236,62 @@ def test_a_task_that_failed_frees_its_slot(bench: Bench) -> None:
     with pytest.raises(TaskFailedError):
         bench.look()
     assert bench.holders == set()
+
+
+@pytest.fixture
+def refused(bench: Bench) -> Bench:
+    """The first task's result was refused, and the manifest allows another one."""
+    bench.start()
+    bench.service.answer = OutputRefusedError("50511")
+    with pytest.raises(OutputRefusedError):
+        bench.look()
+    bench.gate.reserve(f"{RUN}#1", "token")
+    return bench
+
+
+def test_after_a_refused_result_another_task_is_started_once(refused: Bench) -> None:
+    assert [refused.start(refused_task="task-1"), refused.start(refused_task="task-1")] == ["task-2", "task-2"]
+    entry = refused.ledger.entry(RUN, 1)
+    assert (entry.status, entry.task_id, entry.refused_tasks) == (Status.SUBMITTED, "task-2", ("task-1",))
+    assert (entry.ended_at, entry.submits) == (None, 2)
+
+
+@pytest.mark.parametrize("moment", ["load", "before", "after"])
+def test_a_crash_in_the_second_submit_is_never_paid_twice(refused: Bench, moment: str) -> None:
+    service = refused.service
+    if moment == "load":
+        with pytest.raises(Crash):
+            refused.start(load=lambda _: crash(), refused_task="task-1")  # type: ignore[arg-type, return-value]
+        assert refused.start(refused_task="task-1") == "task-2"
+    else:
+        setattr(service, moment, crash)
+        with pytest.raises(Crash):
+            refused.start(refused_task="task-1")
+        setattr(service, moment, lambda: None)
+        with pytest.raises(SubmitOutcomeUnknownError):
+            refused.start(refused_task="task-1")
+    assert len(service.tasks) <= 2
+    assert refused.ledger.entry(RUN, 1).refused_tasks == ("task-1",)
+
+
+def test_a_poll_of_the_refused_task_that_comes_late_touches_nothing(refused: Bench) -> None:
+    refused.start(refused_task="task-1")
+    before = refused.ledger.entry(RUN, 1)
+    refused.ledger.pending(RUN, 1, "task-1")
+    assert refused.ledger.entry(RUN, 1) == before
+
+
+def test_a_second_task_keeps_the_grace_of_a_new_one(bench: Bench) -> None:
+    """The first was resumed, and would have had none."""
+    adopted = combination(task_id="old-task")
+    bench.start(adopted)
+    bench.service.answer = OutputRefusedError("50511")
+    with pytest.raises(OutputRefusedError):
+        bench.look("old-task")
+    task_id = bench.start(adopted, refused_task="old-task")
+    bench.service.answer = TaskResult(TaskStatus.NOT_FOUND, "r")
+    assert bench.look(task_id) is TaskState.PENDING
+    assert bench.ledger.entry(RUN, 1).tasks == ("task-1",)
 
 
 def test_not_found_just_after_the_submit_is_a_task_not_yet_filed(bench: Bench) -> None:

@@ -86,10 +86,25 @@ class Pipeline:
 
     def run(self, content: Mapping[str, Any] | bytes, name: str | None = None) -> Ended:
         """Drop a manifest and wait until its run has ended."""
-        before = set(self.app.stack.executions())
+        return self.ended(self.start(content, name))
+
+    def start(self, content: Mapping[str, Any] | bytes, name: str | None = None) -> str:
+        """Drop a manifest; returns the execution that it starts."""
+        before = self._newest()
         self.drop(content, name)
-        (execution,) = set(self.app.stack.executions()) - before
-        return self.ended(execution)
+        (execution,) = self._newest() - before
+        return execution
+
+    def ending(self, stopped: str) -> str:
+        """The execution that ends the run of one that was stopped."""
+        states = self.app.stack.client("stepfunctions")
+        for _ in range(5):  # the event comes when the execution has ended, not before
+            for arn in self._newest():
+                event = json.loads(states.describe_execution(executionArn=arn)["input"])
+                if event["source"] == "aws.states" and event["detail"]["executionArn"] == stopped:
+                    return arn
+            self.clock.sleep(1)
+        raise LookupError(f"nothing ends the run of {stopped}")
 
     def ended(self, execution: str) -> Ended:
         described = self.app.stack.wait(execution)
@@ -110,6 +125,10 @@ class Pipeline:
 
     def run_of(self, execution: str) -> str | None:
         """The run that an execution has opened, None if it has opened none."""
+        states = self.app.stack.client("stepfunctions")
+        told = json.loads(states.describe_execution(executionArn=execution).get("output", "{}"))
+        if "run_id" in told:
+            return str(told["run_id"])
         for newest in (4, 1000):
             for run in self.app.ledger.runs(newest):
                 if run.get("execution") == execution:
@@ -124,6 +143,13 @@ class Pipeline:
                 sqs.delete_message(QueueUrl=self._queue, ReceiptHandle=message["ReceiptHandle"])
                 found.append(json.loads(message["Body"]))
         return found
+
+    def _newest(self) -> set[str]:
+        # Not all: after hundreds of runs, listing them would take longer than the next run.
+        listed = self.app.stack.client("stepfunctions").list_executions(
+            stateMachineArn=self.app.stack.outputs["StateMachineArn"], maxResults=20
+        )
+        return {execution["executionArn"] for execution in listed["executions"]}
 
     @property
     def payments(self) -> int:

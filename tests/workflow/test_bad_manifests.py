@@ -36,7 +36,7 @@ def garments(**changes: Any) -> list[dict[str, Any]]:
         (manifest(1, 1, combinations=[]), "combinations: must hold at least one entry"),
         (manifest(1, 1, garments=[]), "garments: is missing or empty"),
         (manifest(2, 3, variants={v: {} for v in "abcd"}), "combinations: 24 are asked for, this stack runs at most 20"),
-        (b" " * 10_000_000, "10,000,000 bytes, at most 5,000,000"),
+        (b" " * 30_000_000, "30,000,000 bytes, at most 25,000,000"),
         (manifest(1, 1, garments=garments(id="../g0")), "garments[0].id: '../g0' is not an id"),
         (manifest(1, 1, garments=garments(id="a/b")), "garments[0].id: 'a/b' is not an id"),
         (manifest(1, 1, garments=garments(id="a\x07")), "garments[0].id: "),

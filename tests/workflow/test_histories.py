@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 
 from tests.workflow.histories import HISTORIES, History, Theatre, theatre
 
-EXAMPLES = 12
+EXAMPLES = 70
 """Histories for each number of slots; `make soak` plays thousands."""
 
 

@@ -14,14 +14,17 @@ from local.service.faults import (
     Candidates,
     Expires,
     Fails,
+    Fate,
     Fault,
     HiddenAtFirst,
     InBase64,
+    Kind,
     NeverDone,
     NoConnection,
     Page,
     Reset,
     Silence,
+    Wire,
 )
 from tests.workflow.pipeline import START, Pipeline, manifest, picture, running
 from tryon.cadence import DEADLINE, DEFAULT, poll_times
@@ -178,69 +181,79 @@ def test_nothing_succeeding_is_a_failed_execution() -> None:
         assert json.loads(ended.notifications[0]["Message"])["status"] == "FAILED"
 
 
-def one(fault: Any, **more: Any) -> Any:
-    """One combination under one fault."""
-    return running(slots=1, faults=[fault] if isinstance(fault, Fault) else fault, **more)
+FAILING: list[tuple[Kind, Wire | Fate, str, int]] = [
+    ("task", Fails(50411), "InputRefusedError", 1),
+    ("task", Fails(50511), "OutputRefusedError", 1),
+    ("task", Fails(50520), "TaskFailedError", 1),
+    ("submit", Answer(50411), "InputRefusedError", 0),
+    ("submit", Answer(50500), "ServiceUnavailableError", 0),
+    ("submit", Silence(processed=True), "SubmitOutcomeUnknownError", 1),
+    ("submit", Reset(processed=True), "SubmitOutcomeUnknownError", 1),
+    ("submit", Page(processed=True), "SubmitOutcomeUnknownError", 1),
+    ("submit", NoConnection(), "ServiceUnavailableError", 0),
+    ("task", Expires(), "TaskExpiredError", 1),
+    ("task", NeverDone(), "TaskDeadlineError", 1),
+    ("download", Page(http=200), "NotAnImageError", 1),
+    ("download", Page(http=503), "ResultUnavailableError", 1),
+]
+"""What strikes a garment, the error that this is called, and how often it is paid for."""
+
+PASSING: list[tuple[Kind, Wire | Fate, tuple[int, ...]]] = [
+    ("submit", Answer(50429, retry_after="3"), (1, 2)),
+    ("submit", Answer(50430), (1, 2, 3)),
+    ("submit", Answer(50500), (1,)),
+    ("submit", NoConnection(), (1,)),
+    ("result", Answer(50500), (2, 3)),
+    ("result", Answer(50429), (2,)),
+    ("result", Page(http=502), (2,)),
+    ("result", Silence(), (2,)),
+    ("result", Reset(), (2,)),
+    ("task", HiddenAtFirst(polls=1), ()),
+    ("download", Page(http=503), (1,)),
+    ("download", Reset(), (1, 2)),
+    ("task", InBase64(), ()),
+]
+"""What strikes a garment, and which of its calls."""
 
 
-@pytest.mark.parametrize(
-    ("faults", "error", "payments"),
-    [
-        ([Fault("task", Fails(50411))], "InputRefusedError", 1),
-        ([Fault("task", Fails(50511))], "OutputRefusedError", 1),
-        ([Fault("task", Fails(50520))], "TaskFailedError", 1),
-        ([Fault("submit", Answer(50411))], "InputRefusedError", 0),
-        ([Fault("submit", Answer(50500))], "ServiceUnavailableError", 0),
-        ([Fault("submit", Silence(processed=True))], "SubmitOutcomeUnknownError", 1),
-        ([Fault("submit", Reset(processed=True))], "SubmitOutcomeUnknownError", 1),
-        ([Fault("submit", Page(processed=True))], "SubmitOutcomeUnknownError", 1),
-        ([Fault("submit", NoConnection())], "ServiceUnavailableError", 0),
-        ([Fault("task", Expires())], "TaskExpiredError", 1),
-        ([Fault("task", NeverDone())], "TaskDeadlineError", 1),
-        ([Fault("download", Page(http=200))], "NotAnImageError", 1),
-        ([Fault("download", Page(http=503))], "ResultUnavailableError", 1),
-    ],
-)
-def test_a_failure_has_its_name_and_is_paid_at_most_once(faults: list[Fault], error: str, payments: int) -> None:
-    with one(faults) as pipeline:
-        pipeline.put_pictures(1, 1)
-        ended = pipeline.run(manifest(1, 1))
-        (entry,) = ended.entries
-        assert (entry.status, entry.error) == (Status.FAILED, error)
-        assert entry.cause
-        assert pipeline.payments == payments
-        (child,) = pipeline.app.stack.children(ended.execution["executionArn"])
-        assert child.error == error
+def paid(pipeline: Pipeline, garments: int) -> list[int]:
+    """How often each garment was paid for."""
+    tasks = Counter(task.combination.garments[0][0] for task in pipeline.standin.tasks)
+    assert tasks.total() == pipeline.payments
+    return [tasks[garment(number)] for number in range(garments)]
 
 
-@pytest.mark.parametrize(
-    "faults",
-    [
-        [Fault("submit", Answer(50429, retry_after="3"), nth=(1, 2))],
-        [Fault("submit", Answer(50430), nth=(1, 2, 3))],
-        [Fault("submit", Answer(50500), nth=(1,))],
-        [Fault("submit", NoConnection(), nth=(1,))],
-        [Fault("result", Answer(50500), nth=(2, 3))],
-        [Fault("result", Answer(50429), nth=(2,))],
-        [Fault("result", Page(http=502), nth=(2,))],
-        [Fault("result", Silence(), nth=(2,))],
-        [Fault("result", Reset(), nth=(2,))],
-        [Fault("task", HiddenAtFirst(polls=1))],
-        [Fault("download", Page(http=503), nth=(1,))],
-        [Fault("download", Reset(), nth=(1, 2))],
-        [Fault("task", InBase64())],
-    ],
-)
-def test_what_passes_is_waited_out_and_paid_once(faults: list[Fault]) -> None:
-    with one(faults) as pipeline:
-        pipeline.put_pictures(1, 1)
-        ended = pipeline.run(manifest(1, 1))
-        assert ended.status == "SUCCEEDED", ended.errors
-        assert pipeline.payments == 1
+def test_a_failure_has_its_name_is_paid_at_most_once_and_harms_no_other() -> None:
+    """One run, a fault for each garment, and one garment that nothing strikes."""
+    faults = [Fault(call, action, image=garment(number)) for number, (call, action, *_) in enumerate(FAILING)]
+    count = len(FAILING) + 1
+    with running(faults=faults) as pipeline:
+        pipeline.put_pictures(1, count)
+        ended = pipeline.run(manifest(1, count))
+        found = [(entry.status, entry.error) for entry in ended.entries]
+        assert found == [*((Status.FAILED, error) for *_, error, _ in FAILING), (Status.SUCCEEDED, None)]
+        assert all(entry.cause for entry in ended.entries if entry.error)
+        assert paid(pipeline, count) == [*(payments for *_, payments in FAILING), 1]
+        children = pipeline.app.stack.children(ended.execution["executionArn"])
+        assert [child.error for child in children[:-1]] == [error for *_, error, _ in FAILING]
+        assert children[-1].status == "SUCCEEDED"
+
+
+def test_what_passes_is_waited_out_and_paid_once() -> None:
+    """One run, a fault for each garment."""
+    faults = [Fault(call, action, image=garment(i), nth=nth) for i, (call, action, nth) in enumerate(PASSING)]
+    count = len(PASSING)
+    with running(faults=faults) as pipeline:
+        pipeline.put_pictures(1, count)
+        ended = pipeline.run(manifest(1, count))
+        assert ended.errors == {}
+        assert ended.status == "SUCCEEDED"
+        assert all(pipeline.standin.faults.struck), "a fault that never struck proves nothing"
+        assert paid(pipeline, count) == [1] * count
 
 
 def test_all_candidates_are_stored() -> None:
-    with one(Fault("task", Candidates(3))) as pipeline:
+    with running(slots=1, faults=[Fault("task", Candidates(3))]) as pipeline:
         pipeline.put_pictures(1, 1)
         ended = pipeline.run(manifest(1, 1))
         assert [key.rpartition("__")[2] for key in ended.results] == ["1.png", "2.png", "3.png"]

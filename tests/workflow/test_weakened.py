@@ -92,8 +92,8 @@ def test_a_lease_without_an_end_outlives_its_run(stage: Theatre, monkeypatch: py
 
 def test_a_retry_that_repeats_unknown_outcomes_is_seen(stage: Theatre, monkeypatch: pytest.MonkeyPatch) -> None:
     silent = History(service=(Fault("submit", Silence(processed=True), nth=(1,)),))
-    original = retry.manifest
-    monkeypatch.setattr(retry, "manifest", lambda *args: original(*args, include_unknown=True))
+    original = retry.repeats
+    monkeypatch.setattr(retry, "repeats", lambda entry: original(entry, include_unknown=True))
     breaks(stage, silent, "a retry manifest for nothing")
 
 

@@ -1,6 +1,6 @@
 """The contact sheet: all of a run on one labelled picture, for a mail or a wall."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
@@ -35,21 +35,32 @@ class Shown:
     left_out: str
 
 
-def choose(entries: Sequence[Entry]) -> Shown:
-    """The run's first models and garments, as many as one sheet holds."""
-    models = list(dict.fromkeys(entry.model for entry in entries))
-    variants = list(dict.fromkeys(entry.variant for entry in entries))
-    order = {variant: number for number, variant in enumerate(variants)}
-    columns = sorted(
-        dict.fromkeys((entry.worn, entry.variant) for entry in entries),
-        key=lambda column: (column[0], order[column[1]]),
-    )
-    rows, across = models[:MAX_ROWS], columns[:MAX_COLUMNS]
-    shown = [e for e in entries if e.model in set(rows) and (e.worn, e.variant) in set(across)]
+def choose(entries: Iterable[Entry]) -> Shown:
+    """The run's first models and garments, as many as one sheet holds; the entries are read once."""
+    rows: dict[str, None] = {}
+    order: dict[str, int] = {}
+    columns: dict[tuple[str, int], list[Entry]] = {}
+    total = 0
+    for entry in entries:
+        total += 1
+        column = entry.worn, order.setdefault(entry.variant, len(order))
+        if len(rows) < MAX_ROWS:
+            rows[entry.model] = None
+        if column not in columns:
+            if len(columns) == MAX_COLUMNS:
+                last = max(columns)
+                if column > last:
+                    continue
+                del columns[last]
+            columns[column] = []
+        if entry.model in rows:
+            columns[column].append(entry)
+    names = {number: variant for variant, number in order.items()}
+    shown = sorted((entry for column in columns.values() for entry in column), key=lambda entry: entry.n)
     left_out = ""
-    if len(shown) < len(entries):
-        left_out = f"the first {len(shown):,} of {len(entries):,} combinations; the gallery shows all"
-    return Shown(rows, across, shown, left_out)
+    if len(shown) < total:
+        left_out = f"the first {len(shown):,} of {total:,} combinations; the gallery shows all"
+    return Shown(list(rows), [(worn, names[number]) for worn, number in sorted(columns)], shown, left_out)
 
 
 def draw(summary: Mapping[str, Any], shown: Shown, copies: Mapping[str, bytes]) -> bytes:

@@ -5,7 +5,7 @@ and Download. Estimated by the constants below: the other seconds and DynamoDB's
 charged by the run (storage, alarms, the secret), logs, traces, pictures sent to the service, and retries of Lambda.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Any
@@ -64,8 +64,8 @@ USD_PER_POLL = (
 )
 """What one poll more costs."""
 
-RUN_TRANSITIONS = 8
-"""Name, Claim, Plan, TryOn, Summarize, Notify, Whole?, RunEnded or RunFailed."""
+RUN_TRANSITIONS = 9
+"""Manifest?, Name, Claim, Plan, TryOn, Summarize, Notify, Whole?, RunEnded or RunFailed."""
 
 RUN_WRITES = 6
 """Claim, the run's item when it is opened, planned and closed, twice what the index repeats."""
@@ -104,67 +104,90 @@ def transitions(entry: Entry) -> int:
     """State transitions that a combination was charged for: the start of its execution and each state it entered.
 
     Entered again and again are ReserveSlot, Pace and Submit, with SubmitAgain? between two tries, and Wait, Poll
-    and Done?; then Download, or RecordFailure and Failed.
+    and Done?; AnotherSeed? stands for Done? where a result was refused; then Download, or RecordFailure and Failed.
     """
     succeeded = entry.status is Status.SUCCEEDED
+    # A try that follows a refused result comes from AnotherSeed?, which its last poll counts already.
     if entry.step == "ReserveSlot":
-        count = 1 + 1 + 4 * entry.submits
+        count = 1 + 1 + 4 * entry.submits - len(entry.refused_tasks)
     else:
         tries = max(1, entry.submits)
-        count = 1 + 3 * tries + (tries - 1)
+        count = 1 + 3 * tries + (tries - 1 - len(entry.refused_tasks))
     count += 3 * entry.polls
-    if entry.step == "Poll" and entry.error != "TaskDeadlineError":
+    if entry.step == "Poll" and entry.error not in ("TaskDeadlineError", "OutputRefusedError"):
         count -= 1  # the poll itself failed: no Done? after it
     if succeeded or entry.step == "Download":
         count += 1
     return count if succeeded else count + 2
 
 
-def usage(entries: Sequence[Entry], *, planning: float) -> Usage:
-    """What a run with these final entries used; `planning` is the seconds that Plan took."""
-    submits = sum(entry.submits for entry in entries)
-    polls = sum(entry.polls for entry in entries)
-    tries = sum(max(1, entry.submits) for entry in entries)
-    downloads = [
-        entry.finished_at - entry.ended_at
-        for entry in entries
-        if entry.finished_at is not None and entry.ended_at is not None
-    ]
-    calling = sum(
-        entry.submitted_at - entry.submitting_at
-        for entry in entries
-        if entry.submitted_at is not None and entry.submitting_at is not None
-    )
-    seconds = {
-        "Plan": planning,
-        "Reserve": RESERVE_SECONDS * tries,
-        "Submit": calling + LOAD_SECONDS * submits,
-        "Poll": POLL_SECONDS * polls,
-        "Download": sum(downloads),
-        "Summarize": SUMMARIZE_SECONDS[0] + SUMMARIZE_SECONDS[1] * len(entries),
-    }
-    inputs = len({entry.model for entry in entries}) + len({g for entry in entries for g in entry.garments})
-    turns = submits + polls
-    return Usage(
-        transitions=RUN_TRANSITIONS + sum(transitions(entry) for entry in entries),
-        lambda_requests=2 + tries + tries + polls + len(downloads),
-        lambda_gb_seconds=sum(MEMORY_GB[name] * spent for name, spent in seconds.items()),
-        # Planned, SUBMITTING and SUBMITTED, each poll, the outcome; a turn for each request; reserve and release.
-        dynamodb_write_units=RUN_WRITES + len(entries) * 2 + submits * 2 + polls + turns + tries * 2 * GATE_UNITS,
-        # A turn for each request; the gate twice; the entry by the last poll and by Download; twice by Summarize.
-        dynamodb_read_units=turns + tries * 2 * GATE_UNITS // 4 + len(entries) * 4,
-        s3_writes=RUN_FILES + sum(len(entry.results) for entry in entries),
-        s3_reads=inputs + sum(max(1, entry.submits) * (1 + len(entry.garments)) for entry in entries),
-    )
+class Meter:
+    """What a run used, added up entry by entry: the entries themselves are not kept."""
+
+    def __init__(self) -> None:
+        self.entries = 0
+        self._submits = self._polls = self._tries = self._transitions = 0
+        self._downloads = self._results = self._loads = 0
+        self._downloading = self._calling = 0.0
+        self._inputs: set[tuple[str, str]] = set()
+
+    def add(self, entry: Entry) -> None:
+        """Count a final entry."""
+        tries = max(1, entry.submits)
+        self.entries += 1
+        self._submits += entry.submits
+        self._polls += entry.polls
+        self._tries += tries
+        self._transitions += transitions(entry)
+        self._results += len(entry.results)
+        self._loads += tries * (1 + len(entry.garments))
+        self._inputs.add(("model", entry.model))
+        self._inputs.update(("garment", id_) for id_ in entry.garments)
+        if entry.finished_at is not None and entry.ended_at is not None:
+            self._downloads += 1
+            self._downloading += entry.finished_at - entry.ended_at
+        if entry.submitted_at is not None and entry.submitting_at is not None:
+            self._calling += entry.submitted_at - entry.submitting_at
+
+    def usage(self, *, planning: float) -> Usage:
+        """What the run used; `planning` is the seconds that Plan took."""
+        seconds = {
+            "Plan": planning,
+            "Reserve": RESERVE_SECONDS * self._tries,
+            "Submit": self._calling + LOAD_SECONDS * self._submits,
+            "Poll": POLL_SECONDS * self._polls,
+            "Download": self._downloading,
+            "Summarize": SUMMARIZE_SECONDS[0] + SUMMARIZE_SECONDS[1] * self.entries,
+        }
+        turns = self._submits + self._polls
+        gate = self._tries * 2 * GATE_UNITS
+        return Usage(
+            transitions=RUN_TRANSITIONS + self._transitions,
+            lambda_requests=2 + 2 * self._tries + self._polls + self._downloads,
+            lambda_gb_seconds=sum(MEMORY_GB[name] * spent for name, spent in seconds.items()),
+            # Planned, SUBMITTING and SUBMITTED, each poll, the outcome; a turn for each request; reserve and release.
+            dynamodb_write_units=RUN_WRITES + self.entries * 2 + self._submits * 2 + self._polls + turns + gate,
+            # A turn for each request; the gate twice; the entry by the last poll and by Download; twice by Summarize.
+            dynamodb_read_units=turns + gate // 4 + self.entries * 4,
+            s3_writes=RUN_FILES + self._results,
+            s3_reads=len(self._inputs) + self._loads,
+        )
+
+    def told(self, *, planning: float) -> dict[str, Any]:
+        """A run's cost at AWS for its summary: what it used, and the price in US dollars."""
+        used = self.usage(planning=planning)
+        combinations = max(1, self.entries)
+        return {
+            "usd": round(used.usd, 5),
+            "usd_per_combination": round(used.usd / combinations, 6),
+            "transitions_per_combination": round((used.transitions - RUN_TRANSITIONS) / combinations, 2),
+            **{name: round(value, 3) for name, value in asdict(used).items()},
+        }
 
 
-def aws(entries: Sequence[Entry], *, planning: float) -> dict[str, Any]:
-    """A run's cost at AWS for its summary: what it used, and the price in US dollars."""
-    used = usage(entries, planning=planning)
-    combinations = max(1, len(entries))
-    return {
-        "usd": round(used.usd, 5),
-        "usd_per_combination": round(used.usd / combinations, 6),
-        "transitions_per_combination": round((used.transitions - RUN_TRANSITIONS) / combinations, 2),
-        **{name: round(value, 3) for name, value in asdict(used).items()},
-    }
+def usage(entries: Iterable[Entry], *, planning: float) -> Usage:
+    """What `Meter.usage` says after these final entries."""
+    meter = Meter()
+    for entry in entries:
+        meter.add(entry)
+    return meter.usage(planning=planning)

@@ -1,7 +1,8 @@
 """Whether tasks still take as long as when a cadence was learned."""
 
 import math
-from collections.abc import Iterable, Mapping
+from array import array
+from collections.abc import Mapping
 from statistics import median
 from typing import Any
 
@@ -19,36 +20,51 @@ RELEVANT = 0.15
 """Least distance that matters: a shift of the usual latencies by one second, a cadence's finest step."""
 
 
-def drift(origin: Mapping[str, Any], entries: Iterable[Entry]) -> dict[str, Any] | None:
-    """How far a run's latencies lie from those that its cadence was learned from; None of too few.
+class Drift:
+    """How far a run's latencies lie from those that its cadence was learned from, added up entry by entry.
 
     `distance` is Kolmogorov and Smirnov's: the most by which the share of tasks that ended within some seconds
     differs, at the latencies within which 5, 10 … 95 % ended when the cadence was learned. Of a latency that is
     known only between two polls nothing is assumed: a share counts as different where no latency between them
     could explain it. `calibrate_again` when that is more than `limit`. Times are in seconds.
     """
-    seen = observations(entries)
-    if len(seen) < MIN_SEEN:
-        return None
-    quantiles = origin["quantiles"]
-    distance = max(_outside(seen, at, share) for share, at in zip(SHARES, quantiles, strict=True))
-    limit = max(RELEVANT, SIGNIFICANT * math.sqrt(1 / len(seen) + 1 / origin["samples"]))
-    return {
-        "learned": origin["name"],
-        "samples": origin["samples"],
-        "seen": len(seen),
-        "median_learned": round(quantiles[len(SHARES) // 2], 1),
-        "median_seen": round(median(_middle(one) for one in seen), 1),
-        "distance": round(distance, 3),
-        "limit": round(limit, 3),
-        "calibrate_again": distance > limit,
-    }
 
+    def __init__(self, origin: Mapping[str, Any]) -> None:
+        self._origin = origin
+        self._quantiles: list[float] = list(origin["quantiles"])
+        self._surely = [0] * len(self._quantiles)
+        self._perhaps = [0] * len(self._quantiles)
+        self._middles = array("d")
 
-def _outside(seen: list[Observation], at: float, share: float) -> float:
-    surely = sum(1 for one in seen if one.high <= at) / len(seen)
-    perhaps = sum(1 for one in seen if one.low < at or one.high <= at) / len(seen)
-    return max(0.0, surely - share, share - perhaps)
+    def add(self, entry: Entry) -> None:
+        """Take in what an entry says of its latency."""
+        for one in observations((entry,)):
+            self._middles.append(_middle(one))
+            for i, at in enumerate(self._quantiles):
+                self._surely[i] += one.high <= at
+                self._perhaps[i] += one.low < at or one.high <= at
+
+    def told(self) -> dict[str, Any] | None:
+        """The comparison for a summary, None of too few."""
+        seen = len(self._middles)
+        if seen < MIN_SEEN:
+            return None
+        origin = self._origin
+        distance = max(
+            max(0.0, surely / seen - share, share - perhaps / seen)
+            for share, surely, perhaps in zip(SHARES, self._surely, self._perhaps, strict=True)
+        )
+        limit = max(RELEVANT, SIGNIFICANT * math.sqrt(1 / seen + 1 / origin["samples"]))
+        return {
+            "learned": origin["name"],
+            "samples": origin["samples"],
+            "seen": seen,
+            "median_learned": round(self._quantiles[len(SHARES) // 2], 1),
+            "median_seen": round(median(self._middles), 1),
+            "distance": round(distance, 3),
+            "limit": round(limit, 3),
+            "calibrate_again": distance > limit,
+        }
 
 
 def _middle(one: Observation) -> float:

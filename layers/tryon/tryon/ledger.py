@@ -47,6 +47,8 @@ class Entry:
 
     `latency` is the service's own, from receipt to the end, when it gave its times; `delay` is from the end
     until a poll saw it, by the same times; `pending_at` is the last poll that saw the task unfinished.
+    `refused_tasks` are those whose results the service refused and that were followed by another, `adopted_task`
+    is the one that an earlier run paid for.
     """
 
     n: int
@@ -74,6 +76,14 @@ class Entry:
     step: str | None = None
     request_ids: tuple[str, ...] = ()
     resumed: bool = False
+    refused_tasks: tuple[str, ...] = ()
+    adopted_task: str | None = None
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The tasks that this run started and that are paid for, as far as their ids were received."""
+        known = (*self.refused_tasks, self.task_id)
+        return tuple(task for task in known if task is not None and task != self.adopted_task)
 
     @property
     def outcome_unknown(self) -> bool:
@@ -94,7 +104,17 @@ def _entry_key(run_id: str, n: int) -> dict[str, Any]:
     return to_item({"pk": f"run#{run_id}", "sk": f"combination#{n:06d}"})
 
 
-_LISTS = ("garments", "candidates", "results", "request_ids")
+_OF_ONE_TASK = (
+    "submitting_at",
+    "submitted_at",
+    "pending_at",
+    "ended_at",
+    "latency",
+    "delay",
+    "candidates",
+    "resumed",
+)
+_LISTS = ("garments", "candidates", "results", "request_ids", "refused_tasks")
 
 
 def _entry(item: Mapping[str, Any]) -> Entry:
@@ -236,10 +256,30 @@ class Ledger:
             {
                 "status": Status.SUBMITTED,
                 "task_id": task_id,
+                "adopted_task": task_id,
                 "submitted_at": self._clock.now(),
                 "resumed": True,
             },
         )
+
+    def replan(self, run_id: str, n: int, refused_task: str) -> Entry:
+        """SUBMITTED becomes PLANNED again after the service refused the task's result; called again, nothing changes.
+
+        Returns the entry as it is then.
+        """
+        entry = self.entry(run_id, n)
+        if entry.task_id != refused_task:
+            return entry
+        with suppress(LedgerConflictError):
+            self._step(
+                run_id,
+                n,
+                {"status": Status.PLANNED, "refused_tasks": [*entry.refused_tasks, refused_task]},
+                condition="#status = :submitted AND #task_id = :refused",
+                values={":submitted": Status.SUBMITTED, ":refused": refused_task},
+                remove=("task_id", *_OF_ONE_TASK),
+            )
+        return self.entry(run_id, n)
 
     def pending(self, run_id: str, n: int, task_id: str) -> None:
         """Count a poll that saw the task unfinished."""
@@ -273,7 +313,7 @@ class Ledger:
                 run_id,
                 n,
                 {"task_id": task_id, "status": Status.SUBMITTED, **seen},
-                condition="NOT #status IN (:succeeded, :failed)",
+                condition="NOT #status IN (:succeeded, :failed) AND NOT contains(refused_tasks, :task_id)",
                 values={":succeeded": Status.SUCCEEDED, ":failed": Status.FAILED},
                 count="polls",
             )

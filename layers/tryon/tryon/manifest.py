@@ -3,7 +3,7 @@
 import difflib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
@@ -26,8 +26,9 @@ from tryon.parameters import GarmentType, Parameters
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-MAX_BYTES = 5_000_000
-"""Largest manifest read: 50,000 combinations named one by one fit."""
+MAX_BYTES = 25_000_000
+"""Largest manifest read: 100,000 combinations named one by one fit, however long their ids, so that whatever fails
+of the largest run has one retry manifest."""
 
 MAX_PROBLEMS = 20
 """Problems shown in one message: a person mends these first, and a cause holds 32 KiB."""
@@ -184,6 +185,13 @@ class Manifest(BaseModel):
         examples=[[5, 8, 10, 8, 10], "spring"],
     )
 
+    resubmissions: int = Field(
+        0,
+        ge=0,
+        le=3,
+        description="How often a combination whose result the service refused is submitted again, with another seed; "
+        "every time is paid.",
+    )
     retry_of: str | None = Field(
         None,
         pattern=r"^[0-9a-zA-Z][0-9a-zA-Z-]{0,99}$",
@@ -366,17 +374,21 @@ def _contradictions(manifest: Manifest, buckets: set[str], own: str) -> Iterable
                     f"{garment_id!r} is a garment of type {garment.type!r}, not {part!r}",
                 )
     if manifest.combinations != "all":
-        known = {
-            "model": [model.id for model in manifest.models],
-            "garment": list(garments),
-            "outfit": [outfit.id for outfit in manifest.outfits],
-            "variant": list(manifest.variants),
+        known: dict[str, Mapping[str, object]] = {
+            "model": {model.id: None for model in manifest.models},
+            "garment": garments,
+            "outfit": {outfit.id: None for outfit in manifest.outfits},
+            "variant": manifest.variants,
         }
+        unknown = 0
         for i, wanted in enumerate(manifest.combinations):
-            for part, ids in known.items():
+            for part, choices in known.items():
                 value = getattr(wanted, part)
-                if value is not None and value not in ids:
-                    yield Problem(f"combinations[{i}].{part}", _unknown(value, part, ids))
+                if value is not None and value not in choices:
+                    unknown += 1
+                    # A likely id is looked for where it will be told: for each of 100,000 that takes minutes.
+                    near: Iterable[str] = choices if unknown <= MAX_PROBLEMS else ()
+                    yield Problem(f"combinations[{i}].{part}", _unknown(value, part, near))
 
 
 def _unknown(value: str, what: str, known: Iterable[str]) -> str:

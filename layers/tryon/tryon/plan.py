@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict
 
 from tryon.manifest import Manifest, ManifestError, Problem
+from tryon.objects import SPOOL_BYTES
 from tryon.parameters import GarmentType, Parameters
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ class Combination(BaseModel):
     """One model with one garment or outfit under one set of parameters: an item of the Map.
 
     `n` counts from 1 in the plan's order; `worn` is the garment's or outfit's number and id; `task_id` names
-    a task of an earlier run that is resumed instead of paying for a new one.
+    a task of an earlier run that is resumed instead of paying for a new one; `resubmissions` is how often a
+    result that the service refused is tried again.
     """
 
     model_config = _FROZEN
@@ -61,6 +63,7 @@ class Combination(BaseModel):
     garments: list[WornGarment]
     parameters: Parameters = Parameters()
     task_id: str | None = None
+    resubmissions: int = 0
 
     @property
     def id(self) -> str:
@@ -180,6 +183,7 @@ def expand(
             model_picture=models[model_id],
             garments=list(worn),
             parameters=variants[variant],
+            resubmissions=manifest.resubmissions,
         )
         task_id = (paid or {}).get(combination.id)
         yield combination.model_copy(update={"task_id": task_id}) if task_id else combination
@@ -217,7 +221,7 @@ def encode(combinations: Iterator[Combination]) -> Iterator[bytes]:
 
 def write(s3: "S3Client", bucket: str, key: str, combinations: Iterator[Combination]) -> None:
     """Write the plan where the Map reads it."""
-    with tempfile.SpooledTemporaryFile(max_size=32_000_000) as body:
+    with tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES) as body:
         for piece in encode(combinations):
             body.write(piece)
         body.seek(0)

@@ -1,7 +1,7 @@
 """The end of a run: every combination gets its outcome, and the run's files are written."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +9,7 @@ from tryon import notification, objects, retry, summary
 from tryon.clock import Clock
 from tryon.gallery import publishing
 from tryon.gate import Gate
-from tryon.ledger import Entry, Ledger, Status
+from tryon.ledger import Entry, Ledger
 from tryon.plan import RunFolder
 from tryon.task import holder
 
@@ -37,6 +37,14 @@ _RUN_ITEM_FIELDS = (
 )
 
 
+class RunNotPlannedError(Exception):
+    """There is no whole plan to report on: the run ended before."""
+
+
+class ExecutionStoppedError(Exception):
+    """Somebody stopped the run's execution, or its time was up; the state machine names it so."""
+
+
 @dataclass(frozen=True)
 class Failure:
     """What broke the run itself."""
@@ -56,46 +64,45 @@ def write_report(
     price: float,
     currency: str,
     failure: Failure | None,
+    hurry: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
-    """Finish a run in the ledger, write its files into S3 and return what the state machine needs to notify."""
+    """Finish a run in the ledger, write its files into S3 and return what the state machine needs to notify.
+
+    `hurry` says when too little time is left to look for more pictures for the gallery.
+    """
     run = ledger.run(run_id)
-    if run is None:
-        raise KeyError(f"run {run_id} was never planned")
+    if run is None or "planned_at" not in run:
+        told = f"; {failure.cause}" if failure else ""
+        raise RunNotPlannedError(f"run {run_id} ended before its plan was whole; nothing was submitted{told}")
+    keep = set()
     for entry in ledger.entries(run_id):
         if entry.status in summary.OUTCOME_OF_UNFINISHED:
             ledger.failed(run_id, entry.n, *summary.OUTCOME_OF_UNFINISHED[entry.status])
-    entries = list(ledger.entries(run_id))
-    gate.release_run(
-        holder(run_id, 0).removesuffix("0"),
-        # What the service may still work on fills its slots too: the lease's end frees those.
-        keep=frozenset(holder(run_id, entry.n) for entry in entries if entry.may_still_run),
-    )
-    result = summary.summarize(
-        run,
-        entries,
-        now=clock.now(),
-        price=price,
-        currency=currency,
-        error=failure.error if failure else None,
-        cause=failure.cause if failure else None,
-    )
+        if entry.may_still_run:
+            keep.add(holder(run_id, entry.n))
+    # What the service may still work on fills its slots too: the lease's end frees those.
+    gate.release_run(holder(run_id, 0).removesuffix("0"), keep=frozenset(keep))
     folder = RunFolder(run_id)
-    objects.put_text(s3, bucket, folder.csv, summary.table(entries), "text/csv; charset=utf-8")
     original = _manifest(s3, run)
-    if any(entry.status is not Status.SUCCEEDED for entry in entries):
-        again = retry.manifest(original, run_id, entries)
-        if again is not None:
-            objects.put_text(
-                s3,
-                bucket,
-                folder.retry_manifest,
-                json.dumps(again, indent=1, ensure_ascii=False),
-                "application/json",
-            )
+    with objects.spool() as table, objects.spool() as again:
+        # All three from one reading, so that they agree whatever is written to the ledger meanwhile.
+        passing = summary.table(ledger.entries(run_id), table)
+        passing = retry.write(original, run_id, passing, again)
+        result = summary.summarize(
+            run,
+            passing,
+            now=clock.now(),
+            price=price,
+            currency=currency,
+            error=failure.error if failure else None,
+            cause=failure.cause if failure else None,
+        )
+        objects.put_spool(s3, bucket, folder.csv, table, "text/csv; charset=utf-8")
+        if objects.put_spool(s3, bucket, folder.retry_manifest, again, "application/json"):
             result["retry_manifest"] = folder.retry_manifest
     objects.put_text(s3, bucket, folder.summary, json.dumps(result, indent=1, ensure_ascii=False), "application/json")
     ledger.update_run(run_id, **{name: result[name] for name in _RUN_ITEM_FIELDS})
-    gallery_error = _publish(s3, ledger, run, bucket, result, entries, original)
+    gallery_error = _publish(s3, ledger, run, bucket, result, original, hurry)
     return {
         "status": result["status"],
         "gallery_error": gallery_error,
@@ -110,36 +117,51 @@ def write_report(
     }
 
 
+@dataclass(frozen=True)
+class _Entries:
+    """A run's entries, read from the ledger page by page each time."""
+
+    ledger: Ledger
+    run_id: str
+
+    def __iter__(self) -> Iterator[Entry]:
+        return self.ledger.entries(self.run_id)
+
+
 def _publish(
     s3: "S3Client",
     ledger: Ledger,
     run: Mapping[str, Any],
     bucket: str,
     result: Mapping[str, Any],
-    entries: Sequence[Entry],
     original: Mapping[str, Any],
+    hurry: Callable[[], bool],
 ) -> str | None:
     """Write the galleries; what went wrong comes back as text."""
+    entries = _Entries(ledger, run["run_id"])
     try:
-        publishing.publish(s3, bucket, result, entries, original)
-        _publish_repaired(s3, ledger, run, entries)
+        publishing.publish(s3, bucket, result, entries, original, hurry=hurry)
+        _publish_repaired(s3, ledger, run, entries, hurry)
     except Exception as error:  # noqa: BLE001 - a page that cannot be drawn must not fail a run whose pictures are safe
         return f"{type(error).__name__}: {error}"
     return None
 
 
-def _publish_repaired(s3: "S3Client", ledger: Ledger, run: Mapping[str, Any], entries: Sequence[Entry]) -> None:
+def _publish_repaired(
+    s3: "S3Client", ledger: Ledger, run: Mapping[str, Any], entries: Iterable[Entry], hurry: Callable[[], bool]
+) -> None:
     """Show a retry's results in the galleries of the runs that it repairs, the first one's included."""
     seen = {run["run_id"]}
     while (repaired_id := run.get("retry_of")) and repaired_id not in seen:
         seen.add(repaired_id)
         repaired = ledger.run(repaired_id)
-        if repaired is None or "succeeded" not in repaired:
-            return
-        entries = retry.merge(ledger.entries(repaired_id), entries)
-        folder = RunFolder(repaired_id)
-        told = json.loads(objects.get(s3, repaired["bucket"], folder.summary)["Body"].read())
-        publishing.publish(s3, repaired["bucket"], summary.recount(told, entries), entries, _manifest(s3, repaired))
+        if repaired is None or "succeeded" not in repaired or hurry():
+            return  # a gallery that shows the first outcomes is worth more than one without pictures
+        entries = retry.Merged(_Entries(ledger, repaired_id), entries)
+        told = json.loads(objects.read(s3, repaired["bucket"], RunFolder(repaired_id).summary))
+        publishing.publish(
+            s3, repaired["bucket"], summary.recount(told, entries), entries, _manifest(s3, repaired), hurry=hurry
+        )
         run = repaired
 
 

@@ -1,15 +1,15 @@
 """A run's numbers, all of them measured in the run."""
 
 import csv
-import io
+from array import array
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean, quantiles
-from typing import Any
+from typing import Any, TextIO
 
 from tryon import cost
-from tryon.drift import drift
+from tryon.drift import Drift
 from tryon.ledger import Entry, RunStatus, Status
 
 OUTCOME_OF_UNFINISHED: Mapping[Status, tuple[str, str]] = {
@@ -43,18 +43,22 @@ class Reason:
     cause: str
 
 
-def reasons(entries: Iterable[Entry]) -> list[Reason]:
-    """The errors of failed entries, commonest first."""
-    counts: Counter[str] = Counter()
-    examples: dict[str, Entry] = {}
-    for entry in entries:
+class Reasons:
+    """The errors of failed entries, added up entry by entry."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._examples: dict[str, tuple[str, str]] = {}
+
+    def add(self, entry: Entry) -> None:
+        """Count an entry if it failed."""
         if entry.status is Status.FAILED and entry.error:
-            counts[entry.error] += 1
-            examples.setdefault(entry.error, entry)
-    return [
-        Reason(error, count, examples[error].id, (examples[error].cause or "")[:300])
-        for error, count in counts.most_common()
-    ]
+            self._counts[entry.error] += 1
+            self._examples.setdefault(entry.error, (entry.id, (entry.cause or "")[:300]))
+
+    def told(self) -> list[dict[str, Any]]:
+        """The reasons for a summary, commonest first."""
+        return [asdict(Reason(error, count, *self._examples[error])) for error, count in self._counts.most_common()]
 
 
 def spread(values: Sequence[float]) -> dict[str, float] | None:
@@ -78,9 +82,42 @@ def run_status(total: int, succeeded: int, error: str | None) -> RunStatus:
     return RunStatus.PARTIAL if succeeded else RunStatus.FAILED
 
 
+class _Tally:
+    """A run's numbers, added up entry by entry: of each entry no more than its three measures is kept."""
+
+    def __init__(self, origin: Mapping[str, Any] | None) -> None:
+        self.total = self.succeeded = self.tasks = self.unknown = self.pictures = self.bytes = 0
+        self.first_submit: float | None = None
+        self.polls, self.latency, self.delay = array("l"), array("d"), array("d")
+        self.reasons = Reasons()
+        self.meter = cost.Meter()
+        self.drift = Drift(origin) if origin else None
+
+    def add(self, entry: Entry) -> None:
+        self.total += 1
+        if entry.status is Status.SUCCEEDED:
+            self.succeeded += 1
+            self.pictures += len(entry.results)
+            self.bytes += entry.bytes
+        self.tasks += len(entry.tasks)
+        self.unknown += entry.outcome_unknown
+        if entry.submitted_at is not None:
+            self.first_submit = min(entry.submitted_at, self.first_submit or entry.submitted_at)
+        if entry.ended_at is not None:
+            self.polls.append(entry.polls)
+        if entry.latency is not None:
+            self.latency.append(entry.latency)
+        if entry.delay is not None:
+            self.delay.append(entry.delay)
+        self.reasons.add(entry)
+        self.meter.add(entry)
+        if self.drift is not None:
+            self.drift.add(entry)
+
+
 def summarize(
     run: Mapping[str, Any],
-    entries: Sequence[Entry],
+    entries: Iterable[Entry],
     *,
     now: float,
     price: float,
@@ -88,20 +125,20 @@ def summarize(
     error: str | None = None,
     cause: str | None = None,
 ) -> dict[str, Any]:
-    """The content of summary.json, from the run's item and its final entries. Times are in seconds.
+    """The content of summary.json, from the run's item and its final entries, read once. Times are in seconds.
 
     `cost.service` is `price` times the tasks this run started: what the service bills. A submit whose outcome
     is unknown counts in `tasks_unknown` and may be billed too. `drift` compares with what a learned cadence was
     learned from.
     """
-    succeeded = [entry for entry in entries if entry.status is Status.SUCCEEDED]
-    started = sum(1 for entry in entries if entry.task_id is not None and not entry.resumed)
-    unknown = sum(entry.outcome_unknown for entry in entries)
-    first = min((entry.submitted_at for entry in entries if entry.submitted_at is not None), default=None)
     origin = run.get("learned")
-    status = run_status(len(entries), len(succeeded), error)
+    tally = _Tally(origin)
+    for entry in entries:
+        tally.add(entry)
+    first = tally.first_submit
+    status = run_status(tally.total, tally.succeeded, error)
     if error is None and status is RunStatus.FAILED:
-        error, cause = AllFailedError.__name__, f"none of {len(entries)} combinations has a picture"
+        error, cause = AllFailedError.__name__, f"none of {tally.total} combinations has a picture"
     return {
         "run_id": run["run_id"],
         "name": run["name"],
@@ -119,41 +156,46 @@ def summarize(
         "ended_at": round(now, 3),
         "seconds": round(now - run["started_at"], 1),
         "seconds_from_first_submit": None if first is None else round(now - first, 1),
-        "total": len(entries),
-        "succeeded": len(succeeded),
-        "failed": len(entries) - len(succeeded),
-        "reasons": [asdict(reason) for reason in reasons(entries)],
-        "pictures": sum(len(entry.results) for entry in succeeded),
-        "bytes": sum(entry.bytes for entry in succeeded),
+        "total": tally.total,
+        "succeeded": tally.succeeded,
+        "failed": tally.total - tally.succeeded,
+        "reasons": tally.reasons.told(),
+        "pictures": tally.pictures,
+        "bytes": tally.bytes,
         "cadence": run.get("cadence"),
         "cadence_name": origin["name"] if origin else None,
-        "drift": drift(origin, entries) if origin else None,
-        "polls": spread([entry.polls for entry in entries if entry.ended_at is not None]),
-        "latency": spread([entry.latency for entry in entries if entry.latency is not None]),
-        "delay": spread([entry.delay for entry in entries if entry.delay is not None]),
-        "tasks": started,
-        "tasks_unknown": unknown,
+        "drift": tally.drift.told() if tally.drift else None,
+        "polls": spread(tally.polls),
+        "latency": spread(tally.latency),
+        "delay": spread(tally.delay),
+        "tasks": tally.tasks,
+        "tasks_unknown": tally.unknown,
         "cost": {
-            "service": round(price * started, 2),
+            "service": round(price * tally.tasks, 2),
             "currency": currency,
             "price_per_task": price,
-            "aws": cost.aws(entries, planning=run.get("planned_at", run["started_at"]) - run["started_at"]),
+            "aws": tally.meter.told(planning=run.get("planned_at", run["started_at"]) - run["started_at"]),
         },
     }
 
 
-def recount(told: Mapping[str, Any], entries: Sequence[Entry]) -> dict[str, Any]:
+def recount(told: Mapping[str, Any], entries: Iterable[Entry]) -> dict[str, Any]:
     """A summary whose counts and reasons are those of other entries: a run's after a retry repaired it.
 
     What was measured in the run itself stays as it was told.
     """
-    succeeded = sum(entry.status is Status.SUCCEEDED for entry in entries)
+    total = succeeded = 0
+    reasons = Reasons()
+    for entry in entries:
+        total += 1
+        succeeded += entry.status is Status.SUCCEEDED
+        reasons.add(entry)
     return {
         **told,
-        "status": run_status(len(entries), succeeded, told["error"] if succeeded < len(entries) else None).value,
+        "status": run_status(total, succeeded, told["error"] if succeeded < total else None).value,
         "succeeded": succeeded,
-        "failed": len(entries) - succeeded,
-        "reasons": [asdict(reason) for reason in reasons(entries)],
+        "failed": total - succeeded,
+        "reasons": reasons.told(),
     }
 
 
@@ -165,6 +207,7 @@ COLUMNS = (
     "variant",
     "status",
     "task_id",
+    "refused_tasks",
     "submits",
     "submitted_at",
     "polls",
@@ -179,17 +222,17 @@ COLUMNS = (
 """The columns of combinations.csv."""
 
 
-def table(entries: Iterable[Entry]) -> str:
-    """combinations.csv: one line a combination."""
-    out = io.StringIO()
+def table(entries: Iterable[Entry], out: TextIO) -> Iterator[Entry]:
+    """Write combinations.csv, one line a combination, while the entries pass."""
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
     for entry in entries:
         row = {name: getattr(entry, name) for name in COLUMNS} | {
-            "results": " ".join(result["key"] for result in entry.results)
+            "refused_tasks": " ".join(entry.refused_tasks),
+            "results": " ".join(result["key"] for result in entry.results),
         }
         writer.writerow([_cell(row[name]) for name in COLUMNS])
-    return out.getvalue()
+        yield entry
 
 
 def _cell(value: object) -> object:

@@ -13,6 +13,7 @@ from tryon.clock import Clock
 from tryon.fetch import OriginPolicy, ResultGoneError
 from tryon.gate import Gate
 from tryon.ledger import Entry, Ledger, LedgerConflictError
+from tryon.parameters import Parameters
 from tryon.plan import Combination, RunFolder
 from tryon.service import Candidate, Submission, TaskStatus, TryOnService
 from tryon.service.errors import (
@@ -81,14 +82,20 @@ def start(
     gate: Gate,
     service: TryOnService,
     load: Callable[[Combination], Submission],
+    refused_task: str | None = None,
 ) -> str:
     """Start the combination's task and return its id; called again, return the id without paying again.
+
+    After a task whose result the service refused, `refused_task`, another one is started, with another seed.
 
     The slot is freed here on every answer which proves that no task exists, and kept otherwise. Raises the
     errors of `tryon.service.errors`; `SubmitOutcomeUnknownError` when an earlier call left no id behind.
     """
     n = combination.n
-    if combination.task_id is not None:
+    if refused_task is not None:
+        refused = len(ledger.replan(run_id, n, refused_task).refused_tasks)
+        combination = combination.model_copy(update={"parameters": _with_another_seed(combination.parameters, refused)})
+    elif combination.task_id is not None:
         ledger.resume(run_id, n, combination.task_id)
         return combination.task_id
     submission = load(combination)
@@ -113,6 +120,13 @@ def start(
     with suppress(ClientError, BotoCoreError):
         ledger.submitted(run_id, n, submitted)
     return submitted.task_id
+
+
+def _with_another_seed(parameters: Parameters, refused: int) -> Parameters:
+    # Without a seed the service draws one for each task.
+    if parameters.seed < 0:
+        return parameters
+    return parameters.model_copy(update={"seed": (parameters.seed + refused) % 2**32})
 
 
 def _task_of(entry: Entry) -> str:

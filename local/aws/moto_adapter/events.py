@@ -1,4 +1,4 @@
-"""Events: what S3 tells EventBridge, and what EventBridge does about a rule's targets."""
+"""Events: what S3 and Step Functions tell EventBridge, and what EventBridge does about a rule's targets."""
 
 import itertools
 import json
@@ -6,7 +6,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
-from moto.events.models import EventTemplateParser
+from moto.events.models import EventTemplateParser, events_backends
 from moto.stepfunctions.responses import get_backend as step_functions
 
 from .patching import replaces
@@ -25,7 +25,6 @@ _sequence = itertools.count(0x617F08299329D189)
 def _tell_event_bridge(session: Session, original: Any) -> Any:
     # The original gives every event the same id and sequencer, the machine's time, and an `eTag` for `etag`.
     def send(account_id: str, bucket: Any, event_name: str, key: Any) -> None:
-        from moto.events.models import events_backends
         from moto.s3.notifications import _detail_type
 
         described: dict[str, Any] = {"key": key.name, "size": key.size, "etag": key.etag.replace('"', "")}
@@ -33,30 +32,50 @@ def _tell_event_bridge(session: Session, original: Any) -> Any:
             described["version-id"] = key.version_id
         described["sequencer"] = f"{next(_sequence):016X}"
         name = str(getattr(event_name, "value", event_name))
-        event = {
+        detail = {
             "version": "0",
-            "id": str(uuid.uuid4()),
-            "detail-type": _detail_type(event_name),
-            "source": "aws.s3",
-            "account": account_id,
-            "time": _iso(session.clock.now()),
-            "region": bucket.region_name,
-            "resources": [bucket.arn],
-            "detail": {
-                "version": "0",
-                "bucket": {"name": bucket.name},
-                "object": described,
-                "request-id": uuid.uuid4().hex[:16].upper(),
-                "requester": account_id,
-                "source-ip-address": "127.0.0.1",
-                "reason": _REASONS.get(name, name.rpartition(":")[2]),
-            },
+            "bucket": {"name": bucket.name},
+            "object": described,
+            "request-id": uuid.uuid4().hex[:16].upper(),
+            "requester": account_id,
+            "source-ip-address": "127.0.0.1",
+            "reason": _REASONS.get(name, name.rpartition(":")[2]),
         }
-        buses = events_backends[account_id][bucket.region_name].event_buses
-        for rule in list(buses["default"].rules.values()):
-            rule.send_to_targets(event, transform_input=False)
+        _send(session, "aws.s3", _detail_type(event_name), (account_id, bucket.region_name), bucket.arn, detail)
 
     return send
+
+
+def tell_execution_status(session: Session, execution_arn: str) -> None:
+    """Tell EventBridge how an execution ended, as Step Functions does; moto does not."""
+    region, account = execution_arn.split(":")[3:5]
+    described = session.client("stepfunctions").describe_execution(executionArn=execution_arn)
+    names = ("executionArn", "stateMachineArn", "name", "status", "input", "output", "error", "cause")
+    detail: dict[str, Any] = {name: described.get(name) for name in names}
+    for name in ("startDate", "stopDate"):
+        detail[name] = int(described[name].timestamp() * 1000) if name in described else None
+    for name in ("input", "output"):
+        detail[f"{name}Details"] = None if detail[name] is None else {"included": True}
+    _send(session, "aws.states", "Step Functions Execution Status Change", (account, region), execution_arn, detail)
+
+
+def _send(
+    session: Session, source: str, kind: str, where: tuple[str, str], resource: str, detail: dict[str, Any]
+) -> None:
+    account, region = where
+    event = {
+        "version": "0",
+        "id": str(uuid.uuid4()),
+        "detail-type": kind,
+        "source": source,
+        "account": account,
+        "time": _iso(session.clock.now()),
+        "region": region,
+        "resources": [resource],
+        "detail": detail,
+    }
+    for rule in list(events_backends[account][region].event_buses["default"].rules.values()):
+        rule.send_to_targets(event, transform_input=False)
 
 
 @replaces("moto.events.models:Rule.send_to_targets", "(self, original_event, transform_input)")

@@ -35,6 +35,7 @@ from moto.stepfunctions.parser.asl.utils.encoding import to_json_str
 from local.clock import CancelledError, DeadlinePassedError
 
 from .callbacks import attempt_with_token
+from .events import tell_execution_status
 from .failures import evaluation_failure, execution_failure
 from .patching import replaces
 from .session import Session, json_default
@@ -89,6 +90,8 @@ def _execution_logic(session: Session, original: Any) -> Any:
             self._execution_communication.terminated()
         finally:
             session.end_of(details.arn).set()
+        if not isinstance(env.program_state(), ProgramStopped):
+            tell_execution_status(session, details.arn)
 
     return execution_logic
 
@@ -115,6 +118,7 @@ def _stop_execution(session: Session, original: Any) -> Any:
             self.exec_worker._execution_communication.terminated()
             end.set()
         self.error, self.cause = error or None, cause or None
+        tell_execution_status(session, self.exec_arn)
 
     return stop
 

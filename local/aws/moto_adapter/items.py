@@ -300,10 +300,29 @@ def _begins_with(reader: _Reader) -> Condition:
     return begins
 
 
+def _contains(reader: _Reader) -> Condition:
+    whole = reader.operand()
+    reader.take(",")
+    part = reader.operand()
+
+    def contains(attributes: Attributes, given: "_Given") -> bool:
+        held, wanted = whole(attributes, given), part(attributes, given)
+        if held is None or wanted is None:
+            return False
+        if held.type == "L":
+            return wanted in held.value
+        if held.type == "S":
+            return wanted.type == "S" and wanted.value in held.value
+        return held.type == "SS" and wanted.type == "S" and wanted.value in held.value
+
+    return contains
+
+
 _FUNCTIONS: dict[str, Callable[[_Reader], Condition]] = {
     "attribute_exists": _exists,
     "attribute_not_exists": _not_exists,
     "begins_with": _begins_with,
+    "contains": _contains,
 }
 
 

@@ -5,6 +5,7 @@ import hashlib
 import json
 import posixpath
 import re
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -21,7 +22,7 @@ NO_MANIFEST: Mapping[str, Any] = {}
 
 ADVICE: Mapping[str, str] = {
     "InputRefusedError": "Use another photograph: a retry with the same one is refused again.",
-    "OutputRefusedError": "Another seed may pass; a retry starts a new task, which is paid.",
+    "OutputRefusedError": "Another seed may pass; a retry or the manifest's resubmissions start a new, paid task.",
     "TaskFailedError": "Retry it: a new task is started, which is paid.",
     "TaskExpiredError": "Retry it: the service has dropped this task, a new one is paid.",
     "TaskDeadlineError": "Retry it within 12 hours: the task goes on and is resumed without a second payment.",
@@ -69,7 +70,7 @@ def render(
     *,
     manifest: Mapping[str, Any] = NO_MANIFEST,
     pictures: Mapping[str, bytes] = NO_PICTURES,
-    everyone: Sequence[Entry] | None = None,
+    plots: Sequence[Mapping[str, Any] | None] | None = None,
     pages: Pages | None = None,
     side: int | None = None,
 ) -> str:
@@ -77,10 +78,15 @@ def render(
 
     `summary` is summary.json's content; `manifest` names the garments' types and the variants' parameters;
     `pictures` are the small copies by their keys in S3, and what is missing is shown in words. Results may lie in
-    another run's folder, such as a retry's. The numbers are drawn from `everyone`, where `entries` are a part.
+    another run's folder, such as a retry's. `plots` (`Measures.plots`) are the whole run's where `entries` are a part.
     `side` is the copies' longest side in pixels where they are smaller than thumbnails.
     """
-    content = _Content(summary, entries, manifest, pictures, everyone or entries, pages or Pages(), side)
+    if plots is None:
+        measures = Measures()
+        for entry in entries:
+            measures.add(entry)
+        plots = measures.plots()
+    content = _Content(summary, entries, manifest, pictures, plots, pages or Pages(), side)
     style, script = _static("page.css"), _static("page.js")
     pieces = {
         "policy": _policy(style, script),
@@ -134,7 +140,7 @@ class _Content:
         entries: Sequence[Entry],
         manifest: Mapping[str, Any],
         pictures: Mapping[str, bytes],
-        everyone: Sequence[Entry],
+        plots: Sequence[Mapping[str, Any] | None],
         pages: Pages,
         side: int | None,
     ) -> None:
@@ -142,7 +148,7 @@ class _Content:
         self._entries = entries
         self._manifest = manifest
         self._pictures = pictures
-        self._everyone = everyone
+        self._plots = plots
         self._pages = pages
         self._side = side
         self._folder = RunFolder(summary["run_id"])
@@ -155,11 +161,7 @@ class _Content:
         variants = _numbered([*self._known_variants(), *(entry.variant for entry in self._entries)])
         return {
             "run": {name: self._summary.get(name) for name in _RUN_FIELDS},
-            "plots": [
-                _histogram("Latency", "s", [e.latency for e in self._everyone if e.latency is not None]),
-                _histogram("Polls", "", [e.polls for e in self._everyone if e.polls]),
-                _histogram("Seen after", "s", [e.delay for e in self._everyone if e.delay is not None]),
-            ],
+            "plots": list(self._plots),
             "pages": self._page_list(),
             "side": self._side,
             "advice": ADVICE,
@@ -223,6 +225,7 @@ class _Content:
             "latency": entry.latency,
             "delay": entry.delay,
             "submits": entry.submits if entry.submits > 1 else None,
+            "refused": len(entry.refused_tasks) or None,
             "resumed": entry.resumed or None,
             "part": self._pages.part_of.get(entry.n) if self._pages.shown is None else None,
             "results": [self._result(result) for result in entry.results],
@@ -287,6 +290,30 @@ _RUN_FIELDS = (
     "cost",
     "cadence",
 )
+
+
+class Measures:
+    """What the plots of a run are drawn from, added up entry by entry: three numbers of each are kept."""
+
+    def __init__(self) -> None:
+        self._latency, self._polls, self._delay = array("d"), array("l"), array("d")
+
+    def add(self, entry: Entry) -> None:
+        """Take in what was measured of an entry."""
+        if entry.latency is not None:
+            self._latency.append(entry.latency)
+        if entry.polls:
+            self._polls.append(entry.polls)
+        if entry.delay is not None:
+            self._delay.append(entry.delay)
+
+    def plots(self) -> list[dict[str, Any] | None]:
+        """The page's plots, None of what was never measured."""
+        return [
+            _histogram("Latency", "s", self._latency),
+            _histogram("Polls", "", self._polls),
+            _histogram("Seen after", "s", self._delay),
+        ]
 
 
 def _numbered(names: Any) -> dict[str, int]:

@@ -3,6 +3,7 @@
   const data = taken("data");
   const embedded = taken("embedded");
   const { run, models, worn, variants, cells, pages } = data;
+  const overview = pages.parts.length > 0 && !cells.length; // a run so large that its combinations are in the parts alone
   const byId = (id) => document.getElementById(id);
   const scroller = byId("scroller");
   const grid = byId("grid");
@@ -369,7 +370,8 @@
     if (!seen.index.has(state.focus)) state.focus = seen.order[0] || null;
     const filtered = Object.values(state.filters).some(Boolean);
     byId("clear").hidden = !filtered;
-    byId("nothing").hidden = seen.order.length > 0;
+    byId("toolbar").hidden = overview;
+    byId("nothing").hidden = overview || seen.order.length > 0;
     byId("shown").textContent = filtered
       ? `${seen.order.length.toLocaleString("en")} of ${plural(cells.length, "combination")}`
       : plural(cells.length, "combination");
@@ -993,6 +995,7 @@
         ...fact("Polls", cell.polls || ""),
         ...fact("Seen after", cell.delay === undefined ? "" : `${rounded(cell.delay)} s`),
         ...fact("Submitted", cell.submits ? `${cell.submits} times` : ""),
+        ...fact("Refused results", cell.refused ? `${cell.refused}, each paid and followed by another seed` : ""),
         ...fact("Task", cell.resumed ? "resumed from an earlier run" : ""),
         ...fact("Stopped while", cell.step ? STEPS[cell.step] || cell.step : ""),
         ...fact("Task id", cell.task),
@@ -1020,7 +1023,7 @@
     const cost = run.cost && run.tasks ? `${plural(run.tasks, "task")}, ${run.cost.service.toLocaleString("en", { minimumFractionDigits: 2 })} ${run.cost.currency}` : "";
     byId("tagline").replaceChildren(
       el("b", { text: `${run.succeeded.toLocaleString("en")} of ${plural(run.total, "combination")}` }),
-      [" have a picture", shape, run.seconds ? `took ${duration(run.seconds)}` : "", cost, size(run.bytes)].filter(Boolean).join(" · "));
+      [" have a picture", overview ? "" : shape, run.seconds ? `took ${duration(run.seconds)}` : "", cost, size(run.bytes)].filter(Boolean).join(" · "));
     if (run.error && run.error !== "AllFailedError") {
       byId("stopped").hidden = false;
       byId("stopped").textContent = `The run was stopped: ${human(run.error)}. ${run.cause || ""}`;
@@ -1075,9 +1078,9 @@
     const link = (file, text, here) => (here || signed ? el("span", { class: here ? "here" : "", "aria-current": here ? "page" : null, text }) : el("a", { href: file, text }));
     const count = plural(pages.parts.length, "part");
     nav.querySelector("summary").textContent = pages.shown
-      ? `One part of a large run, with large pictures: ${count}`
-      : `All combinations, with small pictures. The large ones are in ${count}${signed ? " beside this page in the run’s folder" : ""}`;
-    nav.querySelector("details").open = pages.parts.length <= 8;
+      ? `One part of a large run: ${count}`
+      : `${overview ? "The combinations are" : "All combinations, with small pictures. The large ones are"} in ${count}${signed ? " beside this page in the run’s folder" : ""}`;
+    nav.querySelector("details").open = overview || pages.parts.length <= 8;
     nav.querySelector(".links").append(
       link(pages.index, "All combinations", !pages.shown),
       ...pages.parts.map((part, i) => link(part.file, `${i + 1} · ${name(part)}`, pages.shown === i + 1)));

@@ -1,14 +1,14 @@
 """A run's gallery in S3: one page where everything fits into one, an index and parts where it does not."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import groupby
-from posixpath import basename
+import posixpath
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby, islice
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from tryon import contact_sheet, objects, thumbnails
-from tryon.gallery import Pages, Part, render
+from tryon.gallery import Measures, Pages, Part, render
 from tryon.ledger import Entry
 from tryon.plan import CopySize, RunFolder, result_copy
 
@@ -18,11 +18,17 @@ if TYPE_CHECKING:
 PAGE_BYTES = 16_000_000
 """Pictures that one page carries at most; base64 makes 21 MB of them, which a telephone opens in a few seconds."""
 
+INDEX_COMBINATIONS = 10_000
+"""Combinations up to which the index shows each of them: a browser holds a row for every one."""
+
 _MAX_WHOLE = 400
 """Pictures up to which it is tried whether all previews fit into one page: most have 40 to 100 kB."""
 
 PART_COMBINATIONS = 200
 """Combinations in a part: 16 MB at 80 kB a preview."""
+
+KEPT_GARMENTS = 1_000
+"""Garments whose thumbnails are read once for all parts: 15 MB."""
 
 _SIDES = (None, 192, 128, 96, 64)
 """Longest sides tried for the pictures of a large run's index, None for the thumbnails as they are."""
@@ -38,6 +44,7 @@ class _Shelf:
     s3: "S3Client"
     bucket: str
     folder: RunFolder
+    garments: dict[str, bytes] = field(default_factory=dict)
 
     def keys(self, size: CopySize, entries: Iterable[Entry]) -> list[str]:
         """The keys of all copies of one size, each once: models and garments first, then results in order."""
@@ -53,56 +60,90 @@ class _Shelf:
         return list(dict.fromkeys(keys))
 
     def read(self, keys: Iterable[str], side: int | None = None) -> Iterator[tuple[str, bytes]]:
-        return thumbnails.read(self.s3, self.bucket, keys, side=side)
+        """Yield key and bytes of each copy that is there; garments are kept, since every part shows the same."""
+        if side is not None:
+            yield from thumbnails.read(self.s3, self.bucket, keys, side=side)
+            return
+        keys = list(keys)
+        yield from ((key, self.garments[key]) for key in keys if key in self.garments)
+        prefix = posixpath.dirname(self.folder.input_copy("thumbnails", "garments", "-")) + "/"
+        for key, data in thumbnails.read(self.s3, self.bucket, [key for key in keys if key not in self.garments]):
+            if key.startswith(prefix) and len(self.garments) < KEPT_GARMENTS:
+                self.garments[key] = data
+            yield key, data
 
 
 def publish(
     s3: "S3Client",
     bucket: str,
     summary: Mapping[str, Any],
-    entries: Sequence[Entry],
+    entries: Iterable[Entry],
     manifest: Mapping[str, Any],
+    *,
+    hurry: Callable[[], bool] = lambda: False,
 ) -> list[str]:
     """Write index.html, the parts that a large run needs and the contact sheet; return their keys, the index first.
 
     One page holds every preview where they fit, a couple of hundred combinations. Beyond that the index shows all
-    combinations, with pictures as large as fit, and each part some of them with previews. Every page is whole in
-    itself, and no more than one is held in memory.
+    combinations, with pictures as large as fit, and each part some of them with previews. A run of more than
+    `INDEX_COMBINATIONS` has an index of its parts alone, and parts with thumbnails: its entries are never held, but
+    read once more for the parts. Every page is whole in itself, and no more than one is in memory. Once there is
+    `hurry`, the parts still to come carry no pictures.
     """
     folder = RunFolder(summary["run_id"])
     shelf = _Shelf(s3, bucket, folder)
-    written = [folder.gallery]
-    whole = _whole(shelf, entries)
-    if whole is not None:
-        page = render(summary, entries, manifest=manifest, pictures=whole)
-        objects.put_text(s3, bucket, folder.gallery, page, "text/html; charset=utf-8")
-    else:
-        groups = list(_groups(entries))
-        parts = [_part(folder, number, group) for number, group in enumerate(groups, start=1)]
-        pictures, side = _small(shelf, entries)
-        part_of = {entry.n: part.number for part, group in zip(parts, groups, strict=True) for entry in group}
-        page = render(
-            summary, entries, manifest=manifest, pictures=pictures, pages=Pages(parts, None, part_of), side=side
-        )
-        objects.put_text(s3, bucket, folder.gallery, page, "text/html; charset=utf-8")
-        del pictures, page
-        for part, group in zip(parts, groups, strict=True):
-            key = folder.gallery_part(part.number)
-            page = render(
-                summary,
-                group,
-                manifest=manifest,
-                pictures=_both(shelf, group),
-                everyone=entries,
-                pages=Pages(parts, part),
-            )
-            objects.put_text(s3, bucket, key, page, "text/html; charset=utf-8")
-            written.append(key)
-    shown = contact_sheet.choose(entries)
+    held = list(entries) if summary["total"] <= INDEX_COMBINATIONS else None
+    entries = entries if held is None else held
+    whole = None if held is None else _whole(shelf, held)
+    outline = _Outline(folder, parted=whole is None)
+    shown = contact_sheet.choose(outline.watch(entries))
+    plots = outline.measures.plots()
     copies = dict(shelf.read(shelf.keys("thumbnails", shown.entries)))
     sheet = contact_sheet.draw(summary, shown, copies)
     s3.put_object(Bucket=bucket, Key=folder.contact_sheet, Body=sheet, ContentType="image/jpeg")
+    del copies, sheet, shown
+
+    def write(key: str, shown: Sequence[Entry], pictures: Mapping[str, bytes], **more: Any) -> None:
+        page = render(summary, shown, manifest=manifest, pictures=pictures, plots=plots, **more)
+        objects.put_text(s3, bucket, key, page, "text/html; charset=utf-8")
+
+    written = [folder.gallery, *(folder.gallery_part(part.number) for part in outline.parts)]
+    sizes: tuple[CopySize, ...] = ("thumbnails",) if held is None else ("thumbnails", "previews")
+    if held is None:
+        write(folder.gallery, (), {}, pages=Pages(outline.parts))
+    elif whole is not None:
+        write(folder.gallery, held, whole)
+    else:
+        pictures, side = _small(shelf, held)
+        write(folder.gallery, held, pictures, pages=Pages(outline.parts, None, outline.part_of()), side=side)
+        del pictures
+    for part, group in zip(outline.parts, _groups(entries) if outline.parts else (), strict=True):
+        pictures = {} if hurry() else _pictures(shelf, group, sizes)
+        write(folder.gallery_part(part.number), group, pictures, pages=Pages(outline.parts, part))
     return [*written, folder.contact_sheet]
+
+
+class _Outline:
+    """A run's parts and measures, gathered while its entries pass."""
+
+    def __init__(self, folder: RunFolder, *, parted: bool) -> None:
+        self.measures = Measures()
+        self.parts: list[Part] = []
+        self._folder = folder
+        self._parted = parted
+
+    def watch(self, entries: Iterable[Entry]) -> Iterator[Entry]:
+        """Let the entries pass, a part's at a time."""
+        for group in _groups(entries):
+            if self._parted:
+                self.parts.append(_part(self._folder, len(self.parts) + 1, group))
+            for entry in group:
+                self.measures.add(entry)
+                yield entry
+
+    def part_of(self) -> dict[int, int]:
+        """The part of each entry, by its number in the run; the entries came in the order of their numbers."""
+        return dict(enumerate((part.number for part in self.parts for _ in range(part.combinations)), start=1))
 
 
 def _whole(shelf: _Shelf, entries: Sequence[Entry]) -> dict[str, bytes] | None:
@@ -114,11 +155,11 @@ def _whole(shelf: _Shelf, entries: Sequence[Entry]) -> dict[str, bytes] | None:
     return pictures if _size(pictures) <= PAGE_BYTES else None
 
 
-def _both(shelf: _Shelf, entries: Sequence[Entry]) -> dict[str, bytes]:
-    """A part's pictures: thumbnails first, then previews, until the page is full."""
+def _pictures(shelf: _Shelf, entries: Sequence[Entry], sizes: Iterable[CopySize]) -> dict[str, bytes]:
+    """A part's pictures, one size after the other, until the page is full."""
     pictures: dict[str, bytes] = {}
     room = PAGE_BYTES
-    for key, data in shelf.read([*shelf.keys("thumbnails", entries), *shelf.keys("previews", entries)]):
+    for key, data in shelf.read([key for size in sizes for key in shelf.keys(size, entries)]):
         room -= len(data)
         if room < 0:
             break
@@ -148,17 +189,20 @@ def _groups(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
     """Entries in lots of a part's size: model by model, a model cut only where it has more than a part holds."""
     lot: list[Entry] = []
     for _, own in groupby(entries, key=lambda entry: entry.model):
-        rest = list(own)
-        if lot and len(lot) + len(rest) > PART_COMBINATIONS:
-            yield lot
-            lot = []
-        while len(rest) > PART_COMBINATIONS:
-            yield rest[:PART_COMBINATIONS]
-            rest = rest[PART_COMBINATIONS:]
-        lot += rest
+        while rest := list(islice(own, PART_COMBINATIONS)):
+            if lot and len(lot) + len(rest) > PART_COMBINATIONS:
+                yield lot
+                lot = []
+            lot += rest
     if lot:
         yield lot
 
 
 def _part(folder: RunFolder, number: int, group: Sequence[Entry]) -> Part:
-    return Part(number, basename(folder.gallery_part(number)), group[0].model, group[-1].model, combinations=len(group))
+    return Part(
+        number,
+        posixpath.basename(folder.gallery_part(number)),
+        group[0].model,
+        group[-1].model,
+        combinations=len(group),
+    )

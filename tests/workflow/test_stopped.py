@@ -1,0 +1,110 @@
+"""An execution that is stopped from outside: its run ends all the same, is recorded, told and can be repeated."""
+
+import json
+from typing import Any
+
+import pytest
+
+from local.service.faults import Fault, Silence
+from tests.workflow.pipeline import Pipeline, manifest, running
+from tryon.ledger import Status
+
+
+def stop(pipeline: Pipeline, after: float, *, models: int = 1, garments: int = 2, **said: str) -> tuple[str, str]:
+    """Stop a run's execution that many seconds after its manifest was dropped: its ARN, and who ended its run."""
+    stack = pipeline.app.stack
+    pipeline.put_pictures(models, garments)
+    pipeline.drop(manifest(models, garments))
+    (execution,) = stack.executions()
+    pipeline.clock.sleep(after)
+    stack.client("stepfunctions").stop_execution(executionArn=execution, **said)
+    ending = pipeline.ending(execution)
+    stack.wait(ending)
+    return execution, ending
+
+
+def message(notifications: list[dict[str, Any]]) -> Any:
+    (told,) = notifications
+    return json.loads(told["Message"])
+
+
+def test_its_run_is_recorded_told_and_repeated_without_paying_twice() -> None:
+    with running(slots=1, latency=lambda _: 27.0) as pipeline:
+        execution, _ = stop(pipeline, 45, error="Stopped", cause="the wrong photographs")
+        ended = pipeline.ended(execution)
+        assert (ended.execution["status"], ended.status) == ("ABORTED", "PARTIAL")
+        assert [entry.status for entry in ended.entries] == [Status.SUCCEEDED, Status.FAILED]
+        assert ended.entries[1].error == "TaskAbandonedError"
+        assert ended.summary is not None
+        assert ended.summary["error"] == "ExecutionStoppedError"
+        assert ended.summary["cause"] == "the execution was stopped: the wrong photographs"
+        assert message(ended.notifications)["status"] == "PARTIAL"
+        paid = pipeline.payments
+        repeated = pipeline.run(pipeline.app.get(f"runs/{ended.run_id}/retry-manifest.json"))
+        assert [entry.status for entry in repeated.entries] == [Status.SUCCEEDED]
+        assert pipeline.payments == paid == 2
+
+
+def test_with_nothing_submitted_nothing_was_paid() -> None:
+    with running(slots=1) as pipeline:
+        execution, _ = stop(pipeline, 0)
+        ended = pipeline.ended(execution)
+        assert (ended.status, ended.errors) == (
+            "FAILED",
+            {"m0__01-g0__default": "NotStartedError", "m0__02-g1__default": "NotStartedError"},
+        )
+        assert message(ended.notifications)["status"] == "FAILED"
+        assert pipeline.payments == 0
+
+
+def test_before_its_plan_is_whole_that_is_said() -> None:
+    """Plan is busy with a service that answers late, and fails in the end."""
+    with running(slots=1, faults=[Fault("result", Silence())]) as pipeline:
+        _, ending = stop(pipeline, 5)
+        assert pipeline.app.stack.wait(ending)["error"] == "RunNotPlannedError"
+        told = message(pipeline.notifications())
+        assert (told["status"], told["error"]) == ("FAILED", "RunNotPlannedError")
+        assert "ended before its plan was whole; nothing was submitted; the execution was stopped" in told["cause"]
+        assert pipeline.payments == 0
+
+
+def test_stopping_a_repeated_event_leaves_the_run_alone() -> None:
+    with running(slots=1) as pipeline:
+        stack = pipeline.app.stack
+        states = stack.client("stepfunctions")
+        pipeline.put_pictures(1, 1)
+        pipeline.drop(manifest(1, 1))
+        (execution,) = stack.executions()
+        event = states.describe_execution(executionArn=execution)["input"]
+        again = states.start_execution(stateMachineArn=stack.outputs["StateMachineArn"], input=event)["executionArn"]
+        states.stop_execution(executionArn=again)
+        (ending,) = set(stack.executions()) - {execution, again}
+        assert stack.wait(ending)["output"] == '{"status":"NOTHING_TO_END"}'
+        assert pipeline.ended(execution).status == "SUCCEEDED"
+
+
+def test_stopping_the_one_that_ends_a_run_starts_no_other() -> None:
+    with running(slots=1) as pipeline:
+        stack = pipeline.app.stack
+        pipeline.put_pictures(1, 1)
+        pipeline.drop(manifest(1, 1))
+        (execution,) = stack.executions()
+        pipeline.clock.sleep(20)
+        states = stack.client("stepfunctions")
+        states.stop_execution(executionArn=execution)
+        (ending,) = set(stack.executions()) - {execution}
+        states.stop_execution(executionArn=ending)
+        (last,) = set(stack.executions()) - {execution, ending}
+        assert stack.wait(last)["output"] == '{"status":"NOTHING_TO_END"}'
+
+
+@pytest.mark.parametrize("after", [4.0, 28.0, 33.5])
+def test_no_slot_is_kept_but_by_what_still_runs(after: float) -> None:
+    with running(slots=1) as pipeline:
+        execution, _ = stop(pipeline, after)
+        ended = pipeline.ended(execution)
+        stack = pipeline.app.stack
+        gate = stack.client("dynamodb").get_item(TableName=stack.outputs["GateTableName"], Key={"pk": {"S": "service"}})
+        may = {f"{ended.run_id}#{entry.n}" for entry in ended.entries if entry.may_still_run}
+        assert set(gate["Item"]["holders"]["M"]) <= may
+        assert gate["Item"]["waiters"] == {"L": []}
