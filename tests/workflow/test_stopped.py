@@ -45,16 +45,20 @@ def test_its_run_is_recorded_told_and_repeated_without_paying_twice() -> None:
         assert pipeline.payments == paid == 2
 
 
-def test_with_nothing_submitted_nothing_was_paid() -> None:
+def test_what_was_not_submitted_was_not_paid() -> None:
     with running(slots=1) as pipeline:
-        execution, _ = stop(pipeline, 0)
+        execution, _ = stop(pipeline, 1, garments=3)
         ended = pipeline.ended(execution)
         assert (ended.status, ended.errors) == (
             "FAILED",
-            {"m0__01-g0__default": "NotStartedError", "m0__02-g1__default": "NotStartedError"},
+            {
+                "m0__01-g0__default": "TaskAbandonedError",
+                "m0__02-g1__default": "NotStartedError",
+                "m0__03-g2__default": "NotStartedError",
+            },
         )
         assert message(ended.notifications)["status"] == "FAILED"
-        assert pipeline.payments == 0
+        assert pipeline.payments == 1
 
 
 def test_before_its_plan_is_whole_that_is_said() -> None:
