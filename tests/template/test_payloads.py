@@ -32,8 +32,8 @@ def ends(states: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 def test_the_map_s_result_fits_in_a_state_however_many_succeed() -> None:
     outputs = dict(ends(MACHINE["States"]["TryOn"]["ItemProcessor"]["States"]))
-    assert outputs == {"Download": 0, "AlreadySucceeded": 0}
-    longest = max(len(json.dumps(output)) for output in outputs.values())
+    assert outputs == dict.fromkeys(("Download", "AlreadySucceeded"), "{% 0 %}")
+    longest = len("0")
     assert len("[]") + most_combinations() * (longest + len(",")) <= STATE_BYTES
 
 
