@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from local.service.faults import Fault, Silence
+from local.service.faults import Answer, Fault
 from tests.workflow.pipeline import Pipeline, manifest, running
 from tryon.ledger import Status
 
@@ -62,8 +62,8 @@ def test_what_was_not_submitted_was_not_paid() -> None:
 
 
 def test_before_its_plan_is_whole_that_is_said() -> None:
-    """Plan is busy with a service that answers late, and fails in the end."""
-    with running(slots=1, faults=[Fault("result", Silence())]) as pipeline:
+    """Plan finds the service out of order, again and again."""
+    with running(slots=1, faults=[Fault("result", Answer(50500))]) as pipeline:
         _, ending = stop(pipeline, 5)
         assert pipeline.app.stack.wait(ending)["error"] == "RunNotPlannedError"
         told = message(pipeline.notifications())
