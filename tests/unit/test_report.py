@@ -160,3 +160,26 @@ def test_what_nobody_ended_gets_its_outcome_and_keeps_its_slot_while_its_task_ma
 def test_a_run_of_nothing_but_successes_has_no_retry_manifest() -> None:
     _, bucket = end(Pages(9))
     assert sorted(bucket.kept) == [FOLDER + "combinations.csv", FOLDER + "summary.json"]
+
+
+def test_a_run_is_ended_in_the_ledger_when_its_gallery_can_be_fetched() -> None:
+    """Whoever watches the ledger fetches the files as soon as it says that the run has ended."""
+    seen: list[int] = []
+    bucket = Bucket()
+
+    class Watched(Pages):
+        def update_run(self, run_id: str, **attributes: Any) -> None:
+            seen.append(bucket.pages)
+
+    report.write_report(
+        cast("Any", bucket),
+        cast("Any", Watched(20)),
+        cast("Any", Gate()),
+        run_id=RUN,
+        bucket="b",
+        clock=HandClock(),
+        price=1.0,
+        currency="CNY",
+        failure=None,
+    )
+    assert seen == [1]

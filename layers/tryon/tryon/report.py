@@ -101,8 +101,9 @@ def write_report(
         if objects.put_spool(s3, bucket, folder.retry_manifest, again, "application/json"):
             result["retry_manifest"] = folder.retry_manifest
     objects.put_text(s3, bucket, folder.summary, json.dumps(result, indent=1, ensure_ascii=False), "application/json")
-    ledger.update_run(run_id, **{name: result[name] for name in _RUN_ITEM_FIELDS})
     gallery_error = _publish(s3, ledger, run, bucket, result, original, hurry)
+    # Last, because whoever watches the run takes it for the end and fetches the files.
+    ledger.update_run(run_id, **{name: result[name] for name in _RUN_ITEM_FIELDS})
     return {
         "status": result["status"],
         "gallery_error": gallery_error,
