@@ -206,7 +206,8 @@ class _Run:
         changed = self._read_plan(version) | self._read_children(version)
         if described["status"] != "RUNNING":
             self._files = self._read_files()
-            self._final = True
+            # The run of an execution that was stopped is ended by another one, minutes later.
+            self._final = not self._own or (self._item or {}).get("status") != "RUNNING"
         if changed or before != (self._execution, self._item, self._path, self._files):
             self._version = version
 
@@ -225,7 +226,10 @@ class _Run:
 
     def _read_item(self, described: Mapping[str, Any]) -> dict[str, Any] | None:
         """The run's item in the ledger; before there is one, what the claim says."""
-        manifest = json.loads(described["input"])["detail"]["object"]
+        event = json.loads(described["input"])
+        while event["source"] == "aws.states":  # this execution ends the run of one that was stopped
+            event = json.loads(event["detail"]["input"])
+        manifest = event["detail"]["object"]
         claim = self._app.claim(manifest["key"], manifest.get("version-id") or manifest["etag"])
         if claim is None:
             return None

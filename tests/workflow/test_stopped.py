@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from local.console.runs import Runs
 from local.service.faults import Answer, Fault
 from tests.workflow.pipeline import Pipeline, manifest, running
 from tryon.ledger import Status
@@ -70,6 +71,15 @@ def test_before_its_plan_is_whole_that_is_said() -> None:
         assert (told["status"], told["error"]) == ("FAILED", "RunNotPlannedError")
         assert "ended before its plan was whole; nothing was submitted; the execution was stopped" in told["cause"]
         assert pipeline.payments == 0
+
+
+def test_the_console_shows_its_end() -> None:
+    with running(slots=1) as pipeline:
+        runs = Runs(pipeline.app)
+        execution, ending = stop(pipeline, 45)
+        shown = {one["execution"]: one for one in runs.newest()}
+        assert shown.keys() == {execution.rpartition(":")[2], ending.rpartition(":")[2]}
+        assert runs.run(execution.rpartition(":")[2])["error"] == "ExecutionStoppedError"
 
 
 def test_stopping_a_repeated_event_leaves_the_run_alone() -> None:
