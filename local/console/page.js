@@ -77,6 +77,7 @@
     FAILED: "Failed",
     REJECTED: "Rejected",
     REPEATED: "Event came again",
+    ENDS_ANOTHER: "Ends a stopped run",
     ABORTED: "Stopped",
     TIMED_OUT: "Timed out",
     WAITING: "Waiting",
@@ -212,7 +213,7 @@
       const over = one.succeeded + one.failed;
       const line = one.total ? `${over} of ${one.total}${one.failed ? `, ${one.failed} failed` : ""}` : STATUS[one.status] || "";
       const cost = one.cost && one.cost.service ? ` · ${one.cost.currency} ${one.cost.service}` : "";
-      button.classList.toggle("repeated", one.status === "REPEATED");
+      button.classList.toggle("repeated", ["REPEATED", "ENDS_ANOTHER"].includes(one.status));
       button.setAttribute("aria-current", String(one.execution === chosen.execution));
       button.title = `${one.run_id || one.manifest}\n${STATUS[one.status] || one.status}`;
       clear(

@@ -123,6 +123,19 @@ class Runs:
             raise NotFoundError(execution) from None
 
 
+def _ends_another(event: str) -> bool:
+    """Whether an execution's input is the event that an execution was stopped, not that a manifest was put."""
+    return bool(json.loads(event)["source"] == "aws.states")
+
+
+def _manifest(event: str) -> dict[str, Any]:
+    """The manifest that an execution is about, from its input: its `key` and its `version-id` or `etag`."""
+    while _ends_another(event):
+        event = json.loads(event)["detail"]["input"]
+    manifest: dict[str, Any] = json.loads(event)["detail"]["object"]
+    return manifest
+
+
 def _collect(definition: Mapping[str, Any], into: dict[str, Any]) -> None:
     for name, state in definition["States"].items():
         into[name] = {field: value for field, value in state.items() if field not in ("Comment", "ItemProcessor")}
@@ -226,10 +239,7 @@ class _Run:
 
     def _read_item(self, described: Mapping[str, Any]) -> dict[str, Any] | None:
         """The run's item in the ledger; before there is one, what the claim says."""
-        event = json.loads(described["input"])
-        while event["source"] == "aws.states":  # this execution ends the run of one that was stopped
-            event = json.loads(event["detail"]["input"])
-        manifest = event["detail"]["object"]
+        manifest = _manifest(described["input"])
         claim = self._app.claim(manifest["key"], manifest.get("version-id") or manifest["etag"])
         if claim is None:
             return None
@@ -305,7 +315,7 @@ class _Run:
     def _head(self) -> dict[str, Any]:
         item = self._item or {}
         statuses = Counter(combination.status for combination in self._combinations.values())
-        manifest = json.loads(self._execution["input"])["detail"]["object"]["key"]
+        manifest = _manifest(self._execution["input"])["key"]
         over = sum(count for status, count in statuses.items() if status not in ("WAITING", "RUNNING"))
         return {
             "execution": self._arn.rpartition(":")[2],
@@ -326,7 +336,9 @@ class _Run:
         """The run's status; the execution's own where the ledger has nothing to say about it."""
         status = str(self._execution["status"])
         if not self._own:
-            return "REPEATED" if self._item else status
+            if not self._item:
+                return status
+            return "ENDS_ANOTHER" if _ends_another(self._execution["input"]) else "REPEATED"
         told_status = str((self._item or {}).get("status", status))
         # The ledger has the outcome a moment before the execution's end.
         return status if status == "RUNNING" else told_status

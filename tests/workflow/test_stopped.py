@@ -12,16 +12,24 @@ from tryon.ledger import Status
 
 
 def stop(pipeline: Pipeline, after: float, *, models: int = 1, garments: int = 2, **said: str) -> tuple[str, str]:
-    """Stop a run's execution that many seconds after its manifest was dropped: its ARN, and who ended its run."""
+    """Stop a run's execution that many seconds after its manifest was dropped, and let its run be ended.
+
+    Returns the ARNs of the execution and of the one that ended its run.
+    """
+    execution, ending = halt(pipeline, after, models=models, garments=garments, **said)
+    pipeline.app.stack.wait(ending)
+    return execution, ending
+
+
+def halt(pipeline: Pipeline, after: float, *, models: int = 1, garments: int = 2, **said: str) -> tuple[str, str]:
+    """Stop a run's execution; the one that will end its run has only begun."""
     stack = pipeline.app.stack
     pipeline.put_pictures(models, garments)
     pipeline.drop(manifest(models, garments))
     (execution,) = stack.executions()
     pipeline.clock.sleep(after)
     stack.client("stepfunctions").stop_execution(executionArn=execution, **said)
-    ending = pipeline.ending(execution)
-    stack.wait(ending)
-    return execution, ending
+    return execution, pipeline.ending(execution)
 
 
 def message(notifications: list[dict[str, Any]]) -> Any:
@@ -76,10 +84,15 @@ def test_before_its_plan_is_whole_that_is_said() -> None:
 def test_the_console_shows_its_end() -> None:
     with running(slots=1) as pipeline:
         runs = Runs(pipeline.app)
-        execution, ending = stop(pipeline, 45)
-        shown = {one["execution"]: one for one in runs.newest()}
-        assert shown.keys() == {execution.rpartition(":")[2], ending.rpartition(":")[2]}
-        assert runs.run(execution.rpartition(":")[2])["error"] == "ExecutionStoppedError"
+        execution, ending = halt(pipeline, 45)
+        before = {one["execution"]: one for one in runs.newest()}
+        stopped, ends = (arn.rpartition(":")[2] for arn in (execution, ending))
+        assert {name: one["status"] for name, one in before.items()} == {stopped: "RUNNING", ends: "ENDS_ANOTHER"}
+        assert before[stopped]["manifest"] == before[ends]["manifest"]
+        pipeline.app.stack.wait(ending)
+        after = {one["execution"]: one for one in runs.newest()}
+        assert {name: one["status"] for name, one in after.items()} == {stopped: "PARTIAL", ends: "ENDS_ANOTHER"}
+        assert "Retry manifest" in {file["name"] for file in runs.run(stopped)["files"]}
 
 
 def test_stopping_a_repeated_event_leaves_the_run_alone() -> None:
