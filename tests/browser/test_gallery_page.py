@@ -244,7 +244,7 @@ def test_the_keyboard_moves_opens_rates_and_closes_with_the_focus_in_sight(look:
     page.keyboard.press("2")
     assert page.locator(".stars .on").count() == 2
     page.keyboard.press("Escape")
-    page.wait_for_function("document.activeElement?.dataset?.id === 'model-5__08-garment-7__default'")
+    page.locator("[data-id='model-5__08-garment-7__default']:focus").wait_for()
     page.keyboard.press("/")
     page.keyboard.type("model-3")
     until(page, "#shown", "9 of 54 combinations")
