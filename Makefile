@@ -43,7 +43,7 @@ up: $(VENV)/.run ## keep the embedded stack running for the AWS CLI
 	@$(BIN)/tryon local up --speed $(SPEED) --slots $(SLOTS)
 
 test: $(VENV)/.test ## run all tests
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -W ignore::UserWarning
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -W ignore::UserWarning
 
 soak: $(VENV)/.test ## generated histories of faults for ten minutes
 	@$(BIN)/python -m tests.soak --minutes 10
