@@ -1,5 +1,6 @@
 """DynamoDB's calls on one item are answered twice over, at once and by moto: both must say and do the same."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -272,3 +273,133 @@ def test_values_of_different_types_are_compared_as_on_aws_where_moto_errs(
     except client.exceptions.ConditionalCheckFailedException:
         taken = False
     assert taken is holds
+
+
+@pytest.fixture
+def shelves(stack: LocalStack) -> Iterator[str]:
+    """A table with a sort key and an index, its items in no order."""
+    client = stack.client("dynamodb")
+    client.create_table(
+        TableName="shelves",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in ("pk", "sk", "kind", "run_id")],
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "kinds",
+                "KeySchema": [
+                    {"AttributeName": "kind", "KeyType": "HASH"},
+                    {"AttributeName": "run_id", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+        ],
+    )
+    for shelf in ("a", "b"):
+        for book in ("x2", "y", "x1"):
+            item = {"pk": {"S": shelf}, "sk": {"S": book}, "pages": {"L": []}, "kind": {"S": "book"}}
+            client.put_item(TableName="shelves", Item={**item, "run_id": {"S": shelf + book}})
+    yield "shelves"
+    client.delete_table(TableName="shelves")
+
+
+def asked(stack: LocalStack, operation: str, **request: Any) -> tuple[Any, Any]:
+    """What the fast way and moto say to the same call."""
+    answers = []
+    for way in ({}, {"ReturnConsumedCapacity": "NONE"}):
+        try:
+            answer = getattr(stack.client("dynamodb"), operation)(**request, **way)
+        except ClientError as error:
+            answer = error.response["Error"]
+        answer.pop("ResponseMetadata", None)
+        answer.pop("ConsumedCapacity", None)
+        answers.append(answer)
+    return answers[0], answers[1]
+
+
+P, S = {":p": {"S": "a"}}, {":s": {"S": "x"}}
+QUERIES: list[tuple[bool, dict[str, Any]]] = [
+    (True, {"KeyConditionExpression": "pk = :p", "ExpressionAttributeValues": P}),
+    (True, {"KeyConditionExpression": "pk = :p", "ExpressionAttributeValues": {":p": {"S": "nowhere"}}}),
+    (True, {"KeyConditionExpression": "pk = :p AND begins_with(sk, :s)", "ExpressionAttributeValues": {**P, **S}}),
+    (
+        True,
+        {
+            "KeyConditionExpression": "#p = :p and begins_with ( #s , :s )",
+            "ExpressionAttributeNames": {"#p": "pk", "#s": "sk"},
+            "ExpressionAttributeValues": {**P, ":s": {"S": "z"}},
+            "ConsistentRead": True,
+        },
+    ),
+    (False, {"KeyConditionExpression": "pk = :p AND sk > :s", "ExpressionAttributeValues": {**P, **S}}),
+    (False, {"KeyConditionExpression": "pk = :p AND begins_with(kind, :s)", "ExpressionAttributeValues": {**P, **S}}),
+    (False, {"KeyConditionExpression": "sk = :p", "ExpressionAttributeValues": P}),
+    (False, {"KeyConditionExpression": "pk = :p", "ExpressionAttributeValues": {**P, **S}}),
+    (False, {"KeyConditionExpression": "pk = :p", "ExpressionAttributeValues": {":p": {"N": "1"}}}),
+    (False, {"KeyConditionExpression": "pk = :p", "ExpressionAttributeValues": P, "Limit": 1}),
+    (False, {"KeyConditionExpression": "pk = :p", "ExpressionAttributeValues": P, "ScanIndexForward": False}),
+    (False, {"KeyConditionExpression": "pk = :p", "ExpressionAttributeValues": P, "ProjectionExpression": "sk"}),
+    (
+        False,
+        {"KeyConditionExpression": "kind = :p", "ExpressionAttributeValues": {":p": {"S": "book"}}, "IndexName": "kinds"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("at_once", "request_"), QUERIES)
+def test_a_query_of_one_partition_shows_the_same(
+    stack: LocalStack, shelves: str, monkeypatch: pytest.MonkeyPatch, at_once: bool, request_: dict[str, Any]
+) -> None:
+    answered = []
+    original = items.answer
+    monkeypatch.setattr(items, "answer", lambda *call: answered.append(original(*call)) or answered[-1])
+    fast, slow = asked(stack, "query", TableName=shelves, **request_)
+    assert fast == slow
+    assert (answered[0] is not None) is at_once
+
+
+def test_a_partition_that_may_fill_a_page_is_motos_to_cut(stack: LocalStack, shelves: str) -> None:
+    client = stack.client("dynamodb")
+    for number in range(6):
+        item = {"pk": {"S": "long"}, "sk": {"S": str(number)}, "text": {"S": "x" * 250_000}}
+        client.put_item(TableName=shelves, Item=item)
+    found = client.query(
+        TableName=shelves, KeyConditionExpression="pk = :p", ExpressionAttributeValues={":p": {"S": "long"}}
+    )
+    assert found["LastEvaluatedKey"]["sk"]["S"] < "5"
+
+
+@pytest.mark.parametrize("value_", [{"S": "film"}, {"S": ""}, {"N": "1"}, {"NULL": True}])
+def test_a_key_of_an_index_is_set_or_refused_alike(stack: LocalStack, shelves: str, value_: dict[str, Any]) -> None:
+    answers = asked(
+        stack,
+        "update_item",
+        TableName=shelves,
+        Key={"pk": {"S": "a"}, "sk": {"S": "y"}},
+        UpdateExpression="SET kind = :k",
+        ExpressionAttributeValues={":k": value_},
+    )
+    assert answers[0] == answers[1]
+    found = stack.client("dynamodb").query(
+        TableName=shelves,
+        IndexName="kinds",
+        KeyConditionExpression="kind = :k",
+        ExpressionAttributeValues={":k": {"S": "film"}},
+    )
+    assert found["Count"] == (value_ == {"S": "film"})
+
+
+@pytest.mark.parametrize("value_", [{"L": []}, {"M": {}}, {"S": ""}, {"L": [{"L": []}]}])
+def test_an_empty_value_is_kept_alike(twice: Twice, value_: dict[str, Any]) -> None:
+    twice.reset({"a": {"N": "1"}})
+    before = twice.at_once
+    alike(
+        twice.both(
+            "update_item",
+            UpdateExpression="SET a = :v",
+            ReturnValues="ALL_NEW",
+            ExpressionAttributeValues={":v": value_},
+        )
+    )
+    assert twice.at_once == before + 1
+    alike(twice.items())

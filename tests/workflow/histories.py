@@ -44,6 +44,9 @@ from tryon.task import BUSY_PAUSE
 FORGOTTEN = 13 * 3600.0
 """Seconds after which no task of an earlier history is left at the service, nor any lease at the gate."""
 
+PATIENCE = 60.0
+"""Real seconds to wait for something that takes only virtual ones."""
+
 LEASE = 300.0 + LEASE_MARGIN + BUSY_PAUSE
 """Seconds after which a slot that nobody frees is free: a lease begins when its holder may, after any pause."""
 
@@ -214,6 +217,7 @@ class Theatre:
         self.slots = slots
         self._pictures = 0
         self._keys = (ACCESS_KEY, SECRET_KEY)
+        self._repeated: list[str] = []
 
     def play(self, history: History) -> "Ending":
         """Run the history's manifest under its faults; then, without faults, what it left to be repeated."""
@@ -227,9 +231,16 @@ class Theatre:
         pipeline.standin.faults.add(*history.service)
         self.aws.set(*history.aws)
         execution = pipeline.start(content)
-        for accident in history.accidents:
-            pipeline.clock.thread(self._happen, (accident, execution)).start()
+        accidents = [pipeline.clock.thread(self._happen, (accident, execution)) for accident in history.accidents]
+        for thread in accidents:
+            thread.start()
         try:
+            pipeline.app.stack.wait(execution)
+            # One that comes after the run's end is a part of the history too.
+            for thread in accidents:
+                pipeline.clock.await_event(thread.ended, PATIENCE)
+            while self._repeated:
+                pipeline.app.stack.wait(self._repeated.pop())
             ended = self._ended(execution)
         finally:
             self.aws.set()
@@ -257,7 +268,7 @@ class Theatre:
         if self.pipeline.run_of(execution) is not None:
             return self.pipeline.ended(execution)
         # Stopped, or refused by everything, before a run was ever opened.
-        assert described["status"] in ("ABORTED", "FAILED"), described
+        assert described["status"] in ("ABORTED", "FAILED"), "the manifest was taken and nothing ran"
         return None
 
     def _manifest(self, history: History) -> dict[str, Any]:
@@ -285,7 +296,8 @@ class Theatre:
                 states.stop_execution(executionArn=execution, error="Stopped", cause="by hand")
             case Repeated():
                 event = states.describe_execution(executionArn=execution)["input"]
-                states.start_execution(stateMachineArn=stack.outputs["StateMachineArn"], input=event)
+                started = states.start_execution(stateMachineArn=stack.outputs["StateMachineArn"], input=event)
+                self._repeated.append(started["executionArn"])
             case Rotated(late=late):
                 self._keys = (ACCESS_KEY, f"{SECRET_KEY}-{self._pictures}")
                 pipeline.standin.rotate(*self._keys)
@@ -337,7 +349,7 @@ class Ending:
         assert all(entry.error and entry.cause for entry in bad), bad
         counts = (total, len(good), len(bad))
         assert counts == tuple(ended.summary[name] for name in ("total", "succeeded", "failed"))
-        assert counts == tuple(ended.item[name] for name in ("total", "succeeded", "failed"))
+        assert counts == tuple(ended.item.get(name) for name in ("total", "succeeded", "failed"))
         stored = {result["key"]: result["sha256"] for entry in good for result in entry.results}
         # Of a download that was cut off after its first picture the picture may lie there.
         assert set(stored) <= set(ended.results)

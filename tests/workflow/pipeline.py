@@ -125,15 +125,29 @@ class Pipeline:
 
     def run_of(self, execution: str) -> str | None:
         """The run that an execution has opened, None if it has opened none."""
-        states = self.app.stack.client("stepfunctions")
-        told = json.loads(states.describe_execution(executionArn=execution).get("output", "{}"))
+        described = self.app.stack.client("stepfunctions").describe_execution(executionArn=execution)
+        told = json.loads(described.get("output", "{}"))
         if "run_id" in told:
             return str(told["run_id"])
-        for newest in (4, 1000):
-            for run in self.app.ledger.runs(newest):
-                if run.get("execution") == execution:
-                    return str(run["run_id"])
+        claimed = self._claimed(execution, json.loads(described["input"])["detail"])
+        if claimed is not None:
+            return claimed if self.app.ledger.run(claimed) else None
+        for run in self.app.ledger.runs(1000):
+            if run.get("execution") == execution:
+                return str(run["run_id"])
         return None
+
+    def _claimed(self, execution: str, event: Mapping[str, Any]) -> str | None:
+        # Read by its key, where looking through all runs would take longer with each run.
+        claim = self.app.stack.client("dynamodb").get_item(
+            TableName=self.app.stack.outputs["LedgerTableName"],
+            Key={
+                "pk": {"S": f"claim#{event['bucket']['name']}/{event['object']['key']}"},
+                "sk": {"S": event["object"]["version-id"]},
+            },
+        )
+        item = claim.get("Item", {})
+        return str(item["run_id"]["S"]) if item.get("execution") == {"S": execution} else None
 
     def notifications(self) -> list[dict[str, Any]]:
         """What a queue subscribed to the topic has received, and takes away."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from benchmarks.reliability import FAULTS, row, written
+from benchmarks.reliability import FAULTS, SLOTS, row, written
 from tests.workflow.histories import Theatre, theatre
 
 SAMPLED = (
@@ -19,7 +19,7 @@ SAMPLED = (
 
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Theatre]:
-    with theatre(1) as found:
+    with theatre(SLOTS) as found:
         yield found
 
 
@@ -29,4 +29,6 @@ def test_the_page_has_a_line_for_every_fault() -> None:
 
 @pytest.mark.parametrize("fault", SAMPLED)
 def test_a_line_of_the_page_is_what_happens(stage: Theatre, fault: str) -> None:
-    assert str(row(fault, stage)) == written()[fault]
+    ending = stage.play(FAULTS[fault])
+    ending.check()
+    assert str(row(fault, ending)) == written()[fault]

@@ -1,25 +1,46 @@
-"""Builds with one safeguard taken away: each breaks the rule that the safeguard is there for.
+"""Builds with one safeguard taken away: each breaks what the safeguard is there for.
 
-What these tests show is that the rules checked by `histories` can see what they are there to see.
+What these tests show is that the matrix of docs/reliability.md and the rules checked by `histories` can see what
+they are there to see. The first part takes from each fault of the matrix its own safeguard, which `weakenings`
+names; the second plays histories that are none of the matrix's faults.
 """
 
 from collections.abc import Iterator
 
 import pytest
 
-from local.aws.faults import AwsFault, Killed, Refused, Unanswered
-from local.service.faults import Answer, Fails, Fault, Silence
-from tests.workflow.histories import History, Repeated, Theatre, theatre
-from tryon import ledger, retry, task
-from tryon.gate import Gate
+from benchmarks.reliability import FAULTS, SLOTS, row, written
+from local.aws.faults import AwsFault, Refused, Unanswered
+from local.service.faults import Answer, Fault, Silence
+from tests.workflow.histories import FORGOTTEN, History, Theatre, theatre
+from tests.workflow.weakenings import WITHOUT, without
+from tryon import ledger, retry
 from tryon.ledger import Entry, Ledger, Status
-from tryon.service.errors import ServiceUnavailableError, SubmitOutcomeUnknownError
+
+
+@pytest.fixture(scope="module")
+def used_stage() -> Iterator[Theatre]:
+    with theatre(SLOTS) as found:
+        yield found
 
 
 @pytest.fixture
-def stage() -> Iterator[Theatre]:
-    with theatre(2) as found:
-        yield found
+def stage(used_stage: Theatre) -> Iterator[Theatre]:
+    yield used_stage
+    # What a weak build leaves behind, slots above all, must not meet the next one.
+    used_stage.wait(FORGOTTEN)
+
+
+def test_every_fault_of_the_matrix_has_a_safeguard() -> None:
+    assert list(WITHOUT) == list(FAULTS)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_breaks_the_build_without_its_safeguard(stage: Theatre, fault: str) -> None:
+    with without(WITHOUT[fault], stage), pytest.raises(AssertionError):
+        ending = stage.play(FAULTS[fault])
+        assert str(row(fault, ending)) == written()[fault]
+        ending.check()
 
 
 def holds(stage: Theatre, history: History) -> None:
@@ -31,61 +52,10 @@ def breaks(stage: Theatre, history: History, rule: str) -> None:
         stage.play(history).check()
 
 
-CUT_OFF = History(aws=(AwsFault("SubmitFunction", Killed("after")),))
-"""The function dies with the task made and its answer to the state machine unsent."""
-
-
-def test_a_submit_that_does_not_ask_the_ledger_pays_twice(stage: Theatre, monkeypatch: pytest.MonkeyPatch) -> None:
-    holds(stage, CUT_OFF)
-    monkeypatch.setattr(Ledger, "begin_submit", lambda *_: None)
-    breaks(stage, CUT_OFF, "paid twice")
-
-
-def test_an_unknown_outcome_taken_for_none_pays_twice(stage: Theatre, monkeypatch: pytest.MonkeyPatch) -> None:
-    silent = History(service=(Fault("submit", Silence(processed=True), nth=(1,)),))
-    holds(stage, silent)
-
-    submit = task.start
-
-    def sure(*args: object, **kwargs: object) -> str:
-        try:
-            return submit(*args, **kwargs)  # type: ignore[arg-type]
-        except SubmitOutcomeUnknownError as error:
-            kwargs["ledger"].withdraw_submit(kwargs["run_id"], 1)  # type: ignore[attr-defined]
-            raise ServiceUnavailableError(str(error)) from error
-
-    monkeypatch.setattr(task, "start", sure)
-    breaks(stage, silent, "paid twice")
-
-
-def test_a_run_without_a_claim_is_paid_for_each_event(stage: Theatre) -> None:
-    twice = History(accidents=(Repeated(1.0),))
-    holds(stage, twice)
-    ledger_table = stage.pipeline.app.stack.outputs["LedgerTableName"]
-    client = stage.pipeline.app.stack.client("dynamodb")
-
-    def forget(function: str, event: object) -> None:
-        for item in client.scan(TableName=ledger_table)["Items"]:
-            if item["pk"]["S"].startswith("claim#"):
-                client.delete_item(TableName=ledger_table, Key={name: item[name] for name in ("pk", "sk")})
-
-    stage.pipeline.app.stack.functions.before_invoke.append(forget)
-    with pytest.raises(AssertionError):
-        stage.play(twice).check()
-
-
-def test_a_slot_that_the_end_does_not_free_is_held_for_nothing(stage: Theatre, monkeypatch: pytest.MonkeyPatch) -> None:
-    failing = History(service=(Fault("task", Fails(50520), nth=(1,)),))
-    holds(stage, failing)
-    monkeypatch.setattr(Gate, "release", lambda *_, **__: None)
-    monkeypatch.setattr(Gate, "release_run", lambda *_, **__: None)
-    breaks(stage, failing, "a slot is held for nothing")
-
-
 def test_a_lease_without_an_end_outlives_its_run(stage: Theatre, monkeypatch: pytest.MonkeyPatch) -> None:
     silent = History(service=(Fault("submit", Silence(processed=True), nth=(1,)),))
     holds(stage, silent)
-    monkeypatch.setattr("tryon.settings.LEASE_MARGIN", 1e6)
+    monkeypatch.setattr("tryon.settings.LEASE_MARGIN", 1e4)
     # Functions hold a gate only for one call: the next run's has the longer lease.
     breaks(stage, silent, "a lease outlived its time")
 

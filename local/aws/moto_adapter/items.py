@@ -1,4 +1,4 @@
-"""DynamoDB's calls on one item, answered at once: no HTTP, and each expression read once and not for each call.
+"""DynamoDB's calls on one item, and on one partition, answered at once: no HTTP, and each expression read once and not for each call.
 
 The items are moto's own and everything else sees them. Whatever is not plainly understood here, and every
 mistake in a request, is left to moto to answer; where both answer, a test holds them together.
@@ -24,15 +24,19 @@ from moto.dynamodb.responses import (
 
 from .storage import one_at_a_time
 
-OPERATIONS = ("GetItem", "PutItem", "UpdateItem")
+OPERATIONS = ("GetItem", "PutItem", "UpdateItem", "Query")
 
 # Far enough below DynamoDB's 400 KB that an item near them is left to moto, which counts exactly.
 _PLAINLY_SMALL_BYTES = 200_000
+
+# A page ends at 1 MB; what may come near it is left to moto, which counts.
+_PLAINLY_FEW_ITEMS = 50
 
 _KNOWN_FIELDS = frozenset(
     {
         "TableName",
         "Key",
+        "KeyConditionExpression",
         "Item",
         "ConsistentRead",
         "ProjectionExpression",
@@ -182,6 +186,24 @@ class _Reader:
         yield read()
         while self.taken(","):
             yield read()
+
+    def key_condition(self) -> tuple[Callable[["_Given"], str], Callable[["_Given"], str] | None, list[Operand]]:
+        names, values = [self.name()], []
+        self.take("=")
+        values.append(self.placeholder())
+        if self.taken("AND"):
+            self.take("BEGINS_WITH")
+            self.take("(")
+            names.append(self.name())
+            self.take(",")
+            values.append(self.placeholder())
+            self.take(")")
+        return names[0], names[1] if len(names) > 1 else None, values
+
+    def placeholder(self) -> Operand:
+        if not self.peek().startswith(":"):
+            raise _NotHereError
+        return self.operand()
 
     def changes(self) -> Iterator[Change]:
         seen: set[str] = set()
@@ -335,6 +357,15 @@ def _read_condition(text: str) -> tuple[Condition, frozenset[str]]:
     return condition, frozenset(reader.used)
 
 
+@functools.lru_cache(maxsize=256)
+def _read_key_condition(text: str) -> tuple[Any, Any, list[Operand], frozenset[str]]:
+    reader = _Reader(text)
+    partition, sort, values = reader.key_condition()
+    if reader.peek():
+        raise _NotHereError
+    return partition, sort, values, frozenset(reader.used)
+
+
 @functools.lru_cache(maxsize=1024)
 def _read_changes(text: str) -> tuple[tuple[Change, ...], frozenset[str]]:
     reader = _Reader(text)
@@ -416,10 +447,14 @@ def _update(table: Any, request: Mapping[str, Any]) -> dict[str, Any]:
     before = item.attrs if item is not None else {}
     made = [change(before, given) for change in changes]
     names = [name for name, _ in made]
-    if len(set(names)) != len(names) or not _keys_of(table).isdisjoint(names):
+    if len(set(names)) != len(names) or not set(table.table_key_attrs).isdisjoint(names):
         raise _NotHereError
+    indexed = _indexed(table)
+    for name, value in made:
+        if name in indexed and (value is None or value.type != "S" or not value.value):
+            raise _NotHereError
     for _, value in made:
-        if value is not None and value.type in ("SS", "NS", "L", "M") and not value.value:
+        if value is not None and value.type in ("SS", "NS") and not value.value:
             raise _NotHereError
     if item is None:
         validate_put_has_empty_keys(key, table)
@@ -438,10 +473,37 @@ def _update(table: Any, request: Mapping[str, Any]) -> dict[str, Any]:
     return {}
 
 
+def _query(table: Any, request: Mapping[str, Any]) -> dict[str, Any]:
+    if "ProjectionExpression" in request or table.range_key_attr is None:
+        raise _NotHereError
+    partition, sort, values, used = _read_key_condition(request["KeyConditionExpression"])
+    given = _Given(request)
+    _all_used(given, used)
+    keys = (table.hash_key_attr, table.range_key_attr)
+    kinds = (table.hash_key_type, table.range_key_type)
+    wanted = [value({}, given) for value in values]
+    asked = [name(given) for name in (partition, sort) if name is not None]
+    if any(one != key for one, key in zip(asked, keys, strict=False)):
+        raise _NotHereError
+    if any(value.type != kind or not value.value for value, kind in zip(wanted, kinds, strict=False)):
+        raise _NotHereError
+    if kinds[1] != "S":
+        raise _NotHereError
+    prefix = wanted[1].value if len(wanted) > 1 else ""
+    # Not by subscript: the dictionary would keep an empty partition for each one asked after.
+    held = table.items.get(wanted[0], {})
+    found = sorted((key.value, item) for key, item in held.items() if key.value.startswith(prefix))
+    if len(found) > _PLAINLY_FEW_ITEMS or sum(item.size() for _, item in found) > _PLAINLY_SMALL_BYTES:
+        raise _NotHereError
+    shown = [{name: value.to_regular_json() for name, value in item.attrs.items()} for _, item in found]
+    return {"Items": shown, "Count": len(shown), "ScannedCount": len(shown)}
+
+
 _CALLS: dict[str, Callable[[Any, Mapping[str, Any]], dict[str, Any]]] = {
     "GetItem": _get,
     "PutItem": _put,
     "UpdateItem": _update,
+    "Query": _query,
 }
 
 
@@ -456,11 +518,8 @@ def _key(table: Any, attributes: Mapping[str, Any], *, exactly: bool = True) -> 
     return parts[0], parts[1] if len(parts) > 1 else None
 
 
-def _keys_of(table: Any) -> set[str]:
-    keys = set(table.attribute_keys)
-    for index in (*table.global_indexes, *table.indexes):
-        keys.update(index.schema_key_attrs)
-    return keys
+def _indexed(table: Any) -> set[str]:
+    return {name for index in (*table.global_indexes, *table.indexes) for name in index.schema_key_attrs}
 
 
 def _check(request: Mapping[str, Any], item: Any, given: _Given) -> frozenset[str]:

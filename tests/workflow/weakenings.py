@@ -1,0 +1,340 @@
+"""The safeguards that the faults of the reliability matrix meet, and how to build the application without one.
+
+`WITHOUT` names for every fault the safeguard whose absence it must break: a test plays each fault on a build
+weakened so, and the matrix in docs/reliability.md names the safeguard beside the fault.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import requests
+
+from tests.workflow.histories import Theatre
+from tryon import fetch, results, task
+from tryon.gate import Gate
+from tryon.ledger import Entry, Ledger, LedgerConflictError
+from tryon.service import TaskResult, TaskStatus, signed, transport, vendor
+from tryon.service.clients import RenewingService
+from tryon.service.errors import (
+    ServiceError,
+    ServiceUnavailableError,
+    SubmitOutcomeUnknownError,
+    TaskError,
+    TaskFailedError,
+)
+
+States = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Safeguard:
+    """What keeps a fault from doing harm: its name in the matrix and how it is taken away."""
+
+    name: str
+    machine: Callable[[States], None] | None = None
+    code: Callable[[pytest.MonkeyPatch], None] | None = None
+
+
+@contextmanager
+def without(safeguard: Safeguard, stage: Theatre) -> Iterator[None]:
+    """The application on the stage without the safeguard within the block."""
+    stack = stage.pipeline.app.stack
+    client, arn = stack.client("stepfunctions"), stack.outputs["StateMachineArn"]
+    whole = client.describe_state_machine(stateMachineArn=arn)["definition"]
+    with pytest.MonkeyPatch.context() as patch:
+        if safeguard.machine is not None:
+            weak = json.loads(whole)
+            safeguard.machine({**weak["States"], **weak["States"]["TryOn"]["ItemProcessor"]["States"]})
+            assert weak != json.loads(whole), f"the state machine has no {safeguard.name}"
+            client.update_state_machine(stateMachineArn=arn, definition=json.dumps(weak))
+        if safeguard.code is not None:
+            safeguard.code(patch)
+        try:
+            yield
+        finally:
+            client.update_state_machine(stateMachineArn=arn, definition=whole)
+
+
+def _retry(state: str) -> Safeguard:
+    def drop(states: States) -> None:
+        del states[state]["Retry"]
+
+    return Safeguard(f"`Retry` of {state}", drop)
+
+
+def _catch(state: str) -> Safeguard:
+    def unrecorded(states: States) -> None:
+        for catcher in states[state]["Catch"]:
+            if catcher["Next"] == "RecordFailure":
+                catcher["Next"] = "Failed"
+
+    return Safeguard(f"`Catch` of {state}", unrecorded)
+
+
+def _sends_back(states: States) -> None:
+    states["SubmitAgain?"]["Choices"][0]["Next"] = "RecordFailure"
+
+
+def _deadline(states: States) -> None:
+    states["Done?"]["Choices"][1]["Condition"] = "{% $waited < 600 %}"
+    states["Poll"]["Assign"]["wait"] = "{% $cadence[-1] %}"
+
+
+def _deadline_recorded(states: States) -> None:
+    states["Done?"]["Default"] = "Failed"
+
+
+def _asked_first(states: States) -> None:
+    states["AnotherSeed?"]["Choices"][0]["Condition"] = "{% $resubmissions < 2 %}"
+
+
+def _claim(states: States) -> None:
+    for name in ("ConditionExpression", "ExpressionAttributeNames", "ExpressionAttributeValues"):
+        del states["Claim"]["Arguments"][name]
+    states["Name"]["Assign"]["run_id"] = "{% 'run-' & $replace($states.context.Execution.Name, /[^a-z0-9]/, '') %}"
+
+
+def _own_claim(states: States) -> None:
+    arguments = states["Claim"]["Arguments"]
+    arguments["ConditionExpression"] = "attribute_not_exists(pk)"
+    del arguments["ExpressionAttributeNames"], arguments["ExpressionAttributeValues"]
+
+
+def _stopped_rule(states: States) -> None:
+    states["Manifest?"]["Choices"].pop(1)
+
+
+def _success_kept(states: States) -> None:
+    _second_download(states)
+    record = states["RecordFailure"]["Arguments"]
+    del record["ConditionExpression"], record["ExpressionAttributeValues"][":succeeded"]
+
+
+def _giving_up(states: States) -> None:
+    states["SubmitAgain?"]["Default"] = "Failed"
+
+
+def _unnotified(states: States) -> None:
+    states["Notify"]["Catch"][0]["Next"] = "Whole?"
+
+
+def _begin_submit(patch: pytest.MonkeyPatch) -> None:
+    begin = Ledger.begin_submit
+
+    def regardless(ledger: Ledger, run_id: str, n: int) -> None:
+        with suppress(LedgerConflictError):
+            begin(ledger, run_id, n)
+
+    patch.setattr(Ledger, "begin_submit", regardless)
+
+
+def _doubt(patch: pytest.MonkeyPatch) -> None:
+    start = task.start
+
+    def sure(*args: Any, **kwargs: Any) -> str:
+        try:
+            return start(*args, **kwargs)
+        except SubmitOutcomeUnknownError as error:
+            kwargs["ledger"].withdraw_submit(kwargs["run_id"], args[0].n)
+            raise ServiceUnavailableError(str(error)) from error
+
+    patch.setattr(task, "start", sure)
+
+
+def _doubt_told(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Entry, "outcome_unknown", False)
+
+
+def _sent(patch: pytest.MonkeyPatch) -> None:
+    failure = transport.submit_failure
+
+    def unread(error: transport.NoAnswerError) -> ServiceError:
+        return failure(transport.NoAnswerError(str(error), sent=True))
+
+    patch.setattr(signed, "submit_failure", unread)
+
+
+def _content(patch: pytest.MonkeyPatch) -> None:
+    read = vendor.read_submit_answer
+
+    def by_type(status: int, headers: Any, body: bytes, *, now: float) -> Any:
+        if "json" not in headers.get("Content-Type", ""):
+            body = b""
+        return read(status, headers, body, now=now)
+
+    patch.setattr(vendor, "read_submit_answer", by_type)
+
+
+def _refusal(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(vendor._CODES, 50411, (ServiceUnavailableError, "a refusal taken for a passing failure"))
+
+
+class _Asked:
+    """A service whose answers to a poll are taken otherwise."""
+
+    def __init__(self, service: Any, taken: Callable[[Callable[[], TaskResult]], TaskResult]) -> None:
+        self._service = service
+        self._taken = taken
+
+    def result(self, task_id: str) -> TaskResult:
+        return self._taken(lambda: self._service.result(task_id))
+
+
+def _answers_taken(taken: Callable[[Callable[[], TaskResult]], TaskResult]) -> Callable[[pytest.MonkeyPatch], None]:
+    def weaken(patch: pytest.MonkeyPatch) -> None:
+        look = task.look
+
+        def other(*args: Any, **kwargs: Any) -> task.TaskState:
+            kwargs["service"] = _Asked(kwargs["service"], taken)
+            return look(*args, **kwargs)
+
+        patch.setattr(task, "look", other)
+
+    return weaken
+
+
+def _no_answer_is_a_failure(ask: Callable[[], TaskResult]) -> TaskResult:
+    try:
+        return ask()
+    except TaskError:
+        raise
+    except ServiceError as error:
+        raise TaskFailedError(str(error)) from error
+
+
+def _expired_is_pending(ask: Callable[[], TaskResult]) -> TaskResult:
+    result = ask()
+    if result.status in (TaskStatus.EXPIRED, TaskStatus.NOT_FOUND):
+        return TaskResult(TaskStatus.GENERATING, result.request_id)
+    return result
+
+
+def _empty_is_pending(ask: Callable[[], TaskResult]) -> TaskResult:
+    try:
+        return ask()
+    except TaskFailedError as error:
+        raise ServiceUnavailableError(str(error)) from error
+
+
+def _grace(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(task, "NOT_FOUND_GRACE", 0.0)
+
+
+def _release(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Gate, "release", lambda *_, **__: None)
+    patch.setattr(Gate, "release_run", lambda *_, **__: None)
+
+
+def _second_download(states: States) -> None:
+    del states["Download"]["Retry"]
+
+
+def _second_try(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(results.download.__kwdefaults__, "delays", ())
+
+
+def _format(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(fetch, "_format_of", lambda head: "png")
+    patch.setattr(fetch, "_png_size", lambda head: (1, 1))
+
+
+def _redirects(patch: pytest.MonkeyPatch) -> None:
+    def follow(session: requests.Session, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        return requests.Session.send(session, request, **{**kwargs, "allow_redirects": True})
+
+    patch.setattr(fetch._GuardedSession, "send", follow)
+    patch.setattr(fetch._GuardedSession, "get_redirect_target", requests.Session.get_redirect_target)
+
+
+def _renewal(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(RenewingService, "_with_newest_keys", lambda self, call: call())
+
+
+def _conflict(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("tryon.gate.MAX_WRITES", 3)
+
+
+_BACK_TO_THE_GATE = Safeguard("the way back to the gate", _sends_back)
+_DOUBT = Safeguard("no second submit after one in doubt", code=_doubt)
+_BEGIN_SUBMIT = Safeguard("the ledger's word before a submit", code=_begin_submit)
+_PENDING = Safeguard("a poll without answer counts as pending", code=_answers_taken(_no_answer_is_a_failure))
+_TRIES = Safeguard("Download tries again", _second_download, _second_try)
+_CLAIM = Safeguard("the claim", _claim)
+_RESERVE = _retry("ReserveSlot")
+
+WITHOUT: dict[str, Safeguard] = {
+    "submit: 429 without Retry-After, twice": _BACK_TO_THE_GATE,
+    "submit: 429 with Retry-After, twice": _BACK_TO_THE_GATE,
+    "submit: too many tasks (50430), three times": _BACK_TO_THE_GATE,
+    "submit: 500, once": _BACK_TO_THE_GATE,
+    "submit: 500, always": Safeguard("giving up is recorded", _giving_up),
+    "submit: no connection, once": _BACK_TO_THE_GATE,
+    "submit: reset while being sent": Safeguard("how far a submit was sent", code=_sent),
+    "submit: reset before it was carried out": _DOUBT,
+    "submit: reset after the task was made": _DOUBT,
+    "submit: silence, no task made": Safeguard("doubt is told", code=_doubt_told),
+    "submit: silence, task made": _DOUBT,
+    "submit: HTML with 200, task made": _DOUBT,
+    "submit: answer cut in half": _DOUBT,
+    "submit: wrong content type": Safeguard("an answer is read by its content", code=_content),
+    "submit: input refused": Safeguard("a refusal is final", code=_refusal),
+    "poll: 500, twice": _PENDING,
+    "poll: HTML with 502": _PENDING,
+    "poll: silence": _PENDING,
+    "task: not found just after submit": Safeguard("20 s of grace after a submit", code=_grace),
+    "task: expired": Safeguard("an expired task has ended", code=_answers_taken(_expired_is_pending)),
+    "task: never done": Safeguard("the deadline's failure is recorded", _deadline_recorded),
+    "task: done after the deadline": Safeguard("the deadline", _deadline),
+    "task: done with a failing code": Safeguard("the end of a task frees its slot", code=_release),
+    "task: result refused by the service": Safeguard("only the manifest allows to pay again", _asked_first),
+    "task: done without a picture": Safeguard("done is the end", code=_answers_taken(_empty_is_pending)),
+    "download: 503, once": _TRIES,
+    "download: 503, always": _catch("Download"),
+    "download: HTML with 200": Safeguard("a result must be a picture", code=_format),
+    "download: redirect into the network": Safeguard("no redirect is followed", code=_redirects),
+    "download: body cut, once": _TRIES,
+    "download: body trickles for 200 s": _TRIES,
+    "event delivered twice at once": _CLAIM,
+    "event delivered again late": _CLAIM,
+    "keys rotated in mid-run": Safeguard("refused keys are read anew", code=_renewal),
+    "keys refused for 30 s, then rotated": _PENDING,
+    "execution stopped by hand": Safeguard("another execution ends a stopped one's run", _stopped_rule),
+    "plan: function killed before": _retry("Plan"),
+    "plan: function killed after": _retry("Plan"),
+    "reserve: function killed before": _RESERVE,
+    "reserve: function killed after": _RESERVE,
+    "submit: function killed before": _retry("Submit"),
+    "submit: function killed after": _BEGIN_SUBMIT,
+    "poll: function killed before": _retry("Poll"),
+    "poll: function killed after": _retry("Poll"),
+    "download: function killed before": _retry("Download"),
+    "download: function killed after": Safeguard("a success is never overwritten", _success_kept),
+    "summarize: function killed before": _retry("Summarize"),
+    "summarize: function killed after": _retry("Summarize"),
+    "submit: function killed between payment and ledger": _BEGIN_SUBMIT,
+    "submit: function throttled": _retry("Submit"),
+    "poll: function throttled": _retry("Poll"),
+    "download: function throttled": _retry("Download"),
+    "plan: DynamoDB throttles a write": _retry("Plan"),
+    "submit: DynamoDB throttles a write": _retry("Submit"),
+    "poll: DynamoDB throttles a write": _retry("Poll"),
+    "download: DynamoDB throttles a write": _retry("Download"),
+    "summarize: DynamoDB throttles a write": _retry("Summarize"),
+    "reserve: DynamoDB throttles a write": _RESERVE,
+    "gate: a condition fails three times": Safeguard("the gate outlasts lost races", _RESERVE.machine, _conflict),
+    "submit: DynamoDB's answer to the first write lost": _DOUBT,
+    "claim: DynamoDB's answer lost": Safeguard("a claim knows its own execution", _own_claim),
+    "plan: S3 says slow down": _retry("Plan"),
+    "map: S3 says slow down": _retry("TryOn"),
+    "submit: S3 says slow down": _retry("Submit"),
+    "download: S3 says slow down, once": _TRIES,
+    "download: S3 says slow down, always": _catch("Download"),
+    "wake-up refused by Step Functions": _RESERVE,
+    "notify: SNS down, once": _retry("Notify"),
+    "notify: SNS down, always": Safeguard("an unsent notification fails the execution", _unnotified),
+}
+"""By fault of the matrix: the safeguard without which it breaks a rule, or comes to something worse."""
