@@ -341,7 +341,11 @@ QUERIES: list[tuple[bool, dict[str, Any]]] = [
     (False, {"KeyConditionExpression": "pk = :p", "ExpressionAttributeValues": P, "ProjectionExpression": "sk"}),
     (
         False,
-        {"KeyConditionExpression": "kind = :p", "ExpressionAttributeValues": {":p": {"S": "book"}}, "IndexName": "kinds"},
+        {
+            "KeyConditionExpression": "kind = :p",
+            "ExpressionAttributeValues": {":p": {"S": "book"}},
+            "IndexName": "kinds",
+        },
     ),
 ]
 

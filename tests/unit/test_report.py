@@ -112,7 +112,7 @@ def peaks(*totals: int) -> list[int]:
         patch.setattr(publishing, "INDEX_COMBINATIONS", 500)
         patch.setattr("tryon.objects.SPOOL_BYTES", 10_000)
         patch.setattr("tryon.contact_sheet.draw", lambda *_: b"")  # 22 MB, whatever the run
-        end(Pages(600))  # what is imported and cached at the first call
+        end(Pages(totals[0]))  # what is imported and cached at the first call
         for total in totals:
             gc.collect()
             tracemalloc.start()
@@ -125,9 +125,9 @@ def peaks(*totals: int) -> list[int]:
 def test_memory_does_not_grow_with_the_run() -> None:
     # In a process of its own: the collector comes the later the more other tests have left.
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        small, large = pool.apply(peaks, (1_500, 6_000))
-    # Of each entry six numbers are kept, and copies of them while they are sorted; an entry has above 1 kB.
-    assert large - small < 4_500 * 500
+        small, large = pool.apply(peaks, (1_000, 2_500))
+    # Of each entry six numbers are kept, and copies of them while they are sorted; an entry has 800 bytes.
+    assert large - small < 1_500 * 300
 
 
 def test_what_is_told_agrees_whatever_the_ledger_says_later() -> None:
