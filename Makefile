@@ -50,6 +50,7 @@ soak: $(VENV)/.test ## generated histories of faults for ten minutes
 
 check: $(VENV)/.test ## lint the code, the template and the workflow
 	@$(BIN)/python -m lint
+	@$(BIN)/python -m benchmarks.reliability --check
 
 sam-test: $(VENV)/.test ## build with SAM and run the functions in containers
 	@SAM_TEST=1 $(BIN)/python -m pytest tests/sam

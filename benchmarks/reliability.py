@@ -31,7 +31,7 @@ from local.service.faults import (
     Slow,
     Takes,
 )
-from tests.workflow.histories import Ending, History, Repeated, Rotated, Stopped, theatre
+from tests.workflow.histories import Ending, History, Repeated, Rotated, Stopped, Theatre, theatre
 from tests.workflow.weakenings import WITHOUT
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reliability.md"
@@ -188,6 +188,14 @@ def written() -> dict[str, str]:
     return {line.split(" | ")[0].removeprefix("| "): line for line in table}
 
 
+def confirm(fault: str, stage: Theatre) -> None:
+    """Let a fault happen. Raises AssertionError unless the page's line says what came of it and all rules hold."""
+    ending = stage.play(FAULTS[fault])
+    if str(row(fault, ending)) != written()[fault]:
+        raise AssertionError(f"{PAGE.name} says otherwise of this fault: {row(fault, ending)}")
+    ending.check()
+
+
 def main() -> int:
     """Write or check the page; 1 when it differs."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.reliability", description=__doc__)
@@ -197,6 +205,8 @@ def main() -> int:
     before, _, rest = page.partition(BEGIN)
     fresh = before + BEGIN + matrix() + END + rest.partition(END)[2]
     if check:
+        if fresh != page:
+            sys.stderr.write(f"{PAGE.name} is not what the code does: python -m benchmarks.reliability writes it\n")
         return int(fresh != page)
     PAGE.write_text(fresh)
     return 0

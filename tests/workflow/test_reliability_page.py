@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from benchmarks.reliability import FAULTS, SLOTS, row, written
+from benchmarks.reliability import FAULTS, SLOTS, confirm, written
 from tests.workflow.histories import Theatre, theatre
 
 SAMPLED = (
@@ -29,6 +29,4 @@ def test_the_page_has_a_line_for_every_fault() -> None:
 
 @pytest.mark.parametrize("fault", SAMPLED)
 def test_a_line_of_the_page_is_what_happens(stage: Theatre, fault: str) -> None:
-    ending = stage.play(FAULTS[fault])
-    ending.check()
-    assert str(row(fault, ending)) == written()[fault]
+    confirm(fault, stage)

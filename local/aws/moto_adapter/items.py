@@ -1,4 +1,4 @@
-"""DynamoDB's calls on one item, and on one partition, answered at once: no HTTP, and each expression read once and not for each call.
+"""DynamoDB's calls on one item or partition, answered at once: no HTTP, and each expression is read only once.
 
 The items are moto's own and everything else sees them. Whatever is not plainly understood here, and every
 mistake in a request, is left to moto to answer; where both answer, a test holds them together.
