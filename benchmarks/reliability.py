@@ -112,6 +112,7 @@ FAULTS: dict[str, History] = {
     "claim: DynamoDB's answer lost": _aws("dynamodb.PutItem", Unanswered(), 1, by=STATES),
     "plan: S3 says slow down": _aws("s3.PutObject", _SLOW, 1, by="PlanFunction"),
     "map: S3 says slow down": _aws("s3.GetObject", _SLOW, 1, by=STATES),
+    "map: S3 takes nothing that children returned": _aws("s3.PutObject", _SLOW, by=STATES),
     "submit: S3 says slow down": _aws("s3.GetObject", _SLOW, 1, by="SubmitFunction"),
     "download: S3 says slow down, once": _aws("s3.PutObject", _SLOW, 1, by="DownloadFunction"),
     "download: S3 says slow down, always": _aws("s3.PutObject", _SLOW, by="DownloadFunction"),

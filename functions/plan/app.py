@@ -53,6 +53,7 @@ def handler(event: PlanEvent, context: LambdaContext) -> dict[str, Any]:
     manifest = manifests.fetch(s3, event.bucket, event.key, event.version, allowed_buckets=settings.input_buckets)
     total = plan.check_size(manifest, settings.max_combinations)
     cadence, origin = learned.resolve(s3, event.bucket, manifest, settings.cadence)
+    plan.check_polls(cadence, gate_settings.deadline)
     models, garments = take_in(s3, manifest, bucket=event.bucket, folder=folder, max_bytes=settings.max_image_bytes)
     task.check_access(
         service_settings.build(session, clients("secretsmanager"), clock),
@@ -82,6 +83,7 @@ def handler(event: PlanEvent, context: LambdaContext) -> dict[str, Any]:
     metrics.add_metric("CombinationsPlanned", MetricUnit.Count, total)
     return {
         "plan_key": folder.plan,
+        "children_prefix": folder.children,
         "total": total,
         "cadence": cadence,
         "concurrency": settings.concurrency,

@@ -43,6 +43,20 @@ def unguarded_tasks(definition: Definition) -> Iterator[str]:
             yield f"task {name} does not catch States.ALL"
 
 
+def shadowed_variables(definition: Definition, outer: frozenset[str] = frozenset()) -> Iterator[str]:
+    """AWS lets no Map or Parallel assign a variable that an outer scope assigns; moto and the validators do."""
+    own: dict[str, str] = {}
+    for name, state in definition["States"].items():
+        rules = [*state.get("Catch", []), *state.get("Choices", [])]
+        for assigned in (state.get("Assign", {}), *(rule.get("Assign", {}) for rule in rules)):
+            own |= dict.fromkeys(assigned, name)
+    for variable in sorted(outer & set(own)):
+        yield f"state {own[variable]} assigns ${variable}, which an outer scope assigns too"
+    for state in definition["States"].values():
+        for machine in filter(None, [state.get("ItemProcessor"), *state.get("Branches", [])]):
+            yield from shadowed_variables(machine, outer | set(own))
+
+
 def unknown_errors(definition: Definition, classes: set[str]) -> Iterator[str]:
     """A misspelt name in a Retry or Catch matches nothing, and nothing says so."""
     for name, state in states(definition):
@@ -93,7 +107,7 @@ class WorkflowRule(CloudFormationLintRule):  # type: ignore[misc]
     severity = "error"
     shortdesc = "The workflow is guarded"
     description = (
-        "Every task has a timeout, retries and a catch for everything, and outwaits its function; every error name "
+        "Every task has a timeout, retries and a catch for everything, and outwaits its function; every variable has one scope; every error name "
         "is a class in the code or AWS's; every substitution is quoted, known and used"
     )
     source_url = "docs/operations.md"
@@ -117,6 +131,7 @@ class WorkflowRule(CloudFormationLintRule):  # type: ignore[misc]
             if not any("no JSON" in problem for problem in problems):
                 definition = json.loads(text)
                 problems += unguarded_tasks(definition)
+                problems += shadowed_variables(definition)
                 problems += unknown_errors(definition, error_classes(root))
                 problems += impatient_tasks(definition, timeouts)
             matches += [RuleMatch(["Resources", name, "Properties", "DefinitionUri"], problem) for problem in problems]

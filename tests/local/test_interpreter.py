@@ -626,6 +626,48 @@ def test_items_come_from_a_json_file_in_s3(machines: Machines) -> None:
     assert missing.status == "FAILED"
 
 
+def writing(machines: Machines, bucket: str) -> dict[str, Any]:
+    return machines.each(
+        FAIL_SOME,
+        ToleratedFailurePercentage=100,
+        ResultWriter={
+            "Resource": "arn:aws:states:::s3:putObject",
+            "Arguments": {"Bucket": bucket, "Prefix": "{% $states.input.prefix %}"},
+        },
+    )
+
+
+def test_what_children_returned_lies_in_s3_and_not_in_the_state(machines: Machines) -> None:
+    bucket, s3 = machines.stack.outputs["Bucket"], machines.stack.client("s3")
+    ended = machines.run({"Each": writing(machines, bucket)}, {"items": ITEMS, "prefix": "kept/here"})
+    details = ended.output["ResultWriterDetails"]
+    assert set(ended.output) == {"MapRunArn", "ResultWriterDetails"}
+    assert details["Bucket"] == bucket
+    assert details["Key"].startswith("kept/here/")
+
+    def read(key: str) -> Any:
+        return json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+
+    files = read(details["Key"])["ResultFiles"]
+    assert files["PENDING"] == []
+    (succeeded,), (failed,) = files["SUCCEEDED"], files["FAILED"]
+    assert succeeded["Size"] == s3.head_object(Bucket=bucket, Key=succeeded["Key"])["ContentLength"]
+    assert [(one["Status"], one["Output"]) for one in read(succeeded["Key"])] == [("SUCCEEDED", "0"), ("SUCCEEDED", "2")]
+    assert [(one["Error"], one["Cause"], json.loads(one["Input"])["i"]) for one in read(failed["Key"])] == [
+        ("BadItem", "item 1", 1),
+        ("BadItem", "item 3", 3),
+    ]
+
+
+def test_a_result_that_cannot_be_written_has_an_error_of_its_own(machines: Machines) -> None:
+    each = writing(machines, "no-such-bucket-anywhere")
+    each.pop("End")
+    each |= {"Catch": [{"ErrorEquals": ["States.ResultWriterFailed"], "Output": "caught", "Next": "End"}], "Next": "End"}
+    ended = machines.run({"Each": each, "End": PASS}, {"items": ITEMS, "prefix": "kept"})
+    assert ended.output == "caught"
+    assert {child.status for child in machines.stack.children(ended.arn)} == {"SUCCEEDED", "FAILED"}
+
+
 def test_an_item_selector_that_finds_nothing_fails_the_map_and_not_a_child(machines: Machines) -> None:
     each = machines.each({"Own": PASS}, ItemSelector={"x": "{% $missing %}"}, ToleratedFailurePercentage=100)
     ended = machines.run({"Each": each}, {"items": [1]})

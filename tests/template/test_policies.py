@@ -44,6 +44,10 @@ REASONS = {
     ("WorkflowRole", "ReadPlan"): "the Map reads its items from the plan and nothing else",
     (
         "WorkflowRole",
+        "WriteWhatChildrenReturned",
+    ): "the Map's result writer, with what AWS asks for it; gathered in the state it may end the execution",
+    (
+        "WorkflowRole",
         "RecordOutcomes",
     ): "claims and failures are written, and a stopped run's claim read, without Lambda",
     ("WorkflowRole", "Notify"): "the run's own topic",
@@ -61,7 +65,7 @@ REASONS = {
     ("AlarmTopicPolicy", "OnlyOverTls"): "nobody publishes in clear",
     ("AlarmTopicPolicy", "RaiseAlarms"): "this account's alarms",
     ("DeadLetterQueuePolicy", "OnlyOverTls"): "nobody sends or reads in clear",
-    ("DeadLetterQueuePolicy", "BuryEvents"): "this stack's rule, no other",
+    ("DeadLetterQueuePolicy", "BuryEvents"): "this stack's two rules, no other",
     **{
         (f"{name}Role", sid): reason
         for name in ("Plan", "Reserve", "Submit", "Poll", "Download", "Summarize")

@@ -73,6 +73,7 @@ def test_the_workflow_keeps_every_rule(resources: dict[str, Any], definition: di
     assert len(timeouts) == 6
     assert list(workflow_rules.unguarded_tasks(definition)) == []
     assert list(workflow_rules.unknown_errors(definition, workflow_rules.error_classes(ROOT))) == []
+    assert list(workflow_rules.shadowed_variables(definition)) == []
     assert list(workflow_rules.loose_substitutions(TEXT, substitutions)) == []
     assert list(workflow_rules.impatient_tasks(definition, timeouts)) == []
 
@@ -93,6 +94,18 @@ def inner(definition: dict[str, Any], name: str) -> dict[str, Any]:
 def test_an_unguarded_task_inside_the_map_is_found(change: Change, problem: str, definition: dict[str, Any]) -> None:
     change(inner(definition, "Submit"))
     assert list(workflow_rules.unguarded_tasks(definition)) == [problem]
+
+
+@pytest.mark.parametrize("place", ["Submit", "its Catch", "its Choices"])
+def test_a_variable_of_two_scopes_is_found(place: str, definition: dict[str, Any]) -> None:
+    where = {
+        "Submit": inner(definition, "Submit"),
+        "its Catch": inner(definition, "Submit")["Catch"][0],
+        "its Choices": inner(definition, "Done?")["Choices"][0],
+    }
+    where[place].setdefault("Assign", {})["run_id"] = "x"
+    (problem,) = workflow_rules.shadowed_variables(definition)
+    assert "assigns $run_id, which an outer scope assigns too" in problem
 
 
 def test_a_misspelt_error_is_found_in_retries_catches_and_expressions(definition: dict[str, Any]) -> None:

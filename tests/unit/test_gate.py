@@ -8,7 +8,18 @@ from hypothesis import strategies as st
 from moto import mock_aws
 
 from tests.conftest import HandClock
-from tryon.gate import Gate, GateLimits, GateState, RequestLimit, Waiter, admit, enqueue, free, next_turn
+from tryon.gate import (
+    MAX_WAITERS,
+    Gate,
+    GateLimits,
+    GateState,
+    RequestLimit,
+    Waiter,
+    admit,
+    enqueue,
+    free,
+    next_turn,
+)
 
 LIMITS = GateLimits(slots=2, pace=2.0, lease=360.0)
 TWO_A_SECOND = RequestLimit(count=2, seconds=1.1)
@@ -195,6 +206,29 @@ def test_a_crash_between_handing_over_and_waking_heals_when_the_child_asks_again
     gate.reserve("run#3", "t3-again")
     assert listener.tokens[-1] == "t3-again"
     assert set(gate.state().holders) == {"run#2", "run#3"}
+
+
+def test_a_queue_as_long_as_can_be_fits_in_an_item_and_takes_no_more(gate: Gate) -> None:
+    longest = f"20261123T101530Z-{'m' * 40}-8561c2cb#100000"
+    state = GateState({f"{longest}{i}": 1e9 for i in range(200)})
+    for i in range(MAX_WAITERS + 50):
+        state = enqueue(state, Waiter(f"{longest}{i}", "t" * 2048))
+    assert len(state.waiters) == MAX_WAITERS
+    assert enqueue(state, Waiter(f"{longest}7", "new")).waiters[7].token == "new"
+    assert gate._write(state, 0)  # above 400 KB DynamoDB refuses an item, and moto does too
+    assert gate.state().waiters == state.waiters
+
+
+def test_who_finds_the_queue_full_is_served_when_it_asks_again(gate: Gate, listener: Listener) -> None:
+    for i in range(LIMITS.slots + MAX_WAITERS + 1):
+        gate.reserve(f"run#{i}", f"t{i}")
+    last = f"run#{LIMITS.slots + MAX_WAITERS}"
+    gate.release("run#0")
+    gate.reserve(last, "again")
+    for i in range(1, LIMITS.slots + MAX_WAITERS):
+        gate.release(f"run#{i}")
+    assert listener.tokens[-1] == "again"
+    assert set(gate.state().holders) == {last}
 
 
 def test_a_pause_holds_the_next_start_back(gate: Gate, listener: Listener, clock: HandClock) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from tryon.manifest import Manifest, ManifestError
-from tryon.plan import Picture, RunFolder, check_size, count, decode, encode, expand
+from tryon.plan import Picture, RunFolder, check_polls, check_size, count, decode, encode, expand
 
 MODELS = [{"id": "anna", "image": "a.jpg"}, {"id": "ben", "image": "b.jpg"}]
 GARMENTS = [
@@ -52,6 +52,13 @@ def test_variants_multiply_and_change_only_what_they_name() -> None:
     assert [c.variant for c in found] == ["a", "b"] * 3
     assert (found[0].parameters.mask, found[1].parameters.mask) == ("loose", "tight")
     assert {c.parameters.steps for c in found} == {20}
+
+
+def test_a_cadence_that_would_outgrow_an_execution_s_history_is_refused() -> None:
+    check_polls([1], 2000)
+    check_polls([1, 1, 2], 3600)
+    with pytest.raises(ManifestError, match=r"cadence: asks 3,600 times until the deadline of 3,600 s"):
+        check_polls([1], 3600)
 
 
 def test_combinations_named_one_by_one_keep_the_numbers_of_their_garments() -> None:

@@ -25,7 +25,7 @@ from tryon.service.errors import (
     TaskExpiredError,
     TaskFailedError,
 )
-from tryon.task import TaskState
+from tryon.task import RunHaltedError, TaskState
 
 
 class Crash(BaseException):
@@ -235,6 +235,14 @@ def test_a_task_that_failed_frees_its_slot(bench: Bench) -> None:
     bench.service.answer = TaskFailedError("50520")
     with pytest.raises(TaskFailedError):
         bench.look()
+    assert bench.holders == set()
+
+
+def test_a_combination_that_has_its_outcome_is_not_started_and_not_in_doubt(bench: Bench) -> None:
+    bench.ledger.failed(RUN, 1, "TaskAbandonedError", "stopped")
+    with pytest.raises(RunHaltedError, match="TaskAbandonedError"):
+        bench.start()
+    assert bench.service.tasks == []
     assert bench.holders == set()
 
 

@@ -160,7 +160,7 @@ CALLS = [
     *((f"s3.{operation}", by) for operation, by in (
         ("GetObject", "PlanFunction"), ("HeadObject", "PlanFunction"), ("PutObject", "PlanFunction"),
         ("GetObject", "SubmitFunction"), ("PutObject", "DownloadFunction"), ("PutObject", "SummarizeFunction"),
-        ("GetObject", "SummarizeFunction"), ("GetObject", STATES),
+        ("GetObject", "SummarizeFunction"), ("GetObject", STATES), ("PutObject", STATES),
     )),
     ("sfn.SendTaskSuccess", ""), ("secrets-manager.GetSecretValue", ""), ("sns.Publish", STATES),
 ]  # fmt: skip

@@ -280,6 +280,22 @@ def test_a_late_task_ends_at_the_deadline_and_is_resumed_by_the_retry_without_pa
         assert repeated.summary["cost"]["service"] == 0
 
 
+def test_the_deadline_is_the_clock_s_and_no_sum_of_waits() -> None:
+    """Sixty polls that take half a minute each would ask for half an hour, and outlast the slot's lease."""
+    # The first question is Plan's, whether the keys work.
+    faults = [Fault("task", NeverDone()), Fault("result", Silence(), nth=tuple(range(2, 100)))]
+    with running(slots=1, faults=faults) as pipeline:
+        pipeline.put_pictures(1, 1)
+        ended = pipeline.run(manifest(1, 1, cadence=[5]))
+        (entry,) = ended.entries
+        assert entry.error == "TaskDeadlineError"
+        (child,) = pipeline.app.stack.children(ended.execution["executionArn"])
+        assert child.stop is not None
+        # The last poll starts within a second of the deadline, and is waited for.
+        assert 300 <= (child.stop - child.start).total_seconds() <= 301 + 30
+        assert entry.polls < 15
+
+
 def test_an_unknown_outcome_is_left_out_of_the_retry() -> None:
     faults = [Fault("submit", Silence(processed=True), nth=(1,)), Fault("task", Fails(50520), task=2)]
     with running(slots=1, faults=faults) as pipeline:

@@ -80,8 +80,8 @@ def _sends_back(states: States) -> None:
 
 
 def _deadline(states: States) -> None:
-    states["Done?"]["Choices"][1]["Condition"] = "{% $waited < 600 %}"
-    states["Poll"]["Assign"]["wait"] = "{% $cadence[-1] %}"
+    states["Done?"]["Choices"][1]["Condition"] = "{% $millis() < $late_at + 300000 %}"
+    states["Poll"]["Assign"]["wait"] = "{% $waits[-1] %}"
 
 
 def _deadline_recorded(states: States) -> None:
@@ -120,6 +120,10 @@ def _giving_up(states: States) -> None:
 
 def _unnotified(states: States) -> None:
     states["Notify"]["Catch"][0]["Next"] = "Whole?"
+
+
+def _returned_counts(states: States) -> None:
+    states["TryOn"]["Catch"].pop(0)
 
 
 def _begin_submit(patch: pytest.MonkeyPatch) -> None:
@@ -330,6 +334,7 @@ WITHOUT: dict[str, Safeguard] = {
     "claim: DynamoDB's answer lost": Safeguard("a claim knows its own execution", _own_claim),
     "plan: S3 says slow down": _retry("Plan"),
     "map: S3 says slow down": _retry("TryOn"),
+    "map: S3 takes nothing that children returned": Safeguard("the ledger is what counts", _returned_counts),
     "submit: S3 says slow down": _retry("Submit"),
     "download: S3 says slow down, once": _TRIES,
     "download: S3 says slow down, always": _catch("Download"),

@@ -12,6 +12,9 @@ MAX_WAITS = 100
 MAX_WAIT = 300
 """Longest wait in seconds."""
 
+MAX_POLLS = 2000
+"""Polls of one task: each writes 9 events into the child execution's history, which ends at 25,000 (AWS's quota)."""
+
 DEADLINE = 300
 """Seconds from submit after which a task is given up as late; its id is kept."""
 
@@ -19,7 +22,8 @@ DEADLINE = 300
 def waits(cadence: Sequence[int], deadline: int) -> Iterator[int]:
     """Yield the waits between polls: the cadence, its last wait repeated, cut so that they sum to `deadline`.
 
-    The state machine computes the same, wait by wait; this is what tests and estimates hold it against.
+    The state machine computes the same, wait by wait and by the clock, where polls take time too: what it waits
+    in all is no more. This is what tests and estimates hold it against.
     """
     left = deadline
     for wait in chain(cadence, repeat(cadence[-1])):

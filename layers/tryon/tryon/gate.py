@@ -32,6 +32,11 @@ MAX_WRITES = 100
 """Lost races after which a change gives up; at the service's 2 requests a second one loss is rare."""
 
 
+MAX_WAITERS = 100
+"""Children that the item names as waiting. DynamoDB takes 400 KB an item and charges a unit a KB written; a task
+token has up to 2,048 characters (668 in those seen). A child that finds no place asks again when its state times out."""
+
+
 class GateError(Exception):
     """The gate's item could not be changed."""
 
@@ -125,10 +130,16 @@ def withdraw(state: GateState, grant: Grant) -> GateState:
 
 
 def enqueue(state: GateState, waiter: Waiter) -> GateState:
-    """Put a waiter at the end of the queue, or give its new token the place that it has."""
+    """Put a waiter at the end of the queue, or give its new token the place that it has.
+
+    A queue of `MAX_WAITERS` is left as it is: its length is no less than what slots can serve before the waiter
+    asks again, unless they are many and several runs share them.
+    """
     if any(other.holder == waiter.holder for other in state.waiters):
         queue = tuple(waiter if other.holder == waiter.holder else other for other in state.waiters)
         return replace(state, waiters=queue)
+    if len(state.waiters) >= MAX_WAITERS:
+        return state
     return replace(state, waiters=(*state.waiters, waiter))
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from tryon.cadence import MAX_POLLS, waits
 from tryon.manifest import Manifest, ManifestError, Problem
 from tryon.objects import SPOOL_BYTES
 from tryon.parameters import GarmentType, Parameters
@@ -86,6 +87,11 @@ class RunFolder:
         return self.prefix + "plan.json"
 
     @property
+    def children(self) -> str:
+        """Under which the Map leaves what its child executions returned."""
+        return self.prefix + "children"
+
+    @property
     def summary(self) -> str:
         return self.prefix + "summary.json"
 
@@ -151,6 +157,21 @@ def check_size(manifest: Manifest, maximum: int) -> int:
                 if j != i:
                     raise ManifestError([Problem(f"combinations[{i}]", f"is the same as combinations[{j}]")])
     return total
+
+
+def check_polls(cadence: Sequence[int], deadline: int) -> None:
+    """Raise `ManifestError` for a cadence that would ask more often until the deadline than a history can hold."""
+    polls = sum(1 for _ in waits(cadence, deadline))
+    if polls > MAX_POLLS:
+        raise ManifestError(
+            [
+                Problem(
+                    "cadence",
+                    f"asks {polls:,} times until the deadline of {deadline:,} s, at most {MAX_POLLS:,} are possible: "
+                    "make its last wait longer",
+                )
+            ]
+        )
 
 
 def expand(

@@ -55,7 +55,7 @@ class TaskState(StrEnum):
 
 
 class RunHaltedError(Exception):
-    """The run was stopped because nothing in it could succeed: access to the service is broken."""
+    """The run goes no further: access to the service is broken, or its report is already written."""
 
 
 def holder(run_id: str, n: int) -> str:
@@ -104,7 +104,12 @@ def start(
     try:
         ledger.begin_submit(run_id, n)
     except LedgerConflictError as conflict:
-        return _task_of(conflict.entry)
+        entry = conflict.entry
+        if entry.task_id is None and entry.submitting_at is None:
+            # As where somebody redrives an execution whose run was reported already.
+            gate.release(holder(run_id, n))
+            raise RunHaltedError(f"{entry.id} has its outcome already, without a submit: {entry.error}") from None
+        return _task_of(entry)
     try:
         submitted = service.submit(submission)
     except SubmitOutcomeUnknownError:

@@ -39,7 +39,16 @@ def evaluation_failure(env: Any, cause: str) -> Exception:
 
 def item_reader_failure(env: Any, cause: str) -> Exception:
     """`States.ItemReaderFailed`: the items of a distributed map could not be read."""
-    name = StatesErrorName(typ=StatesErrorNameType.StatesItemReaderFailed)
+    return _map_run_failure(env, StatesErrorNameType.StatesItemReaderFailed, cause)
+
+
+def result_writer_failure(env: Any, cause: str) -> Exception:
+    """`States.ResultWriterFailed`: what the children of a distributed map returned could not be written."""
+    return _map_run_failure(env, StatesErrorNameType.StatesResultWriterFailed, cause)
+
+
+def _map_run_failure(env: Any, kind: StatesErrorNameType, cause: str) -> Exception:
+    name = StatesErrorName(typ=kind)
     failure: Exception = FailureEventException(
         FailureEvent(
             env=env,

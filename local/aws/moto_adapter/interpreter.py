@@ -429,24 +429,30 @@ def _parse_once(original: Any, definition: str) -> Any:
 def _parsed(original: Any, definition: str) -> Any:
     Preprocessor._query_language_per_scope.clear()
     try:
-        text = json.dumps(_with_decimal_percentages(json.loads(definition)))
+        text = json.dumps(_as_the_grammar_knows_it(json.loads(definition)))
     except ValueError:
         text = definition
     return original(text)
 
 
-def _with_decimal_percentages(node: Any) -> Any:
-    """The definition with each whole ToleratedFailurePercentage as a decimal: moto's grammar knows no other."""
+def _as_the_grammar_knows_it(node: Any) -> Any:
+    """The definition in the words of moto's grammar.
+
+    It knows a ToleratedFailurePercentage only as a decimal, and no Arguments of a ResultWriter.
+    """
     if isinstance(node, dict):
-        return {
-            name: float(value)
-            if name == "ToleratedFailurePercentage" and isinstance(value, int)
-            else _with_decimal_percentages(value)
-            for name, value in node.items()
-        }
+        return {name: _field_as_the_grammar_knows_it(name, value) for name, value in node.items()}
     if isinstance(node, list):
-        return [_with_decimal_percentages(item) for item in node]
+        return [_as_the_grammar_knows_it(item) for item in node]
     return node
+
+
+def _field_as_the_grammar_knows_it(name: str, value: Any) -> Any:
+    if name == "ToleratedFailurePercentage" and isinstance(value, int):
+        return float(value)
+    if name == "ResultWriter" and isinstance(value, dict):
+        return {"Parameters" if inner == "Arguments" else inner: told for inner, told in value.items()}
+    return _as_the_grammar_knows_it(value)
 
 
 @replaces(
