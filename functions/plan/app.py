@@ -1,7 +1,7 @@
 """Plan: check the manifest and every picture it names; write the plan and the ledger."""
 
 import os
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import boto3
@@ -51,7 +51,9 @@ def handler(event: PlanEvent, context: LambdaContext) -> dict[str, Any]:
     started_at = clock.now()
 
     manifest = manifests.fetch(s3, event.bucket, event.key, event.version, allowed_buckets=settings.input_buckets)
-    total = plan.check_size(manifest, settings.max_combinations)
+    ledger = Ledger(clients("dynamodb"), ledger_settings.table, clock)
+    earlier = retry.look_back(manifest, ledger, started_at)
+    total = plan.check_size(manifest, settings.max_combinations, earlier.done)
     cadence, origin = learned.resolve(s3, event.bucket, manifest, settings.cadence)
     plan.check_polls(cadence, gate_settings.deadline)
     models, garments = take_in(s3, manifest, bucket=event.bucket, folder=folder, max_bytes=settings.max_image_bytes)
@@ -60,7 +62,6 @@ def handler(event: PlanEvent, context: LambdaContext) -> dict[str, Any]:
         gate_settings.build(clients("dynamodb"), clients("stepfunctions"), clock),
     )
 
-    ledger = Ledger(clients("dynamodb"), ledger_settings.table, clock)
     ledger.open_run(
         event.run_id,
         name=manifest.name or plan.default_name(event.key),
@@ -74,9 +75,9 @@ def handler(event: PlanEvent, context: LambdaContext) -> dict[str, Any]:
         learned=origin.origin() if origin else None,
         retry_of=manifest.retry_of,
     )
-    paid = retry.resumable(ledger.entries(manifest.retry_of), started_at) if manifest.retry_of else {}
-    ledger.add(event.run_id, plan.expand(manifest, models, garments, paid))
-    plan.write(s3, event.bucket, folder.plan, plan.expand(manifest, models, garments, paid))
+    planned = partial(plan.expand, manifest, models, garments, done=earlier.done, paid=earlier.paid)
+    ledger.add(event.run_id, planned())
+    plan.write(s3, event.bucket, folder.plan, planned())
     ledger.update_run(event.run_id, planned_at=clock.now())
 
     logger.info("planned", total=total)

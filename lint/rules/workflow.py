@@ -107,7 +107,8 @@ class WorkflowRule(CloudFormationLintRule):  # type: ignore[misc]
     severity = "error"
     shortdesc = "The workflow is guarded"
     description = (
-        "Every task has a timeout, retries and a catch for everything, and outwaits its function; every variable has one scope; every error name "
+        "Every task has a timeout, retries and a catch for everything, and outwaits its function; every variable has "
+        "one scope; every error name "
         "is a class in the code or AWS's; every substitution is quoted, known and used"
     )
     source_url = "docs/operations.md"

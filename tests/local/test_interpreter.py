@@ -652,7 +652,10 @@ def test_what_children_returned_lies_in_s3_and_not_in_the_state(machines: Machin
     assert files["PENDING"] == []
     (succeeded,), (failed,) = files["SUCCEEDED"], files["FAILED"]
     assert succeeded["Size"] == s3.head_object(Bucket=bucket, Key=succeeded["Key"])["ContentLength"]
-    assert [(one["Status"], one["Output"]) for one in read(succeeded["Key"])] == [("SUCCEEDED", "0"), ("SUCCEEDED", "2")]
+    assert [(one["Status"], one["Output"]) for one in read(succeeded["Key"])] == [
+        ("SUCCEEDED", "0"),
+        ("SUCCEEDED", "2"),
+    ]
     assert [(one["Error"], one["Cause"], json.loads(one["Input"])["i"]) for one in read(failed["Key"])] == [
         ("BadItem", "item 1", 1),
         ("BadItem", "item 3", 3),
@@ -662,7 +665,10 @@ def test_what_children_returned_lies_in_s3_and_not_in_the_state(machines: Machin
 def test_a_result_that_cannot_be_written_has_an_error_of_its_own(machines: Machines) -> None:
     each = writing(machines, "no-such-bucket-anywhere")
     each.pop("End")
-    each |= {"Catch": [{"ErrorEquals": ["States.ResultWriterFailed"], "Output": "caught", "Next": "End"}], "Next": "End"}
+    each |= {
+        "Catch": [{"ErrorEquals": ["States.ResultWriterFailed"], "Output": "caught", "Next": "End"}],
+        "Next": "End",
+    }
     ended = machines.run({"Each": each, "End": PASS}, {"items": ITEMS, "prefix": "kept"})
     assert ended.output == "caught"
     assert {child.status for child in machines.stack.children(ended.arn)} == {"SUCCEEDED", "FAILED"}

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tryon.manifest import MAX_BYTES, Manifest, ManifestError, parse
+from tryon.manifest import MAX_BYTES, MAX_RETRY_BYTES, Manifest, ManifestError, parse
 
 MODEL = {"id": "anna", "image": "inputs/anna.jpg"}
 SHIRT = {"id": "linen-shirt", "image": "inputs/linen-shirt.png", "type": "upper"}
@@ -64,12 +64,12 @@ def test_a_byte_order_mark_is_no_error() -> None:
         (manifest(garments=[SHIRT, {**CHINOS, "id": "linen-shirt"}]), "garments[1].id", "already the id of garments[0]"),
         (manifest(garments=[{**SHIRT, "type": "hat"}]), "garments[0].type", "must be 'upper', 'lower' or 'full', not 'hat'"),
         (manifest(models=[]), "models", "must hold at least one entry"),
-        (manifest(garments=[]), "garments", "nothing to wear"),
+        (manifest(garments=[]), "garments", "must hold at least one entry"),
         (manifest(combinations=[]), "combinations", "must hold at least one entry"),
         (manifest(models={"anna": "a.jpg"}), "models", "must be a list"),
         (manifest(models=[{**MODEL, "id": "an/na"}]), "models[0].id", "'an/na' is not an id"),
         (manifest(models=[{**MODEL, "id": "../anna"}]), "models[0].id", "is not an id"),
-        (manifest(models=[{**MODEL, "id": "an\x00na"}]), "models[0].id", "an\\\\u0000na"),
+        (manifest(models=[{**MODEL, "id": "an\x00na"}]), "models[0].id", "an\\u0000na"),
         (manifest(models=[{**MODEL, "id": "a" * 300}]), "models[0].id", "is not an id"),
         (manifest(models=[{**MODEL, "id": "anna\n"}]), "models[0].id", "is not an id"),
         (manifest(models=[{**MODEL, "id": "Anna"}]), "models[0].id", "lower-case"),
@@ -100,9 +100,14 @@ def test_a_byte_order_mark_is_no_error() -> None:
         (b'{"cadence": [NaN]}', "", "NaN is not a JSON number"),
         (b'{"name": "a", "name": "b"}', "name", "given twice"),
         (b"[" * 100_000, "", "nested too deeply"),
-        (b'{"cadence": [' + b"1" * 5000 + b"]}", "", "a number that cannot be read"),
+        (b'{"cadence": [' + b"1" * 5000 + b"]}", "", "a whole number of more than 4,300 digits"),
         (b"\xff\xfe{", "", "not UTF-8"),
-        (b" " * 30_000_000, "", "30,000,000 bytes, at most 25,000,000"),
+        (b'{"models": [{"id": "a", "id": "b"}]}', "id", "given twice in one object, as 'a' and 'b'"),
+        (b" " * 30_000_000, "", "30,000,000 bytes, at most 8,000,000 are read, 25,000,000 with retry_of"),
+        (json.dumps(manifest()).encode() + b" " * 10_000_000, "", "bytes, at most 8,000,000 are read"),
+        (manifest(name="a\nb"), "name", "'a\\u000ab' must not hold the control character U+000A"),
+        (manifest(name="a\u202eb"), "name", "must not hold the control character U+202E"),
+        (manifest(parameters={"steps": "16"}), "parameters.steps", "must be a whole number, not '16'"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_named_with_its_field(content: Any, field: str, message: str) -> None:
@@ -157,8 +162,15 @@ def test_whatever_the_shape_only_a_manifest_error_comes_out(content: Any) -> Non
         assert str(error).isprintable()
 
 
-def test_the_largest_manifest_is_read() -> None:
-    wanted = [{"model": "anna", "garment": "chinos"}] * 50_000
+def test_the_largest_manifests_are_read() -> None:
+    wanted = [{"model": "anna", "garment": "chinos"}] * 100_000
     data = json.dumps(manifest(combinations=wanted)).encode()
     assert len(data) < MAX_BYTES
-    assert len(read(data).combinations) == 50_000
+    assert len(read(data).combinations) == 100_000
+    again = json.dumps(manifest(retry_of="run-1")).encode()
+    assert read(again + b" " * (MAX_RETRY_BYTES - len(again))).retry_of == "run-1"
+
+
+def test_a_name_in_any_script_is_a_name() -> None:
+    for name in ("Frühling · 春\u3000カタログ", "ربيع", "👩\u200d🎤"):
+        assert read(manifest(name=name)).name == name

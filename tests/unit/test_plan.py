@@ -88,7 +88,7 @@ def test_a_combination_named_twice_is_refused() -> None:
 
 def test_the_plan_is_one_json_array_that_reads_back() -> None:
     combinations = list(
-        expand(manifest(variants={"b": {"mask": "tight"}}), PICTURES, PICTURES, {"anna__03-coat__b": "7"})
+        expand(manifest(variants={"b": {"mask": "tight"}}), PICTURES, PICTURES, paid={("anna", "coat", "b"): "7"})
     )
     data = b"".join(encode(iter(combinations)))
     assert isinstance(json.loads(data), list)

@@ -1,11 +1,15 @@
 import io
 import json
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
 
 from tests.conftest import HandClock
 from tryon import retry
 from tryon.ledger import Entry, Status
+from tryon.manifest import Manifest, ManifestError
 
 ORIGINAL = {
     "models": [{"id": "anna", "image": "a.jpg"}],
@@ -66,10 +70,83 @@ def test_only_tasks_that_the_service_still_keeps_and_that_may_have_a_picture_are
         entry(5, "05-lost-download", task_id="t5", submitted_at=now - 600, error="ResultUnavailableError"),
         entry(6, "06-whole", task_id="t6", submitted_at=now - 600, status=Status.SUCCEEDED),
     ]
-    assert retry.resumable(entries, now) == {
-        "anna__01-late__default": "t1",
-        "anna__05-lost-download__default": "t5",
+    assert look_back(entries, now=now).paid == {
+        ("anna", "late", "default"): "t1",
+        ("anna", "lost-download", "default"): "t5",
     }
+
+
+NAMED = [{"model": "anna", "garment": name} for name in ("shirt", "unknown")]
+UNKNOWN = entry(2, "02-unknown", error="SubmitOutcomeUnknownError", submitting_at=1.0)
+
+
+@dataclass
+class Runs:
+    """A ledger of runs: each its status, the run that it repeats and its entries."""
+
+    runs: dict[str, tuple[str, str | None, list[Entry]]]
+
+    def run(self, run_id: str) -> dict[str, str] | None:
+        if run_id not in self.runs:
+            return None
+        status, retry_of, _ = self.runs[run_id]
+        return {"status": status} | ({"retry_of": retry_of} if retry_of else {})
+
+    def entries(self, run_id: str) -> Iterator[Entry]:
+        return iter(self.runs[run_id][2])
+
+
+def look_back(
+    entries: list[Entry],
+    *,
+    now: float = 0.0,
+    run: str = "PARTIAL",
+    before: list[Entry] | None = None,
+    retry_of: str = "run-1",
+    combinations: object = "all",
+) -> retry.Earlier:
+    garments = [{"id": e.worn[3:], "image": "g.jpg", "type": "upper"} for e in entries]
+    wanted = Manifest.model_validate(
+        {"models": ORIGINAL["models"], "garments": garments, "retry_of": retry_of, "combinations": combinations},
+    )
+    runs = {"run-1": (run, "run-0" if before else None, entries), "run-0": ("PARTIAL", None, before or [])}
+    return retry.look_back(wanted, Runs(runs), now)  # type: ignore[arg-type]
+
+
+def test_what_has_a_picture_or_may_be_billed_is_done() -> None:
+    entries = [entry(1, status=Status.SUCCEEDED), UNKNOWN, entry(3, "03-failed", error="TaskFailedError")]
+    assert look_back(entries).done == {("anna", "shirt", "default"), ("anna", "unknown", "default")}
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"retry_of": "typo"}, "retry_of: 'typo' is no run of this stack"),
+        ({"run": "RUNNING"}, "retry_of: run-1 has not ended"),
+        ({"combinations": NAMED}, r"combinations\[0\]: has its picture"),
+    ],
+)
+def test_nothing_is_bought_that_a_retry_cannot_mean(asked: dict[str, Any], message: str) -> None:
+    with pytest.raises(ManifestError, match=message):
+        look_back([entry(1, status=Status.SUCCEEDED), UNKNOWN], **asked)
+
+
+def test_a_retry_of_a_retry_knows_what_the_first_run_did_and_the_latest_outcome_counts() -> None:
+    now = 1_790_000_000.0
+    late = {"submitted_at": now - 600, "error": "TaskDeadlineError"}
+    first = [
+        entry(1, status=Status.SUCCEEDED),
+        entry(2, "02-mended", task_id="t2", **late),
+        entry(3, "03-still-late", task_id="t3", **late),
+    ]
+    second = [entry(1, "01-mended", status=Status.SUCCEEDED), entry(2, "02-still-late", task_id="t3", **late)]
+    found = look_back(second, before=first, now=now)
+    assert found.done == {("anna", "shirt", "default"), ("anna", "mended", "default")}
+    assert found.paid == {("anna", "still-late", "default"): "t3"}
+
+
+def test_an_unknown_outcome_is_done_again_where_it_is_named() -> None:
+    look_back([UNKNOWN], combinations=NAMED[1:])
 
 
 def test_a_retrys_outcomes_stand_in_the_first_runs_places() -> None:

@@ -87,11 +87,11 @@ def test_nothing_succeeding_has_an_error_of_its_own() -> None:
     assert told([bad(1, "TaskFailedError")])["error"] == "AllFailedError"
 
 
-def test_reasons_are_told_commonest_first_with_an_example() -> None:
-    found = told([bad(1, "A"), bad(2, "B"), bad(3, "B")])["reasons"]
-    assert [(r["error"], r["count"], r["example"]) for r in found] == [
-        ("B", 2, "anna__02-g__default"),
-        ("A", 1, "anna__01-g__default"),
+def test_reasons_are_told_commonest_first_with_the_first_that_they_cost() -> None:
+    found = told([bad(1, "A"), *(bad(n, "B") for n in range(2, 20))])["reasons"]
+    assert [(r["error"], r["count"], r["examples"]) for r in found] == [
+        ("B", 18, [f"anna__{n:02d}-g__default" for n in range(2, 12)]),
+        ("A", 1, ["anna__01-g__default"]),
     ]
 
 
@@ -125,12 +125,18 @@ def test_a_subject_fits_sns_whatever_the_name() -> None:
 
 
 def test_the_message_says_what_failed_and_what_to_do_next() -> None:
-    found = told([good(1), bad(2, "InputRefusedError")])
-    text = notification.body(found, bucket="pictures", prefix="runs/run-1/")
-    assert "1 of 2 combinations have a picture" in text
-    assert "1 × InputRefusedError, such as anna__02-g__default: because of InputRefusedError" in text
+    found = told([good(1), bad(2, "InputRefusedError"), bad(3, "InputRefusedError")])
+    text = notification.body(found | {"retry_manifest": "key"}, bucket="pictures", prefix="runs/run-1/")
+    assert "1 of 3 combinations have a picture" in text
+    assert "2 × InputRefusedError (anna__02-g__default, anna__03-g__default): because of InputRefusedError" in text
     assert "s3://pictures/runs/run-1/index.html" in text
     assert "retry-manifest.json" in text
+
+
+def test_the_message_names_ten_and_counts_the_rest_and_offers_no_retry_that_is_not_there() -> None:
+    text = notification.body(told([bad(n, "A") for n in range(1, 13)]), bucket="pictures", prefix="runs/run-1/")
+    assert "anna__10-g__default and 2 more): " in text
+    assert "retry-manifest.json" not in text
 
 
 def test_queues_get_json_and_people_get_text() -> None:

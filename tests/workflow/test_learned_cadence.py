@@ -81,7 +81,7 @@ def nothing_asked(pipeline: Pipeline, folder: Path) -> None:
     """Learning alone stores and draws nothing."""
     code, out = calibrated(pipeline)
     assert code == 0
-    assert out.startswith("learned from 36 tasks of 1 runs: 36 latencies told by the service, 0 known")
+    assert out.startswith("learned from 36 tasks of 1 run: 36 latencies told by the service, 0 known")
     assert pipeline.app.keys("cadences/") == []
     assert list(folder.iterdir()) == []
 

@@ -280,6 +280,28 @@ def test_a_late_task_ends_at_the_deadline_and_is_resumed_by_the_retry_without_pa
         assert repeated.summary["cost"]["service"] == 0
 
 
+def test_a_manifest_put_again_as_a_retry_pays_only_for_what_is_left() -> None:
+    faults = [Fault("submit", Silence(processed=True), nth=(1,)), Fault("task", Fails(50520), task=2)]
+    with running(slots=1, faults=faults) as pipeline:
+        pipeline.put_pictures(1, 4)
+        first = pipeline.run(manifest(1, 4))
+        assert first.status == "PARTIAL"
+        paid = pipeline.payments
+        # A garment more, in front, so that all numbers differ.
+        whole = manifest(1, 4)
+        whole["garments"].insert(0, whole["garments"].pop())
+        again = pipeline.run({**whole, "retry_of": first.run_id})
+        failed = next(entry for entry in first.entries if entry.error == "TaskFailedError")
+        assert [entry.garments for entry in again.entries] == [failed.garments]
+        assert pipeline.payments == paid + 1
+
+        for retry_of, problem in ((again.run_id, f"nothing of {again.run_id} is left"), ("typo", "is no run of this")):
+            refused = pipeline.run({**whole, "retry_of": retry_of})
+            assert refused.status == "REJECTED"
+            assert problem in refused.item["cause"]
+        assert pipeline.payments == paid + 1
+
+
 def test_the_deadline_is_the_clock_s_and_no_sum_of_waits() -> None:
     """Sixty polls that take half a minute each would ask for half an hour, and outlast the slot's lease."""
     # The first question is Plan's, whether the keys work.

@@ -68,7 +68,7 @@ def test_a_retry_that_repeats_unknown_outcomes_is_seen(stage: Theatre, monkeypat
 def test_a_retry_that_forgets_paid_tasks_is_seen(stage: Theatre, monkeypatch: pytest.MonkeyPatch) -> None:
     lost = History(aws=(AwsFault("s3.PutObject", Refused("SlowDown", 503), (), by="DownloadFunction"),))
     holds(stage, lost)
-    monkeypatch.setattr(retry, "resumable", lambda *_: {})
+    monkeypatch.setattr(retry, "resumable", lambda *_: False)
     breaks(stage, lost, "a paid task was paid again")
 
 

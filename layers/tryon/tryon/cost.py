@@ -70,8 +70,8 @@ RUN_TRANSITIONS = 9
 RUN_WRITES = 6
 """Claim, the run's item when it is opened, planned and closed, twice what the index repeats."""
 
-RUN_FILES = 4
-"""plan.json, summary.json, combinations.csv, index.html."""
+RUN_FILES = 6
+"""plan.json, what the children returned and its manifest, summary.json, combinations.csv, index.html."""
 
 
 @dataclass(frozen=True)

@@ -33,8 +33,8 @@ MAX_WRITES = 100
 
 
 MAX_WAITERS = 100
-"""Children that the item names as waiting. DynamoDB takes 400 KB an item and charges a unit a KB written; a task
-token has up to 2,048 characters (668 in those seen). A child that finds no place asks again when its state times out."""
+"""Children that the item names as waiting: DynamoDB takes 400 KB an item and charges a unit a KB written, and a task
+token has up to 2,048 characters (668 in those seen). Who finds no place asks again when its state times out."""
 
 
 class GateError(Exception):

@@ -3,6 +3,8 @@
 import difflib
 import json
 import re
+import sys
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
@@ -26,9 +28,12 @@ from tryon.parameters import GarmentType, Parameters
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-MAX_BYTES = 25_000_000
-"""Largest manifest read: 100,000 combinations named one by one fit, however long their ids, so that whatever fails
-of the largest run has one retry manifest."""
+MAX_BYTES = 8_000_000
+"""Largest manifest read: 100,000 combinations named one by one fit, with ids of a usual length."""
+
+MAX_RETRY_BYTES = 25_000_000
+"""Largest manifest with `retry_of`: the same combinations fit however long their ids, so that whatever fails of the
+largest run has one retry manifest."""
 
 MAX_PROBLEMS = 20
 """Problems shown in one message: a person mends these first, and a cause holds 32 KiB."""
@@ -71,6 +76,17 @@ class ImageSource:
 
     bucket: str
     key: str
+
+
+_TURNS_TEXT = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Characters that make text run in the other direction: what is shown is then not what was written."""
+
+
+def _on_one_line(value: str) -> str:
+    for char in value:
+        if unicodedata.category(char) in ("Cc", "Zl", "Zp") or char in _TURNS_TEXT:
+            raise ValueError(f"must not hold the control character U+{ord(char):04X}")
+    return value
 
 
 def _checked_image(value: str) -> str:
@@ -152,15 +168,13 @@ class Manifest(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, title="tryon manifest")
 
     schema_: str | None = Field(None, alias="$schema", description="The address of this schema, for editors.")
-    name: str | None = Field(
+    name: Annotated[str, Field(min_length=1, max_length=80), AfterValidator(_on_one_line)] | None = Field(
         None,
-        min_length=1,
-        max_length=80,
         description="What people call this run; the file's name when left out.",
         examples=["spring-lookbook"],
     )
     models: list[Model] = Field(min_length=1, description="The people who wear the garments.")
-    garments: list[Garment] = Field(default_factory=list, description="What they wear, one at a time.")
+    garments: list[Garment] = Field(min_length=1, description="What they wear, one at a time.")
     outfits: list[Outfit] = Field(default_factory=list, description="What they wear, two at a time.")
     parameters: Parameters = Field(Parameters(), description="What holds for every combination.")
     variants: dict[Id, Parameters] = Field(
@@ -211,6 +225,7 @@ def parse(data: bytes, *, bucket: str, allowed_buckets: Iterable[str] = ()) -> M
     raw = _read_json(data)
     if not isinstance(raw, dict):
         raise ManifestError([Problem("", 'the manifest must be a JSON object, such as {"models": […], …}')])
+    _check_bytes(len(data), retry="retry_of" in raw)
     try:
         manifest = Manifest.model_validate(raw)
     except ValidationError as error:
@@ -224,19 +239,20 @@ def parse(data: bytes, *, bucket: str, allowed_buckets: Iterable[str] = ()) -> M
 def fetch(s3: "S3Client", bucket: str, key: str, version: str = "", *, allowed_buckets: Iterable[str] = ()) -> Manifest:
     """Read and parse one version of a manifest in S3."""
     answer = objects.get(s3, bucket, key, version)
-    if answer["ContentLength"] > MAX_BYTES:
+    if answer["ContentLength"] > MAX_RETRY_BYTES:
         answer["Body"].close()
-        _refuse(_too_large(answer["ContentLength"]))
+        _check_bytes(answer["ContentLength"])
     return parse(answer["Body"].read(), bucket=bucket, allowed_buckets=allowed_buckets)
 
 
-def _too_large(size: int) -> str:
-    return f"the manifest has {size:,} bytes, at most {MAX_BYTES:,} are read"
+def _check_bytes(size: int, *, retry: bool = False) -> None:
+    if size > (MAX_RETRY_BYTES if retry else MAX_BYTES):
+        _refuse(f"the manifest has {size:,} bytes, at most {MAX_BYTES:,} are read, {MAX_RETRY_BYTES:,} with retry_of")
 
 
 def _read_json(data: bytes) -> Any:
-    if len(data) > MAX_BYTES:
-        _refuse(_too_large(len(data)))
+    if len(data) > MAX_RETRY_BYTES:
+        _check_bytes(len(data))
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -251,8 +267,8 @@ def _read_json(data: bytes) -> Any:
         _refuse(f"the manifest is not JSON: {error.msg} at line {error.lineno}, column {error.colno}")
     except RecursionError:
         _refuse("the manifest is nested too deeply")
-    except ValueError as error:  # Python refuses integers of more than 4,300 digits
-        _refuse(f"the manifest holds a number that cannot be read: {error}")
+    except ValueError:  # Python's own limit, so that reading one takes no minutes
+        _refuse(f"the manifest holds a whole number of more than {sys.get_int_max_str_digits():,} digits")
 
 
 def _refuse(message: str) -> NoReturn:
@@ -268,8 +284,13 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         seen: set[str] = set()
         twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        raise ManifestError([Problem(_shown(twice), "is given twice in one object")])
+        given = " and ".join(_quoted(value) for name, value in pairs if name == twice)
+        raise ManifestError([Problem(_shown(twice), f"is given twice in one object, as {given}")])
     return found
+
+
+def _quoted(value: object) -> str:
+    return f"'{_shown(value)}'" if isinstance(value, str) else _shown(value)
 
 
 def _shown(value: object) -> str:
@@ -311,7 +332,7 @@ def _problem(detail: ErrorDetails) -> Problem:
     field = ""
     for part in loc:
         field += f"[{part}]" if isinstance(part, int) else f".{_shown(part)}" if field else _shown(part)
-    kind, given = detail["type"], _shown(detail["input"])
+    kind, given = detail["type"], _quoted(detail["input"])
     if kind == "extra_forbidden":
         owner = _KNOWN_FIELDS[str(loc[0]) if len(loc) > 1 else ""]
         known = [info.alias or name for name, info in owner.model_fields.items()]
@@ -321,15 +342,15 @@ def _problem(detail: ErrorDetails) -> Problem:
     if field.endswith(".[key]") or (kind == "string_pattern_mismatch"):
         return Problem(
             field.removesuffix(".[key]"),
-            f"{given!r} is not an id: lower-case letters, digits and hyphens, at most 63, the first not a hyphen",
+            f"{given} is not an id: lower-case letters, digits and hyphens, at most 63, the first not a hyphen",
         )
     if kind == "value_error":
         return Problem(
             field,
-            f"{given!r} {detail['ctx']['error']}" if isinstance(detail["input"], str) else str(detail["ctx"]["error"]),
+            f"{given} {detail['ctx']['error']}" if isinstance(detail["input"], str) else str(detail["ctx"]["error"]),
         )
     if kind == "literal_error":
-        return Problem(field, f"must be {detail['ctx']['expected']}, not {given!r}")
+        return Problem(field, f"must be {detail['ctx']['expected']}, not {given}")
     if kind in _MESSAGES:
         return Problem(field, _MESSAGES[kind] if kind == "missing" else f"{_MESSAGES[kind]}, not {given}")
     if kind == "too_short":
@@ -359,8 +380,6 @@ def _contradictions(manifest: Manifest, buckets: set[str], own: str) -> Iterable
             bucket = manifest.source(image, own).bucket
             if bucket not in buckets:
                 yield Problem(f"{field}[{i}].image", f"bucket {bucket!r} is not one that this stack may read")
-    if not manifest.garments:
-        yield Problem("garments", "is missing or empty: there is nothing to wear")
     for i, outfit in enumerate(manifest.outfits):
         if outfit.id in garments:
             yield Problem(f"outfits[{i}].id", f"{outfit.id!r} is already the id of a garment")

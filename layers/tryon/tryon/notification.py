@@ -32,7 +32,9 @@ def body(run: Mapping[str, Any], *, bucket: str, prefix: str) -> str:
     if run["reasons"]:
         lines.append("What failed, commonest first:")
         for reason in run["reasons"][:3]:
-            lines.append(f"  {reason['count']} × {reason['error']}, such as {reason['example']}: {reason['cause']}")
+            named, count = ", ".join(reason["examples"]), reason["count"]
+            more = f" and {count - len(reason['examples'])} more" if count > len(reason["examples"]) else ""
+            lines.append(f"  {count} × {reason['error']} ({named}{more}): {reason['cause']}")
         lines.append("")
     drift = run.get("drift")
     if drift and drift["calibrate_again"]:
@@ -45,7 +47,7 @@ def body(run: Mapping[str, Any], *, bucket: str, prefix: str) -> str:
         f"Gallery: s3://{bucket}/{prefix}index.html",
         f"Summary: s3://{bucket}/{prefix}summary.json",
     ]
-    if run["failed"]:
+    if run.get("retry_manifest"):
         lines.append(
             f"Run only what failed: aws s3 cp s3://{bucket}/{prefix}retry-manifest.json "
             f"s3://{bucket}/manifests/{run['run_id']}-retry.json"

@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Literal
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 DEFAULT_VARIANT = "default"
 """The variant's name in keys and ledger when a manifest names none."""
+
+Key = tuple[str, str, str]
+"""Which combination of a manifest: its model, its garment or outfit, its variant. Numbers may shift, these do not."""
 
 CopySize = Literal["thumbnails", "previews"]
 """The two sizes that a picture is shown in: in a grid, and large."""
@@ -134,29 +137,45 @@ def result_copy(size: CopySize, result_key: str) -> str:
     return f"{run}/{size}/results/{PurePosixPath(rest).with_suffix('.jpg')}"
 
 
-def count(manifest: Manifest) -> int:
-    """How many combinations a manifest asks for, without expanding it."""
-    variants = len(manifest.variants) or 1
+def count(manifest: Manifest, done: Set[Key] = frozenset()) -> int:
+    """How many combinations a manifest asks for, without expanding it; of all, `done` ones are not."""
+    variants = [*manifest.variants] or [DEFAULT_VARIANT]
     if manifest.combinations == "all":
-        return len(manifest.models) * (len(manifest.garments) + len(manifest.outfits)) * variants
-    return sum(variants if wanted.variant is None else 1 for wanted in manifest.combinations)
+        models = {model.id for model in manifest.models}
+        wearables = {garment.id for garment in manifest.garments} | {outfit.id for outfit in manifest.outfits}
+        known = set(variants)
+        left_out = sum(model in models and worn in wearables and variant in known for model, worn, variant in done)
+        return len(models) * len(wearables) * len(variants) - left_out
+    return sum(len(variants) if wanted.variant is None else 1 for wanted in manifest.combinations)
 
 
-def check_size(manifest: Manifest, maximum: int) -> int:
-    """The number of combinations; raises `ManifestError` for more than `maximum` and for one named twice."""
-    total = count(manifest)
+def check_size(manifest: Manifest, maximum: int, done: Set[Key] = frozenset()) -> int:
+    """The number of combinations left to do.
+
+    Raises `ManifestError` for none, for more than `maximum` and for one named twice.
+    """
+    total = count(manifest, done)
     if total > maximum:
         raise ManifestError(
             [Problem("combinations", f"{total:,} are asked for, this stack runs at most {maximum:,} at once")]
         )
-    if manifest.combinations != "all":
-        first: dict[tuple[str, str | None, str | None], int] = {}
-        for i, wanted in enumerate(manifest.combinations):
-            for variant in [wanted.variant] if wanted.variant else [*manifest.variants] or [DEFAULT_VARIANT]:
-                j = first.setdefault((wanted.model, wanted.garment or wanted.outfit, variant), i)
-                if j != i:
-                    raise ManifestError([Problem(f"combinations[{i}]", f"is the same as combinations[{j}]")])
+    if not total:
+        raise ManifestError([Problem("retry_of", f"nothing of {manifest.retry_of} is left to do")])
+    first: dict[Key, int] = {}
+    for i, key in named(manifest):
+        j = first.setdefault(key, i)
+        if j != i:
+            raise ManifestError([Problem(f"combinations[{i}]", f"is the same as combinations[{j}]")])
     return total
+
+
+def named(manifest: Manifest) -> Iterator[tuple[int, Key]]:
+    """Each combination that a manifest names one by one, with its place in the list."""
+    if manifest.combinations == "all":
+        return
+    for i, wanted in enumerate(manifest.combinations):
+        for variant in [wanted.variant] if wanted.variant else [*manifest.variants] or [DEFAULT_VARIANT]:
+            yield i, (wanted.model, wanted.garment or wanted.outfit or "", variant)
 
 
 def check_polls(cadence: Sequence[int], deadline: int) -> None:
@@ -178,23 +197,24 @@ def expand(
     manifest: Manifest,
     models: Mapping[str, Picture],
     garments: Mapping[str, Picture],
-    paid: Mapping[str, str] | None = None,
+    *,
+    done: Set[Key] = frozenset(),
+    paid: Mapping[Key, str] | None = None,
 ) -> Iterator[Combination]:
     """Yield the combinations in the manifest's order: model by model, garment by garment, variant by variant.
 
-    `paid` gives combinations (by id) the tasks that an earlier run paid for.
+    Of all, those in `done` are left out; `paid` gives combinations the tasks that an earlier run paid for.
     """
     wearables = _wearables(manifest, garments)
     variants = _variants(manifest)
+    wanted: Iterator[Key]
     if manifest.combinations == "all":
-        wanted = ((model.id, worn, variant) for model in manifest.models for worn in wearables for variant in variants)
+        every = ((model.id, worn, variant) for model in manifest.models for worn in wearables for variant in variants)
+        wanted = (key for key in every if key not in done)
     else:
-        wanted = (
-            (choice.model, choice.garment or choice.outfit or "", variant)
-            for choice in manifest.combinations
-            for variant in ([choice.variant] if choice.variant else variants)
-        )
-    for n, (model_id, worn_id, variant) in enumerate(wanted, start=1):
+        wanted = (key for _, key in named(manifest))
+    for n, key in enumerate(wanted, start=1):
+        model_id, worn_id, variant = key
         number, worn = wearables[worn_id]
         combination = Combination(
             n=n,
@@ -206,7 +226,7 @@ def expand(
             parameters=variants[variant],
             resubmissions=manifest.resubmissions,
         )
-        task_id = (paid or {}).get(combination.id)
+        task_id = (paid or {}).get(key)
         yield combination.model_copy(update={"task_id": task_id}) if task_id else combination
 
 

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TextIO
 
-from tryon.ledger import Entry, Status
-from tryon.plan import DEFAULT_VARIANT
+from tryon import plan
+from tryon.ledger import Entry, Ledger, RunStatus, Status
+from tryon.manifest import Manifest, ManifestError, Problem
+from tryon.plan import DEFAULT_VARIANT, Key
 
 RESUMABLE_SECONDS = 11.5 * 3600
 """How long after its submit a task is resumed: the service keeps it for 12 hours."""
@@ -68,17 +70,59 @@ def worn_id(entry: Entry) -> str:
     return entry.worn.partition("-")[2]
 
 
-def resumable(entries: Iterable[Entry], now: float) -> dict[str, str]:
-    """Tasks of an earlier run that may still have a picture: combination's id to task's id."""
-    return {
-        entry.id: entry.task_id
-        for entry in entries
-        if entry.task_id is not None
-        and entry.status is not Status.SUCCEEDED
+def key(entry: Entry) -> Key:
+    """Which combination an entry is of, whatever numbers the garments have."""
+    return entry.model, worn_id(entry), entry.variant
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What an earlier run means for one that repeats it.
+
+    `done` has a picture, or may have been billed unseen; `paid` are the tasks that may still have a picture.
+    """
+
+    done: frozenset[Key] = frozenset()
+    paid: Mapping[Key, str] = field(default_factory=dict)
+
+
+def look_back(wanted: Manifest, ledger: Ledger, now: float) -> Earlier:
+    """What the run left that `wanted` repeats, and what the runs left that this one repeated itself.
+
+    Of a combination that several of them did, the latest counts. Raises `ManifestError` for a run that is not known
+    or has not ended, and for a combination that is named though it has a picture. One that may have been billed
+    unseen is done again where it is named.
+    """
+    seen: dict[Key, Entry] = {}
+    known: set[str] = set()
+    run_id = wanted.retry_of
+    while run_id is not None and run_id not in known:
+        known.add(run_id)
+        run = ledger.run(run_id)
+        if run is None:
+            raise ManifestError([Problem("retry_of", f"{run_id!r} is no run of this stack")])
+        if run["status"] == RunStatus.RUNNING:
+            raise ManifestError([Problem("retry_of", f"{run_id} has not ended: what it leaves is not known yet")])
+        for entry in ledger.entries(run_id):
+            seen.setdefault(key(entry), entry)
+        run_id = run.get("retry_of")
+    for i, named in plan.named(wanted):
+        if named in seen and seen[named].status is Status.SUCCEEDED:
+            raise ManifestError([Problem(f"combinations[{i}]", "has its picture; without retry_of it is paid anew")])
+    return Earlier(
+        done=frozenset(which for which, entry in seen.items() if not repeats(entry)),
+        paid={which: entry.task_id for which, entry in seen.items() if entry.task_id and resumable(entry, now)},
+    )
+
+
+def resumable(entry: Entry, now: float) -> bool:
+    """Whether the entry's task may still have a picture that the service keeps."""
+    return (
+        entry.status is not Status.SUCCEEDED
         and entry.error not in _ENDED_WITHOUT_PICTURE
         and entry.submitted_at is not None
         and now - entry.submitted_at < RESUMABLE_SECONDS
-    }
+    )
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 import csv
 from array import array
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean, quantiles
@@ -33,13 +32,17 @@ class AllFailedError(Exception):
     """Not one combination of a run has a picture; the state machine fails with this name."""
 
 
-@dataclass(frozen=True)
+MAX_EXAMPLES = 10
+"""Combinations that a reason names; all of them are in combinations.csv."""
+
+
+@dataclass
 class Reason:
-    """Why combinations failed: the error's name, how often, one of them and its cause."""
+    """Why combinations failed: the error's name, how often, the first of them by id and the first one's cause."""
 
     error: str
     count: int
-    example: str
+    examples: list[str]
     cause: str
 
 
@@ -47,18 +50,19 @@ class Reasons:
     """The errors of failed entries, added up entry by entry."""
 
     def __init__(self) -> None:
-        self._counts: Counter[str] = Counter()
-        self._examples: dict[str, tuple[str, str]] = {}
+        self._reasons: dict[str, Reason] = {}
 
     def add(self, entry: Entry) -> None:
         """Count an entry if it failed."""
         if entry.status is Status.FAILED and entry.error:
-            self._counts[entry.error] += 1
-            self._examples.setdefault(entry.error, (entry.id, (entry.cause or "")[:300]))
+            reason = self._reasons.setdefault(entry.error, Reason(entry.error, 0, [], (entry.cause or "")[:300]))
+            reason.count += 1
+            if reason.count <= MAX_EXAMPLES:
+                reason.examples.append(entry.id)
 
     def told(self) -> list[dict[str, Any]]:
         """The reasons for a summary, commonest first."""
-        return [asdict(Reason(error, count, *self._examples[error])) for error, count in self._counts.most_common()]
+        return [asdict(one) for one in sorted(self._reasons.values(), key=lambda reason: -reason.count)]
 
 
 def spread(values: Sequence[float]) -> dict[str, float] | None:

@@ -60,9 +60,7 @@ def _write(session: Session, original: Any) -> Any:
         # The last, because a map that is tried again has a map run for each try.
         arn = env.map_run_record_pool_manager.get_all()[-1].map_run_arn
         folder = f"{prefix.rstrip('/')}/{arn.rpartition(':')[2]}".lstrip("/")
-        s3 = boto_client_for(
-            service="s3", region=resource_runtime_part.region, state_credentials=state_credentials
-        )
+        s3 = boto_client_for(service="s3", region=resource_runtime_part.region, state_credentials=state_credentials)
         lists: dict[str, list[dict[str, Any]]] = {name: [] for name in ("FAILED", "PENDING", "SUCCEEDED")}
         for child in session.journal.of_map_run(arn):
             lists[_FILES[child.status]].append(_result(child))
