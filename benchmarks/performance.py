@@ -35,7 +35,9 @@ STEPS = (1, 1, 1, 2, 2, 2, 4, 4, 4, 5)
 MANY = 20_000
 
 LOOP, LOOP_5 = "loop, 5/8/10/8/10 s", "loop, every 5 s"
-OURS, OURS_3, OURS_2 = "**tryon**, 5/8/10/8/10 s", "**tryon**, learned, ≤ 3.0 polls", "**tryon**, learned, ≤ 2.0 polls"
+OURS, OURS_5 = "**tryon**, 5/8/10/8/10 s", "**tryon**, every 5 s"
+OURS_3, OURS_2 = "**tryon**, learned, ≤ 3.0 polls", "**tryon**, learned, ≤ 2.0 polls"
+PROJECT = (OURS, OURS_5, OURS_3, OURS_2)
 WORKERS = {
     "workers, every 1 s": (1.0,),
     "workers, every 0.5 s": (0.5,),
@@ -90,7 +92,7 @@ class Outcome:
 def contend(contest: Contest) -> Outcome:
     """Run one contest."""
     tasks = contest.order.count
-    if contest.system in (OURS, OURS_2, OURS_3):
+    if contest.system in PROJECT:
         ended, standin = project.runs(
             contest.order,
             contest.seed,
@@ -203,7 +205,7 @@ class Results:
 
     @property
     def project(self) -> list[Outcome]:
-        return [outcome for outcome in self._outcomes if outcome.contest.system in (OURS, OURS_2, OURS_3)]
+        return [outcome for outcome in self._outcomes if outcome.contest.system in PROJECT]
 
 
 def targets(results: Results, learned: dict[str, tuple[int, ...]]) -> list[Target]:
@@ -243,7 +245,7 @@ def contest_table(results: Results, slots: int) -> str:
         "| | makespan | ÷ floor | polls a task | delay | idle | requests | 50430 | 50429 | transitions | AWS |",
         "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
-    for system in (LOOP, LOOP_5, OURS, OURS_3, OURS_2, *WORKERS):
+    for system in (LOOP, LOOP_5, *PROJECT, *WORKERS):
         of = results.of(system, slots)
         if not of:
             continue
@@ -338,12 +340,12 @@ def plot(results: Results) -> str:
         frontier.append((polls, 1 + delay / fmean(table)))
     chart.line(frontier, COLOURS[5], dashed=True)
     chart.text(*frontier[-1], "least that any cadence of whole seconds can reach", colour=COLOURS[5])
-    for system in (LOOP, LOOP_5, OURS, OURS_3, OURS_2, *WORKERS):
+    for system in (LOOP, LOOP_5, *PROJECT, *WORKERS):
         of = results.of(system, 1)
         if not of:
             continue
         x, y = mean(of, lambda one: one.polls), mean(of, ratio)
-        colour = COLOURS[0] if system in (OURS, OURS_2, OURS_3) else COLOURS[1]
+        colour = COLOURS[0] if system in PROJECT else COLOURS[1]
         chart.mark(x, y, colour)
         dx, dy = LABELS.get(system, (9, -9))
         chart.text(x, y, system.replace("**", ""), colour=colour, dx=dx, dy=dy)
@@ -356,7 +358,7 @@ def contests(seeds: Sequence[int], learned: dict[str, tuple[int, ...]]) -> list[
     for seed in seeds:
         for slots in SLOTS:
             wanted += [Contest(LOOP, slots, seed, DEFAULT), Contest(LOOP_5, slots, seed, (5,))]
-            wanted += [Contest(OURS, slots, seed, None)]
+            wanted += [Contest(OURS, slots, seed, None), Contest(OURS_5, slots, seed, (5,))]
             wanted += [Contest(system, slots, seed, cadence) for system, cadence in learned.items()]
             wanted += [
                 Contest(system, slots, seed, cadence)

@@ -11,7 +11,7 @@ from local.aws.functions import Remote
 from local.aws.stack import LocalStack
 from local.clock import ScaledClock, VirtualClock
 from local.service.server import serve
-from local.service.standin import ACCESS_KEY, SECRET_KEY, StandIn
+from local.service.standin import StandIn
 from local.service.transport import StandInAdapter
 from tryon.items import from_item, to_item
 from tryon.ledger import Ledger
@@ -36,7 +36,8 @@ class LocalApp:
     With a `port`, the stack answers the AWS CLI there and the service's stand-in listens beside it, both on
     `host`, which functions know as `host_name`; without one, everything stays in the process and opens no
     socket. `parameters` are the template's; `standin` is made by the caller, who keeps it to look at what was
-    paid. With a `remote`, handlers run there instead of in this process.
+    paid; with a port and time at another pace than the real one, it takes requests signed at any date. With a
+    `remote`, handlers run there instead of in this process.
     """
 
     def __init__(
@@ -82,9 +83,13 @@ class LocalApp:
             transports["https://"] = StandInAdapter(self.standin)
             origins = self.standin.base_url
         else:
+            if getattr(self.clock, "speed", None) != 1:
+                # Clients outside the stack sign by the machine's clock: the vendor's SDK was refused after 90 s.
+                self.standin.max_skew = None
             served = self._exit.enter_context(serve(self.standin, host=self._host, own_results=False))
             address = origins = self.standin.base_url = f"http://{self._host_name}:{served.port}"
         self.service_url = address
+        access_key, secret_key = self.standin.keys
         self.stack = self._exit.enter_context(
             LocalStack(
                 self._root,
@@ -93,7 +98,7 @@ class LocalApp:
                 host=self._host,
                 parameters={"ServiceEndpoint": address, "ResultOrigins": origins, **self._parameters},
                 transports=transports,
-                secrets={"ServiceSecret": json.dumps({"access_key": ACCESS_KEY, "secret_key": SECRET_KEY})},
+                secrets={"ServiceSecret": json.dumps({"access_key": access_key, "secret_key": secret_key})},
                 log=self._log,
                 remote=self._remote,
             )

@@ -4,10 +4,12 @@ import argparse
 import signal
 import sys
 import threading
+from pathlib import Path
 
 from local.service import admin
+from local.service.faults import FaultFileError, FaultPlan, read_faults
 from local.service.server import serve
-from local.service.standin import ACCESS_KEY, SECRET_KEY, StandIn
+from local.service.standin import StandIn
 from local.service.tasks import TypicalLatency
 from tryon.clock import SystemClock
 
@@ -30,18 +32,25 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--latency", type=float, default=27.0, help="a task's usual seconds (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of all that is drawn (default: %(default)s)")
+    parser.add_argument("--faults", type=Path, help="JSON file of what shall go wrong (fields: local.service.faults)")
     options = parser.parse_args(arguments)
+    try:
+        faults = read_faults(options.faults) if options.faults else ()
+    except (FaultFileError, OSError) as error:
+        parser.error(str(error))
     standin = StandIn(
         SystemClock(),
         slots=options.slots,
         requests_per_second=options.requests_per_second,
         latency=TypicalLatency(options.seed, mean=options.latency),
+        faults=FaultPlan(*faults, seed=options.seed),
         seed=options.seed,
     )
     stopped = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+    access_key, secret_key = standin.keys
     with serve(standin, options.port) as served:
-        sys.stdout.write(f"try-on stand-in at {served.url}\naccess key {ACCESS_KEY}\nsecret key {SECRET_KEY}\n")
+        sys.stdout.write(f"try-on stand-in at {served.url}\naccess key {access_key}\nsecret key {secret_key}\n")
         sys.stdout.write(f"what it saw: {served.url}{admin.PREFIX}tasks\n")
         sys.stdout.flush()
         try:

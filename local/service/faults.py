@@ -1,14 +1,16 @@
 """What may go wrong on demand: with one call on its way, or with a task for good."""
 
+import json
 import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from random import Random
 from typing import Annotated, Literal, get_args
 
-from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from local.service.protocol import Combination
 
@@ -250,7 +252,7 @@ class Fault:
     nth: tuple[int, ...] = ()
     each: bool = False
     task: int | None = None
-    image: str = ""
+    image: Annotated[str, Field(pattern="^([0-9a-f]{64})?$")] = ""
     chance: Annotated[float, Field(ge=0, le=1)] = 1.0
     when: Annotated[Callable[[Call], bool] | None, Field(exclude=True)] = field(default=None, repr=False)
 
@@ -268,6 +270,32 @@ class Fault:
 
 
 FAULTS: TypeAdapter[tuple[Fault, ...]] = TypeAdapter(tuple[Fault, ...])
+
+
+class FaultFileError(ValueError):
+    """A file that is no list of faults; each line of the message names the file, the field and the problem."""
+
+
+def read_faults(path: Path) -> tuple[Fault, ...]:
+    """The faults of a JSON file, a list as `POST /_standin/faults` takes it; `FaultFileError`, `OSError`."""
+    try:
+        entries = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise FaultFileError(f"{path} is not JSON: {error}") from error
+    if not isinstance(entries, list):
+        raise FaultFileError(f"{path} is not a list of faults")
+    try:
+        return FAULTS.validate_python(entries)
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_context=False, include_input=False)
+        lines = [f"{path}: {_field(found['loc'])}: {found['msg'].removeprefix('Value error, ')}" for found in problems]
+        raise FaultFileError("\n".join(lines)) from error
+
+
+def _field(location: tuple[str | int, ...]) -> str:
+    """Such as `[0].action.code`: what a person wrote, without the action's type, which pydantic puts in between."""
+    written = (*location[:2], *location[3:]) if location[1:2] == ("action",) else location
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in written)
 
 
 class FaultPlan:

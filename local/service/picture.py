@@ -17,6 +17,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageEnhance, ImageFilter, ImageOp
 from PIL.PngImagePlugin import PngInfo
 
 Box = tuple[int, int, int, int]
+_Decoded = tuple[Image.Image, Image.Image | None]
 
 # The side of the small copies on which shapes are searched: 160 cells find a 5 mm gap and cost 30 ms.
 GRID = 160
@@ -68,7 +69,8 @@ def compose(
     """Return a PNG of the model wearing the garments, each an encoded picture and its type.
 
     A type is the service's word: `upper`, `bottom` (or `lower`), `full`; `parameters` are its `inference_config`.
-    The PNG is 768 to 1200 pixels tall, up to 1920 with `do_sr`, and names its inputs in text chunks.
+    Inputs are shrunk to `max_process_side_length` first. The PNG is 768 to 1200 pixels tall, if that and 1920 pixels
+    of width allow it, up to 1920 with `do_sr`, and names its inputs in text chunks.
     Raises ValueError when an input is not a JPEG or PNG picture or the garments make no outfit.
     """
     if not 1 <= len(garments) <= 2:
@@ -76,8 +78,10 @@ def compose(
     for _, kind in garments:
         if kind not in TYPES:
             raise ValueError(f"unknown garment type {kind!r}")
-    person = _model_size(_decode(model))
-    pieces = [(_decode(data), TYPES[kind]) for data, kind in garments]
+    asked = parameters.get("max_process_side_length")
+    side = asked if isinstance(asked, int) else SHARP_SIDE
+    person = _model_size(_decode(model), min(side, SHARP_SIDE))
+    pieces = [(_shrunk(_decode(data), side), TYPES[kind]) for data, kind in garments]
     original = _cut(*person)
     body = _find_body(original)
     dice = random.Random(json.dumps([seed, *(parameters.get(name) for name in CHANCES)], default=str))
@@ -121,7 +125,7 @@ def _encode(picture: Image.Image, names: Mapping[str, str]) -> bytes:
     return out.getvalue()
 
 
-def _decode(data: bytes) -> tuple[Image.Image, Image.Image | None]:
+def _decode(data: bytes) -> _Decoded:
     """Return the picture in RGB and its transparency, if it has any."""
     try:
         with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as source:
@@ -142,15 +146,28 @@ def _decode(data: bytes) -> tuple[Image.Image, Image.Image | None]:
         raise ValueError(f"not a JPEG or PNG picture: {error}") from error
 
 
-def _model_size(decoded: tuple[Image.Image, Image.Image | None]) -> tuple[Image.Image, Image.Image | None]:
-    picture, alpha = decoded
+def _model_size(decoded: _Decoded, side: int) -> _Decoded:
+    """Return the model at the height that is drawn, no side above `side`."""
+    picture, _ = decoded
     height = min(max(picture.height, HEIGHTS[0]), HEIGHTS[1])
     width = max(round(picture.width * height / picture.height), SMALLEST_SIDE)
-    if width > SHARP_SIDE:
-        width, height = SHARP_SIDE, max(round(height * SHARP_SIDE / width), SMALLEST_SIDE)
-    if (width, height) == picture.size:
-        return picture, alpha
-    return _resized(picture, (width, height)), alpha and _resized(alpha, (width, height))
+    return _at(decoded, _within((width, height), side))
+
+
+def _shrunk(decoded: _Decoded, side: int) -> _Decoded:
+    return _at(decoded, _within(decoded[0].size, side))
+
+
+def _within(size: tuple[int, int], side: int) -> tuple[int, int]:
+    scale = min(side / max(size), 1.0)
+    return max(round(size[0] * scale), SMALLEST_SIDE), max(round(size[1] * scale), SMALLEST_SIDE)
+
+
+def _at(decoded: _Decoded, size: tuple[int, int]) -> _Decoded:
+    picture, alpha = decoded
+    if size == picture.size:
+        return decoded
+    return _resized(picture, size), alpha and _resized(alpha, size)
 
 
 def _resized(picture: Image.Image, size: tuple[int, int]) -> Image.Image:

@@ -104,7 +104,7 @@ class StandIn:
 
     `latency` draws the seconds from submit to end of each new task; `picture` draws a result when it is
     fetched; `base_url` is the origin that result addresses begin with. `max_skew` is in seconds, None for
-    clients that sign by another clock.
+    clients that sign by another clock; it may be changed at any time.
     """
 
     def __init__(
@@ -128,12 +128,12 @@ class StandIn:
     ) -> None:
         self.clock = clock
         self.base_url = base_url
+        self.max_skew = max_skew
         self.faults = faults or FaultPlan(seed=seed)
         self._secrets = {access_key: secret_key}
         self._latency = latency or TypicalLatency(seed)
         self._picture = picture
         self._seed = seed
-        self._max_skew = max_skew
         self._req_keys = frozenset(req_keys)
         self._settings = Settings(
             slots=slots,
@@ -161,6 +161,12 @@ class StandIn:
         with self._lock:
             self._settings = replace(self._settings, **changes)
             return self._settings
+
+    @property
+    def keys(self) -> tuple[str, str]:
+        """The access key and the secret key that are in force."""
+        with self._lock:
+            return next(iter(self._secrets.items()))
 
     def rotate(self, access_key: str, secret_key: str) -> None:
         """Take these keys from now on and no others."""
@@ -195,7 +201,7 @@ class StandIn:
 
     def handle(self, request: Request) -> Response | NoAnswer:
         """Answer one request; what takes time is written in the answer, for whoever delivers it."""
-        exchange = _Exchange(request, self._gate, self._book)
+        exchange = _Exchange(request, self._gate, self._book, self.clock.now())
         fault = None
         if exchange.kind is not None:
             fault = self.faults.on_the_wire(Call(exchange.kind, exchange.task_number, exchange.combination))
@@ -211,13 +217,8 @@ class StandIn:
             case None:
                 return self._carry_out(exchange)
             case Answer():
-                return str(fault.code), protocol.answer(
-                    fault.code,
-                    self._request_id(),
-                    http=fault.http,
-                    retry_after=fault.retry_after,
-                    detail=fault.detail,
-                    action=exchange.action,
+                return str(fault.code), self._answer(
+                    exchange, fault.code, http=fault.http, retry_after=fault.retry_after, detail=fault.detail
                 )
             case Page():
                 extra = () if fault.retry_after is None else (("Retry-After", fault.retry_after),)
@@ -238,24 +239,43 @@ class StandIn:
         if exchange.kind == "download":
             return self._download(exchange)
         try:
-            return "10000", self._call(exchange)
+            return "10000", self._answer(exchange, 10000, data=self._call(exchange))
         except RefusedError as error:
             limited = error.code in (50429, 50430)
-            return str(error.code), protocol.answer(
+            return str(error.code), self._answer(
+                exchange,
                 error.code,
-                self._request_id(),
                 detail=error.detail,
                 retry_after=self._settings.retry_after if limited else None,
-                action=exchange.action,
             )
         except _TaskFailedError as failed:
-            return str(failed.code), protocol.answer(
-                failed.code, self._request_id(), http=failed.http, data=_task_data(TaskStatus.DONE)
-            )
+            data = _task_data(TaskStatus.DONE)
+            return str(failed.code), self._answer(exchange, failed.code, http=failed.http, data=data)
 
-    def _call(self, exchange: "_Exchange") -> Response:
+    def _answer(
+        self,
+        exchange: "_Exchange",
+        code: int,
+        *,
+        data: object = None,
+        detail: str = "",
+        http: int | None = None,
+        retry_after: str | None = None,
+    ) -> Response:
+        return protocol.answer(
+            code,
+            self._request_id(),
+            data=data,
+            detail=detail,
+            http=http,
+            retry_after=retry_after,
+            action=exchange.action,
+            elapsed=self.clock.now() - exchange.began,
+        )
+
+    def _call(self, exchange: "_Exchange") -> dict[str, object]:
         request = exchange.request
-        signature.verify(request, self._secrets, self.clock.now(), max_skew=self._max_skew)
+        signature.verify(request, self._secrets, self.clock.now(), max_skew=self.max_skew)
         settings = self._settings
         if not settings.authorised:
             raise RefusedError(100013, f"the key may not call {exchange.action}")
@@ -287,7 +307,7 @@ class StandIn:
                 raise RefusedError(50429)
             self._accepted.append(now)
 
-    def _submit(self, req_key: str, order: Order) -> Response:
+    def _submit(self, req_key: str, order: Order) -> dict[str, object]:
         with self._lock:
             now = self.clock.now()
             settings = self._settings
@@ -305,9 +325,9 @@ class StandIn:
             )
             for digest, data in zip(order.combination.images, order.images, strict=True):
                 self._images.setdefault(digest, data)
-        return protocol.answer(10000, self._request_id(), data={"task_id": task.id})
+        return {"task_id": task.id}
 
-    def _result(self, question: protocol.Question) -> Response:
+    def _result(self, question: protocol.Question) -> dict[str, object]:
         with self._lock:
             now = self.clock.now()
             task = self._book.find(question.task_id)
@@ -315,12 +335,10 @@ class StandIn:
             if task is not None:
                 task.polls.append(now)
         if task is None or status is not TaskStatus.DONE:
-            data = _task_data(status)
-        elif task.code != 10000:
+            return _task_data(status)
+        if task.code != 10000:
             raise _TaskFailedError(task.code, task.http)
-        else:
-            data = self._done(task, question, now)
-        return protocol.answer(10000, self._request_id(), data=data)
+        return self._done(task, question, now)
 
     def _done(self, task: Task, question: protocol.Question, now: float) -> dict[str, object]:
         numbers = range(task.candidates)
@@ -407,10 +425,14 @@ def _task_data(
 
 
 class _Exchange:
-    """One request with what can be read from it, each part when it is first needed."""
+    """One request with what can be read from it, each part when it is first needed.
 
-    def __init__(self, request: Request, gate: protocol.ImageGate, book: TaskBook) -> None:
+    `began` is when it came, in the clock's seconds.
+    """
+
+    def __init__(self, request: Request, gate: protocol.ImageGate, book: TaskBook, began: float) -> None:
         self.request = request
+        self.began = began
         self._gate = gate
         self._book = book
 
@@ -428,7 +450,7 @@ class _Exchange:
 
     @cached_property
     def json(self) -> dict[str, object]:
-        return protocol.read_json(self.request.body)
+        return protocol.read_json(self.request)
 
     @cached_property
     def order(self) -> Order:

@@ -191,6 +191,42 @@ def test_super_resolution_doubles_the_picture_up_to_1920_pixels() -> None:
     assert wearing([(garment(RED), "upper")], large, do_sr=True).size == (1440, 1920)
 
 
+@pytest.mark.parametrize(
+    ("drawn", "side", "size"),
+    [
+        ((900, 1200), 1920, (900, 1200)),
+        ((900, 1200), 1080, (810, 1080)),
+        ((1600, 1200), 1080, (1080, 810)),
+        ((600, 800), 1080, (600, 800)),
+        ((3000, 4000), 4096, (900, 1200)),
+    ],
+)
+def test_a_model_is_drawn_no_larger_than_the_largest_side_asked_for(
+    drawn: tuple[int, int], side: int, size: tuple[int, int]
+) -> None:
+    model = encoded(drawn_person().resize(drawn))
+    assert wearing([(garment(RED), "upper")], model, max_process_side_length=side).size == size
+
+
+def test_a_garment_larger_than_the_side_asked_for_is_worn_as_if_it_had_been_shrunk_before() -> None:
+    # Grain, which shrinking in one step and in two leaves different.
+    grain = Image.effect_noise((1800, 2400), 90).convert("RGB")
+    large = Image.composite(grain, Image.new("RGB", grain.size, "white"), mask_of(grain.size))
+    shrunk = large.resize((810, 1080), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    as_sent, before = (
+        wearing([(encoded(picture), "upper")], max_process_side_length=1080) for picture in (large, shrunk)
+    )
+    assert as_sent.tobytes() == before.tobytes()
+    assert wearing([(encoded(large), "upper")], max_process_side_length=2400).tobytes() != before.tobytes()
+
+
+def mask_of(size: tuple[int, int]) -> Image.Image:
+    """Where a garment of that size has cloth."""
+    mask = Image.new("L", (384, 512), 0)
+    ImageDraw.Draw(mask).polygon(outline("upper"), fill=255)
+    return mask.resize(size)
+
+
 def test_a_kept_head_stays_above_a_high_collar() -> None:
     high = drawn_garment(RED)
     ImageDraw.Draw(high).rectangle([168, 74, 216, 130], fill=RED)

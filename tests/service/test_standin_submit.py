@@ -142,6 +142,18 @@ def test_three_garments_are_refused(client: Client) -> None:
 
 def test_addresses_instead_of_pictures_cannot_be_fetched(client: Client) -> None:
     assert refusal(client, order(req_image_store_type=1)) == (400, 50220)
+    garment = {"type": "upper", "url": "https://pictures.test/shirt.png"}
+    named = {"model": {"url": "https://pictures.test/anna.png"}, "garment": {"data": [garment]}}
+    body = {"req_key": REQ_KEY, "req_image_store_type": 1, **named}
+    assert refusal(client, body) == (400, 50220)
+    del body["req_image_store_type"]
+    assert refusal(client, body) == (400, 50220)
+
+
+def test_a_mask_by_address_cannot_be_fetched_and_is_not_ignored(client: Client) -> None:
+    masked = {"protect_mask_url": "https://pictures.test/mask.png"}
+    assert refusal(client, order() | {"model": masked}) == (400, 50220)
+    assert client.submit(order() | {"model": {"url": "", "protect_mask_url": ""}}).json()["code"] == 10000
 
 
 def test_addresses_are_what_the_service_expects_when_nothing_is_said(client: Client) -> None:
@@ -182,16 +194,16 @@ def test_a_picture_cut_short_cannot_be_decoded(client: Client) -> None:
     assert refusal(client, order(model=buffer.getvalue()[:-200])) == (400, 50207)
 
 
-def test_a_picture_of_more_than_five_megabytes_is_too_large(client: Client) -> None:
-    largest = MODEL + b"\0" * (5_000_000 - len(MODEL))
+def test_a_picture_of_five_megabytes_is_too_large_and_one_byte_less_is_not(client: Client) -> None:
+    largest = MODEL + b"\0" * (4_999_999 - len(MODEL))
     assert refusal(client, order(model=largest + b"\0")) == (400, 50205)
     assert client.submit(order(model=largest)).json()["code"] == 10000
 
 
-def test_a_picture_with_a_side_over_4096_is_too_large(client: Client) -> None:
-    assert refusal(client, order(model=picture("red", size=(1, 4097)))) == (400, 50205)
-    assert refusal(client, order((picture("red", size=(4097, 1)), "upper"))) == (400, 50205)
-    assert client.submit(order(model=picture("red", size=(4096, 4096)))).json()["code"] == 10000
+def test_a_picture_with_a_side_of_4096_is_too_large_and_one_pixel_less_is_not(client: Client) -> None:
+    assert refusal(client, order(model=picture("red", size=(1, 4096)))) == (400, 50205)
+    assert refusal(client, order((picture("red", size=(4096, 1)), "upper"))) == (400, 50205)
+    assert client.submit(order(model=picture("red", size=(4095, 4095)))).json()["code"] == 10000
 
 
 def test_a_picture_too_large_to_open_is_too_large(client: Client) -> None:
@@ -206,6 +218,17 @@ def test_a_picture_too_large_to_open_is_too_large(client: Client) -> None:
 def test_a_body_that_is_no_json_object_is_refused(client: Client, body: bytes) -> None:
     answer = client.post("CVSubmitTask", body)
     assert (answer.status_code, answer.json()["code"]) == (400, 50215)
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "application/jsonp", ""])
+def test_a_body_that_is_not_sent_as_json_is_refused(client: Client, kind: str) -> None:
+    answer = client.submit(extra={"Content-Type": kind})
+    assert (answer.status_code, answer.json()["code"]) == (400, 50215)
+    assert client.standin.tasks == ()
+
+
+def test_json_may_be_sent_with_its_character_set(client: Client) -> None:
+    assert client.submit(extra={"Content-Type": "Application/JSON; charset=utf-8"}).json()["code"] == 10000
 
 
 @pytest.mark.parametrize("req_key", ["dressing_diffusion", "", None, 7])

@@ -239,6 +239,20 @@ def test_downloads_take_one_to_three_seconds_of_the_clock() -> None:
     assert max(taken) - min(taken) > 1
 
 
+def test_an_answer_says_how_long_the_call_took_on_the_clock() -> None:
+    def slowly(model: bytes, garments: object, **options: object) -> bytes:
+        client.standin.clock.sleep(1.25)
+        return MODEL
+
+    client = client_of(picture=slowly)
+    submitted = client.submit().json()
+    wait(client, 20)
+    drawn = client.result(submitted["data"]["task_id"], return_url=False).json()
+    assert [answer["time_elapsed"] for answer in (submitted, drawn)] == ["0.000000ms", "1250.000000ms"]
+    refused = client.submit(order((SHIRT, "hat"))).json()
+    assert (refused["code"], refused["time_elapsed"]) == (50215, "0.000000ms")
+
+
 def test_several_candidates_are_several_pictures() -> None:
     client = client_of(candidates=3)
     found = urls(client)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tryon.manifest import MAX_RETRY_BYTES
+from tryon.manifest import MAX_ENTRIES, MAX_RETRY_BYTES
 
 ROOT = Path(__file__).resolve().parents[2]
 MACHINE = json.loads((ROOT / "statemachine" / "tryon.asl.json").read_text())
@@ -47,4 +47,5 @@ def test_a_result_that_cannot_be_kept_costs_the_run_nothing(error: str) -> None:
 def test_whatever_fails_of_the_largest_run_fits_in_one_manifest() -> None:
     longest = json.dumps({"model": "m" * 63, "garment": "g" * 63, "variant": "v" * 63})
     pictures = 1_000_000
+    assert most_combinations() <= MAX_ENTRIES
     assert most_combinations() * len(",\n  " + longest) + pictures <= MAX_RETRY_BYTES

@@ -70,6 +70,26 @@ def test_an_id_that_only_looks_like_one_is_refused(identifier: str) -> None:
     assert "models[0].id" in refused(json.dumps(content).encode())
 
 
+@pytest.mark.parametrize("entry", [b"{}", b"0", b"[]"])
+def test_hosts_of_wrong_entries_are_counted_and_not_named_one_by_one(entry: bytes) -> None:
+    data = b'{"garments": [], "models": [' + b",".join([entry] * 300_000) + b"]}"
+    assert refused(data) == "models: has 300,000 entries, at most 100,000 are read"
+
+
+def test_a_likely_id_is_looked_for_only_where_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+
+    def look(word: str, *_: object, **__: object) -> list[str]:
+        looked.append(word)
+        return []
+
+    monkeypatch.setattr("difflib.get_close_matches", look)
+    refused(
+        json.dumps({**GOOD, "outfits": [{"id": f"o{i}", "upper": f"u{i}", "lower": "l"} for i in range(99)]}).encode()
+    )
+    assert len(looked) == manifest.MAX_PROBLEMS
+
+
 @pytest.mark.parametrize("cadence", [[0], [-1], [1e308], [10**30], [True], ["5"], [5] * 100_000])
 def test_a_cadence_that_would_never_end_or_never_wait_is_refused(cadence: list[object]) -> None:
     assert "cadence" in refused(json.dumps({**GOOD, "cadence": cadence}).encode())

@@ -22,9 +22,10 @@ from PIL import Image, ImageChops, ImageCms, UnidentifiedImageError
 
 Format = Literal["jpeg", "png"]
 
-# The service says "under 5 MB"; whether it means 5,000,000 or 5,242,880 is not said, so the smaller.
-MAX_BYTES = 5_000_000
-MAX_SIDE = 4096
+# The service says "under 5 MB" and "under 4096 × 4096". Whether that means 5,000,000 or 5,242,880, and whether the
+# limit itself passes, is not said: the smaller reading each time.
+MAX_BYTES = 4_999_999
+MAX_SIDE = 4095
 # 12,000 x 8,000 fits; the worst that fits (a PNG with alpha) peaks at 0.9 GB. The other formats' decoders take twice
 # as much a pixel, and the largest phones make 48 million.
 MAX_PIXELS = 100_000_000
@@ -74,8 +75,8 @@ class _UnusableError(Exception):
 def prepare(data: bytes, *, name: str, max_side: int = 1920) -> Picture:
     """Make a file's bytes into a picture that the service takes, changing no more than it must.
 
-    A complete, upright, 8-bit RGB or grey JPEG or PNG without transparency, in sRGB, of at most 5,000,000
-    bytes and 4096 x 4096 pixels passes byte for byte. What follows a picture's end, an animation's further
+    A complete, upright, 8-bit RGB or grey JPEG or PNG without transparency, in sRGB, under 5,000,000 bytes
+    and under 4096 x 4096 pixels passes byte for byte. What follows a picture's end, an animation's further
     frames and oversized text are cut out without touching a pixel. The rest becomes the smaller of JPEG and
     PNG with no side above `max_side` pixels. Raises `ImageError`.
     """
@@ -95,7 +96,7 @@ def prepare(data: bytes, *, name: str, max_side: int = 1920) -> Picture:
         encoded, size = _smallest(pixels)
         changes += done
         if size != pixels.size:
-            changes.append(f"shrunk from {pixels.width} x {pixels.height} pixels to fit {MAX_BYTES:,} bytes")
+            changes.append(f"shrunk from {pixels.width} x {pixels.height} pixels to stay under {MAX_BYTES + 1:,} bytes")
         sent = _KINDS[_kind(encoded)]
         changes.append(f"{_KINDS[kind]} converted to {sent}" if sent != _KINDS[kind] else f"{sent} encoded anew")
         return _picture(encoded, size, changes, untouched=False)

@@ -35,6 +35,10 @@ MAX_RETRY_BYTES = 25_000_000
 """Largest manifest with `retry_of`: the same combinations fit however long their ids, so that whatever fails of the
 largest run has one retry manifest."""
 
+MAX_ENTRIES = 100_000
+"""Most entries of one list: as many combinations as any stack runs. Millions of wrong ones would take more memory to
+name than a function has."""
+
 MAX_PROBLEMS = 20
 """Problems shown in one message: a person mends these first, and a cause holds 32 KiB."""
 
@@ -226,6 +230,11 @@ def parse(data: bytes, *, bucket: str, allowed_buckets: Iterable[str] = ()) -> M
     if not isinstance(raw, dict):
         raise ManifestError([Problem("", 'the manifest must be a JSON object, such as {"models": […], …}')])
     _check_bytes(len(data), retry="retry_of" in raw)
+    for field, value in raw.items():
+        if isinstance(value, list | dict) and len(value) > MAX_ENTRIES:
+            raise ManifestError(
+                [Problem(_shown(field), f"has {len(value):,} entries, at most {MAX_ENTRIES:,} are read")]
+            )
     try:
         manifest = Manifest.model_validate(raw)
     except ValidationError as error:
@@ -336,7 +345,7 @@ def _problem(detail: ErrorDetails) -> Problem:
     if kind == "extra_forbidden":
         owner = _KNOWN_FIELDS[str(loc[0]) if len(loc) > 1 else ""]
         known = [info.alias or name for name, info in owner.model_fields.items()]
-        near = difflib.get_close_matches(str(loc[-1]), known, n=1, cutoff=0.5)
+        near = difflib.get_close_matches(str(loc[-1])[:80], known, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else "known are " + ", ".join(known)
         return Problem(field, f"is not a known field; {hint}")
     if field.endswith(".[key]") or (kind == "string_pattern_mismatch"):
@@ -361,6 +370,13 @@ def _problem(detail: ErrorDetails) -> Problem:
 
 def _contradictions(manifest: Manifest, buckets: set[str], own: str) -> Iterable[Problem]:
     """What each field allows but the whole does not."""
+    hints = iter(range(MAX_PROBLEMS))
+
+    def unknown(value: str, what: str, known: Iterable[str]) -> str:
+        # A likely id is looked for where it will be told: for each of 100,000 that takes minutes.
+        near = difflib.get_close_matches(value, list(known), n=1) if next(hints, None) is not None else ()
+        return f"{value!r} is not the id of a {what} here" + (f"; did you mean {near[0]!r}?" if near else "")
+
     garments = {garment.id: garment for garment in manifest.garments}
     for field, ids in (
         ("models", [model.id for model in manifest.models]),
@@ -386,7 +402,7 @@ def _contradictions(manifest: Manifest, buckets: set[str], own: str) -> Iterable
         for part, garment_id in (("upper", outfit.upper), ("lower", outfit.lower)):
             garment = garments.get(garment_id)
             if garment is None:
-                yield Problem(f"outfits[{i}].{part}", _unknown(garment_id, "garment", garments))
+                yield Problem(f"outfits[{i}].{part}", unknown(garment_id, "garment", garments))
             elif garment.type != part:
                 yield Problem(
                     f"outfits[{i}].{part}",
@@ -399,20 +415,11 @@ def _contradictions(manifest: Manifest, buckets: set[str], own: str) -> Iterable
             "outfit": {outfit.id: None for outfit in manifest.outfits},
             "variant": manifest.variants,
         }
-        unknown = 0
         for i, wanted in enumerate(manifest.combinations):
             for part, choices in known.items():
                 value = getattr(wanted, part)
                 if value is not None and value not in choices:
-                    unknown += 1
-                    # A likely id is looked for where it will be told: for each of 100,000 that takes minutes.
-                    near: Iterable[str] = choices if unknown <= MAX_PROBLEMS else ()
-                    yield Problem(f"combinations[{i}].{part}", _unknown(value, part, near))
-
-
-def _unknown(value: str, what: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(value, list(known), n=1)
-    return f"{value!r} is not the id of a {what} here" + (f"; did you mean {near[0]!r}?" if near else "")
+                    yield Problem(f"combinations[{i}].{part}", unknown(value, part, choices))
 
 
 def json_schema() -> dict[str, Any]:
