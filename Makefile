@@ -5,6 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 SPEED ?= 10
 SLOTS ?= 6
 MANIFEST ?= samples/manifest.json
+FAULTS ?=
 ARCHITECTURE ?= x86_64
 
 # Where a machine forbids compiled modules, every process of every test would compile all of moto again.
@@ -37,10 +38,10 @@ $(VENV)/.test: $(VENV)/.run requirements/test.txt
 	@touch $@
 
 run: $(VENV)/.run ## run the sample manifest on the embedded stack (SPEED=1 is the real pace)
-	@$(BIN)/tryon local run $(MANIFEST) --speed $(SPEED) --slots $(SLOTS)
+	@$(BIN)/tryon local run $(MANIFEST) --speed $(SPEED) --slots $(SLOTS) $(if $(FAULTS),--faults $(FAULTS))
 
 up: $(VENV)/.run ## keep the embedded stack running for the AWS CLI
-	@$(BIN)/tryon local up --speed $(SPEED) --slots $(SLOTS)
+	@$(BIN)/tryon local up --speed $(SPEED) --slots $(SLOTS) $(if $(FAULTS),--faults $(FAULTS))
 
 test: $(VENV)/.test ## run all tests
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -W ignore::UserWarning

@@ -12,7 +12,16 @@ from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from cli.options import json_option, print_json, stack_options, target
+from cli.options import (
+    MOST_SLOTS,
+    counted,
+    json_option,
+    positive,
+    print_json,
+    stack_options,
+    target,
+    whole,
+)
 from cli.svg import COLOURS, Chart
 from cli.target import TargetError
 from tryon import cost, learned
@@ -35,6 +44,9 @@ if TYPE_CHECKING:
 
 MAX_POLLS = 2.0
 """Polls a task unless told otherwise: half of what the default cadence makes."""
+
+DEADLINES = (30, 3600)
+"""Shortest and longest that the template's parameter `DeadlineSeconds` may be."""
 
 _COMPARED: Mapping[str, Sequence[int]] = {"every 5 s": (5,), "every 2 s": (2,)}
 
@@ -70,15 +82,25 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is learned, from what, and where it goes."""
     limit = parser.add_mutually_exclusive_group()
-    limit.add_argument("--max-polls", type=_positive, metavar="N", help=f"mean polls a task (default {MAX_POLLS:g})")
-    limit.add_argument("--weight", type=_positive, metavar="SECONDS", help="seconds of delay that a poll is worth")
+    limit.add_argument("--max-polls", type=positive, metavar="N", help=f"mean polls a task (default {MAX_POLLS:g})")
+    limit.add_argument("--weight", type=positive, metavar="SECONDS", help="seconds of delay that a poll is worth")
     limit.add_argument(
-        "--max-requests", type=_positive, metavar="RATE", help="submits and polls a second of all slots together"
+        "--max-requests", type=positive, metavar="RATE", help="submits and polls a second of all slots together"
     )
-    parser.add_argument("--slots", type=int, default=1, metavar="N", help="slots of the account (%(default)s)")
+    parser.add_argument(
+        "--slots", type=whole(1, MOST_SLOTS), default=1, metavar="N", help="slots of the account (%(default)s)"
+    )
     parser.add_argument("--run", action="append", metavar="RUN", help="learn from this run only; may be repeated")
-    parser.add_argument("--last", type=int, default=20, metavar="N", help="learn from the N newest runs (%(default)s)")
-    parser.add_argument("--deadline", type=int, default=DEADLINE, help="seconds until a task is late (%(default)s)")
+    parser.add_argument(
+        "--last", type=whole(1), default=20, metavar="N", help="learn from the N newest runs (%(default)s)"
+    )
+    parser.add_argument(
+        "--deadline",
+        type=whole(*DEADLINES),
+        default=DEADLINE,
+        metavar="SECONDS",
+        help="seconds until a task is late (%(default)s)",
+    )
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw latencies and polls into this SVG file")
     parser.add_argument("--store", type=_name, metavar="NAME", help='keep it in the stack: "cadence": "NAME" uses it')
 
@@ -210,8 +232,8 @@ def _show(
 ) -> None:
     between = distribution.samples - distribution.exact
     console.print(
-        f"learned from {distribution.samples} tasks of {len(runs)} runs: {distribution.exact} latencies told by the "
-        f"service, {between} known to lie between two polls",
+        f"learned from {counted(distribution.samples, 'task')} of {counted(len(runs), 'run')}: {distribution.exact} "
+        f"latencies told by the service, {between} known to lie between two polls",
         highlight=False,
     )
     console.print(
@@ -219,7 +241,7 @@ def _show(
         f"{distribution.quantile(0.95):.1f} s",
         highlight=False,
     )
-    slots = f"{arguments.slots} slot" + ("s" if arguments.slots > 1 else "")
+    slots = counted(arguments.slots, "slot")
     view = Table(box=None, header_style="bold")
     view.add_column("cadence", no_wrap=True)
     for column in ("polls", "delay s", f"tasks/h, {slots}", f"requests/s, {slots}", "AWS $/1000"):
@@ -271,13 +293,6 @@ def plot(distribution: Distribution, old: Sequence[int], new: Sequence[int], dea
         chart.text(0, height, f"{name}: {', '.join(map(str, cadence))} s", colour=colour, dy=-9)
     step = 5 * math.ceil(top / 40)
     return chart.render(x_ticks=range(0, end + 1, 10), y_ticks=range(0, top + 1, step))
-
-
-def _positive(text: str) -> float:
-    value = float(text)
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError("must be more than 0")
-    return value
 
 
 def _name(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from cli.options import json_option, print_json
+from cli.options import counted, json_option, print_json
 from tryon.comparison import Comparison, ExportError, Tally, compare, read_export
 
 
@@ -52,8 +52,8 @@ def _show(found: Comparison, console: Console) -> None:
     for variant, stars in found.ratings.items():
         console.print(f"{variant}: {stars.mean:.2f} stars on average of {stars.count}", highlight=False)
     console.print(
-        f"{found.judgements} judgements of {found.reviewers} reviewers on {found.combinations} combinations, "
-        f"{found.blind} of them blind",
+        f"{counted(found.judgements, 'judgement')} of {counted(found.reviewers, 'reviewer')} on "
+        f"{counted(found.combinations, 'combination')}, {found.blind} of them blind",
         highlight=False,
     )
     if found.agreement is not None:

@@ -4,6 +4,8 @@ import hashlib
 import json
 import mimetypes
 import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +18,30 @@ CLAIM_SECONDS = 60.0
 """How long an execution may take to claim a manifest, in real seconds, before something is said to be wrong."""
 
 
-def local_pictures(manifest: dict[str, Any], folder: Path) -> dict[str, Path]:
+@dataclass(frozen=True)
+class Draft:
+    """A manifest that was read and checked, and the files that go with it, by the keys they will have."""
+
+    name: str
+    data: bytes
+    pictures: Mapping[str, Path]
+
+
+def local_pictures(manifest: Mapping[str, Any], folder: Path) -> dict[str, Path]:
     """The pictures that a manifest names by a path that is a file here: the name in the manifest to the file."""
-    found: dict[str, Path] = {}
+    return {
+        entry["image"]: path
+        for entry in _with_images(manifest)
+        if "://" not in entry["image"] and (path := folder / entry["image"]).is_file()
+    }
+
+
+def _with_images(manifest: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     for kind in ("models", "garments"):
         entries = manifest.get(kind)
         for entry in entries if isinstance(entries, list) else []:
-            image = entry.get("image") if isinstance(entry, dict) else None
-            if isinstance(image, str) and "://" not in image and (path := folder / image).is_file():
-                found[image] = path
-    return found
+            if isinstance(entry, dict) and isinstance(entry.get("image"), str):
+                yield entry
 
 
 def key_of(image: str, path: Path) -> str:
@@ -35,11 +51,11 @@ def key_of(image: str, path: Path) -> str:
     return f"inputs/{hashlib.sha256(path.read_bytes()).hexdigest()[:16]}-{path.name}"
 
 
-def drop(target: Target, path: Path) -> tuple[str, str]:
-    """Upload what a manifest names, then the manifest; returns its key and version.
+def read(path: Path) -> Draft:
+    """Read and check a manifest, without a stack.
 
-    Raises `ManifestError` before anything is uploaded when the manifest itself is wrong; what only the stack
-    can know (pictures that lie in the bucket already) is checked there.
+    Raises OSError when it cannot be read and `ManifestError` when it is wrong in itself; what only the stack can
+    know (pictures that lie in its bucket, other buckets that it may read) is checked there.
     """
     data = path.read_bytes()
     try:
@@ -47,26 +63,30 @@ def drop(target: Target, path: Path) -> tuple[str, str]:
     except ValueError:
         raw = None
     if not isinstance(raw, dict):
-        parse(data, bucket=target.bucket)
+        parse(data, bucket="bucket")
         raise AssertionError("parse accepts only objects")
     pictures = local_pictures(raw, path.parent)
     keys = {image: key_of(image, file) for image, file in pictures.items()}
     if any(image != key for image, key in keys.items()):
-        for kind in ("models", "garments"):
-            for entry in raw.get(kind, []):
-                entry["image"] = keys.get(entry["image"], entry["image"])
+        for entry in _with_images(raw):
+            entry["image"] = keys.get(entry["image"], entry["image"])
         data = json.dumps(raw, ensure_ascii=False, indent=1).encode()
-    _check(data, target.bucket)
-    for image, file in pictures.items():
-        _upload(target, keys[image], file)
-    key = f"manifests/{path.name}"
-    answer = target.s3.put_object(Bucket=target.bucket, Key=key, Body=data, ContentType="application/json")
+    _check(data)
+    return Draft(path.name, data, {keys[image]: file for image, file in pictures.items()})
+
+
+def drop(target: Target, draft: Draft) -> tuple[str, str]:
+    """Upload what a manifest names, then the manifest; returns its key and version."""
+    for key, file in draft.pictures.items():
+        _upload(target, key, file)
+    key = f"manifests/{draft.name}"
+    answer = target.s3.put_object(Bucket=target.bucket, Key=key, Body=draft.data, ContentType="application/json")
     return key, answer["VersionId"]
 
 
-def _check(data: bytes, bucket: str) -> None:
+def _check(data: bytes) -> None:
     try:
-        parse(data, bucket=bucket)
+        parse(data, bucket="bucket")
     except ManifestError as error:
         # Which other buckets may be read is the stack's to say.
         wrong = [problem for problem in error.problems if "may read" not in problem.message]

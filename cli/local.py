@@ -2,30 +2,32 @@
 
 import argparse
 import contextlib
-import json
 import logging
+import os
 import resource
 import signal
+import socket
 import threading
 import time
 import warnings
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from cli.drop import await_claim, drop
+from cli.drop import await_claim, drop, read
+from cli.options import MOST_PORTS, MOST_SLOTS, counted, positive, whole
 from cli.run import exit_code, say_broken
 from cli.runs import save
-from cli.target import CLOCK_PARAMETER, LOCAL_PORT, LOCAL_STACK, LocalStackClock, Target
+from cli.target import LOCAL_PORT, LOCAL_STACK, Target, TargetError
 from cli.watch import table, watch
 from tryon.cadence import DEFAULT
 
 if TYPE_CHECKING:
     from local.app import LocalApp
+    from local.service.faults import Fault
 
 CONSOLE_PORT = 4578
 """Where `tryon local up` shows its runs unless told otherwise."""
@@ -42,24 +44,39 @@ def add_arguments(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     ):
         parser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         parser.add_argument(
-            "--slots", type=int, default=DEFAULT_SLOTS, help="tasks the service runs at once (%(default)s)"
+            "--slots",
+            type=whole(1, MOST_SLOTS),
+            default=DEFAULT_SLOTS,
+            metavar="N",
+            help="tasks the service runs at once (%(default)s)",
         )
         parser.add_argument(
             "--speed",
-            type=float,
+            type=positive,
             default=DEFAULT_SPEED,
             help="how much faster than real time everything runs: waits, service, back-off (%(default)g)",
         )
         parser.add_argument(
-            "--port", type=int, default=LOCAL_PORT if name == "up" else 0, help="port on 127.0.0.1 (%(default)s)"
+            "--port",
+            type=whole(0, MOST_PORTS),
+            default=LOCAL_PORT if name == "up" else 0,
+            metavar="PORT",
+            help="port on 127.0.0.1, 0 for any that is free (%(default)s)",
         )
         parser.add_argument("--seed", type=int, default=1, help="seed of the service's latencies (%(default)s)")
-        parser.add_argument("--log", type=Path, help="file for what the functions log")
+        parser.add_argument(
+            "--faults",
+            type=Path,
+            metavar="FILE",
+            help="what shall go wrong at the service, such as samples/faults-one-garment.json",
+        )
+        parser.add_argument("--log", type=Path, metavar="FILE", help="file for what the functions log")
         if name == "up":
             parser.add_argument(
                 "--console-port",
-                type=int,
+                type=whole(0, MOST_PORTS),
                 default=CONSOLE_PORT,
+                metavar="PORT",
                 help="port on 127.0.0.1 of the page that shows runs and the workflow's graph (%(default)s)",
             )
         if name == "run":
@@ -69,11 +86,12 @@ def add_arguments(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 @contextlib.contextmanager
-def local_target(arguments: argparse.Namespace) -> Iterator[tuple[Target, "LocalApp"]]:
+def local_target(arguments: argparse.Namespace, faults: tuple["Fault", ...]) -> Iterator[tuple[Target, "LocalApp"]]:
     """A running application, as a target and as itself."""
     # Here, because the AWS stand-in takes a second to import and the other commands do without it.
     from local.app import LocalApp
     from local.clock import PacedClock
+    from local.service.faults import FaultPlan
     from local.service.standin import StandIn
     from local.service.studio import Studio
     from local.service.tasks import TypicalLatency
@@ -86,6 +104,7 @@ def local_target(arguments: argparse.Namespace) -> Iterator[tuple[Target, "Local
             slots=arguments.slots,
             latency=TypicalLatency(arguments.seed),
             picture=stack.enter_context(Studio()),
+            faults=FaultPlan(*faults, seed=arguments.seed),
             seed=arguments.seed,
         )
         log = stack.enter_context(arguments.log.open("w")) if arguments.log else None
@@ -98,40 +117,72 @@ def local_target(arguments: argparse.Namespace) -> Iterator[tuple[Target, "Local
                 log=(lambda function, line: print(line.rstrip(), file=log, flush=True)) if log else _discard,
             )
         )
-        yield Target(LOCAL_STACK, app.stack.outputs, app.stack.client, clock), app
+        yield Target(LOCAL_STACK, app.stack.outputs, app.stack.client, clock, speed=arguments.speed), app
 
 
 def _discard(function: str, line: str) -> None:
     return None
 
 
-def up(arguments: argparse.Namespace, console: Console) -> int:
-    """Serve until interrupted."""
-    # Here, as in `local_target`: it brings the AWS stand-in along.
-    from local.console.server import serve
+def _faults(path: Path | None) -> tuple["Fault", ...]:
+    """The faults of a file; raises OSError when it cannot be read, `TargetError` when it holds something else."""
+    from local.service.faults import FaultFileError, read_faults
 
-    stopped = threading.Event()
+    try:
+        return () if path is None else read_faults(path)
+    except FaultFileError as error:
+        raise TargetError(str(error)) from None
+
+
+def _stop_when_told() -> None:
+    """Let Ctrl-C and SIGTERM end what the main thread does, wherever it is; a second one ends the process there."""
 
     def stop(number: int, frame: FrameType | None) -> None:
-        stopped.set()
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, signal.SIG_DFL)
+        raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
-    with local_target(arguments) as (target, app), serve(app, arguments.console_port) as page:
-        clock = LocalStackClock(target.clock.now(), time.time(), arguments.speed)
-        target.client("ssm").put_parameter(Name=CLOCK_PARAMETER, Type="String", Value=json.dumps(asdict(clock)))
-        console.print(_welcome(arguments, target, app.service_url, page.url), soft_wrap=True, highlight=False)
-        stopped.wait()
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, stop)
+
+
+def _check_free(**ports: int) -> None:
+    """Raise `TargetError` for a port that is taken; the names are those of the options."""
+    with contextlib.ExitStack() as taken:
+        for option, port in ports.items():
+            try:
+                taken.enter_context(socket.create_server(("127.0.0.1", port)))
+            except OSError as error:
+                reason = os.strerror(error.errno) if error.errno else str(error)
+                raise TargetError(
+                    f"port {port} on 127.0.0.1 cannot be used: {reason.lower()}; choose another with "
+                    f"--{option.replace('_', '-')}"
+                ) from None
+
+
+def up(arguments: argparse.Namespace, console: Console) -> int:
+    """Serve until interrupted."""
+    faults = _faults(arguments.faults)
+    _check_free(port=arguments.port, console_port=arguments.console_port)
+    _stop_when_told()
+    with contextlib.suppress(KeyboardInterrupt):
+        # Here, as in `local_target`: it brings the AWS stand-in along.
+        from local.console.server import serve
+
+        with local_target(arguments, faults) as (target, app), serve(app, arguments.console_port) as page:
+            console.print(_welcome(arguments, target, app, page.url), soft_wrap=True, highlight=False)
+            threading.Event().wait()
     console.print("stopped")
     return 0
 
 
-def _welcome(arguments: argparse.Namespace, target: Target, service_url: str, console_url: str) -> str:
-    url = f"http://127.0.0.1:{arguments.port}"
-    aws = f"  aws --endpoint-url {url}"
+def _welcome(arguments: argparse.Namespace, target: Target, app: "LocalApp", console_url: str) -> str:
+    access_key, secret_key = app.standin.keys
+    aws = f"  aws --endpoint-url {app.stack.url}"
     return "\n".join(
         (
-            f"[bold]tryon[/] is up on {url}, {arguments.speed:g} × real time, {arguments.slots} slots. Ctrl-C ends.",
+            f"[bold]tryon[/] is up on {app.stack.url}, {arguments.speed:g} × real time, "
+            f"{counted(arguments.slots, 'slot')}. Ctrl-C ends.",
             f"Runs, the workflow's graph and galleries: [bold]{console_url}[/]",
             "",
             f"{aws} s3 cp my.json s3://{target.bucket}/manifests/",
@@ -140,7 +191,8 @@ def _welcome(arguments: argparse.Namespace, target: Target, service_url: str, co
             f"{aws} s3 ls --recursive s3://{target.bucket}/",
             "",
             "Any keys do: export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION=us-east-1",
-            f"The try-on service's stand-in answers on {service_url}.",
+            f"The try-on service's stand-in answers on {app.service_url}, to these keys, which open nothing else: "
+            f"access key {access_key}, secret key {secret_key}",
         )
     )
 
@@ -148,14 +200,17 @@ def _welcome(arguments: argparse.Namespace, target: Target, service_url: str, co
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """One manifest, from upload to a folder of results."""
     began = time.monotonic()
-    with local_target(arguments) as (target, _):
+    draft, faults = read(arguments.manifest), _faults(arguments.faults)
+    _check_free(port=arguments.port)
+    _stop_when_told()
+    with local_target(arguments, faults) as (target, _):
         cadence = "/".join(map(str, DEFAULT))
         console.print(
             f"local stack ready in {time.monotonic() - began:.1f} s; time runs {arguments.speed:g} × as fast "
-            f"(the cadence {cadence} s, the service and the back-off alike), {arguments.slots} slots",
+            f"(the cadence {cadence} s, the service and the back-off alike), {counted(arguments.slots, 'slot')}",
             highlight=False,
         )
-        key, version = drop(target, arguments.manifest)
+        key, version = drop(target, draft)
         claim = await_claim(target, key, version)
         console.print(f"s3://{target.bucket}/{key} became run [bold]{claim.run_id}[/]", highlight=False, soft_wrap=True)
         ended = watch(target, claim.run_id, console)

@@ -48,12 +48,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
             errors.print(f"  {problem}", markup=False, highlight=False, soft_wrap=True)
         return 2
     except (TargetError, OSError, ClientError, BotoCoreError) as error:
-        errors.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+        errors.print(_reason(error), style="red", markup=False, highlight=False, soft_wrap=True)
         return 2
     except KeyboardInterrupt:
-        errors.print("interrupted; a run that was started goes on: `tryon watch` follows it")
+        if parsed.command is local.run:
+            errors.print("interrupted; the run ended with its stack")
+        else:
+            errors.print("interrupted; a run that was started goes on: `tryon watch` follows it")
         return 130
     return code
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, in a line: of a file, its name and then the system's word for it, without the number."""
+    if not isinstance(error, OSError) or error.strerror is None:
+        return str(error)
+    return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
 
 
 if __name__ == "__main__":

@@ -3,17 +3,24 @@
 import argparse
 import json
 import re
+import unicodedata
 from pathlib import Path
 from typing import Any, get_args
 
 from rich.console import Console
 
+from cli.options import counted
 from cli.target import TargetError
 from tryon.manifest import json_schema, parse
 from tryon.parameters import GarmentType
 
 SCHEMA_NAME = "manifest.schema.json"
 """The file beside a manifest from which an editor completes and checks it."""
+
+_INDIVISIBLE = str.maketrans(
+    {"æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "\N{LATIN SMALL LETTER DOTLESS I}": "i"}
+)
+"""Latin letters that Unicode does not take apart into one without an accent and the accent."""
 
 PICTURES = {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".heic", ".heif", ".tif", ".tiff", ".bmp", ".gif"}
 
@@ -34,8 +41,10 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def identifier(name: str, taken: set[str]) -> str:
-    """An id made of a file's name, unlike those already taken."""
-    base = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:58] or "picture"
+    """An id made of a file's name without its accents, unlike those already taken."""
+    letters = unicodedata.normalize("NFKD", name.casefold().translate(_INDIVISIBLE))
+    plain = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    base = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:58].rstrip("-") or "picture"
     found, n = base, 1
     while found in taken:
         n += 1
@@ -104,8 +113,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     out.write_text(data)
     (out.parent / SCHEMA_NAME).write_text(schema_text())
     console.print(
-        f"{out}: {len(found['models'])} models, {len(found['garments'])} garments, "
-        f"{len(found['models']) * len(found['garments'])} combinations\nnext: tryon run {out}",
+        f"{out}: {counted(len(found['models']), 'model')}, {counted(len(found['garments']), 'garment')}, "
+        f"{counted(len(found['models']) * len(found['garments']), 'combination')}\nnext: tryon run {out}",
         highlight=False,
     )
     return 0

@@ -2,12 +2,63 @@
 
 import argparse
 import json
+import math
 import os
+from collections.abc import Callable
 from typing import Any
 
 from rich.console import Console
 
 from cli.target import LOCAL_PORT, LOCAL_STACK, Target, connect
+
+MOST_SLOTS = 200
+"""Of the template's parameter `Slots`, which begins at 1."""
+
+MOST_PORTS = 65535
+
+
+def whole(least: int, most: int | None = None) -> Callable[[str], int]:
+    """What reads an option that is a whole number from `least` to `most`, without an end for None."""
+    wanted = f"a whole number from {least} to {most}" if most is not None else f"a whole number, {least} or more"
+
+    def read(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if value < least or (most is not None and value > most):
+            raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}")
+        return value
+
+    return read
+
+
+def positive(text: str) -> float:
+    """An option that is a number above 0."""
+    value = _number(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return value
+
+
+def not_negative(text: str) -> float:
+    """An option that is 0 or a number above it."""
+    value = _number(text)
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number, 0 or more")
+    return value
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def counted(number: int, thing: str) -> str:
+    """A number of things, in words: one of them has no plural."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def stack_options(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +71,13 @@ def stack_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--profile", help="AWS profile, as for the AWS CLI")
     group.add_argument("--region", help="AWS region, as for the AWS CLI")
-    group.add_argument("--port", type=int, default=LOCAL_PORT, help="port of the local stack (%(default)s)")
+    group.add_argument(
+        "--port",
+        type=whole(1, MOST_PORTS),
+        default=LOCAL_PORT,
+        metavar="PORT",
+        help="port of the local stack (%(default)s)",
+    )
 
 
 def json_option(parser: argparse.ArgumentParser) -> None:

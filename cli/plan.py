@@ -8,7 +8,16 @@ from pathlib import Path
 from rich.console import Console
 
 from cli.drop import local_pictures
-from cli.options import json_option, print_json, stack_options, target
+from cli.options import (
+    MOST_SLOTS,
+    counted,
+    json_option,
+    not_negative,
+    print_json,
+    stack_options,
+    target,
+    whole,
+)
 from tryon import plan
 from tryon.cadence import DEADLINE, DEFAULT, poll_times
 from tryon.images import ImageError, prepare
@@ -47,8 +56,15 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         description="Check a manifest and the pictures beside it, and show what it would do. Nothing is uploaded.",
     )
     parser.add_argument("manifest", type=Path)
-    parser.add_argument("--slots", type=int, help="tasks the service runs at once (default: the stack's, else 1)")
-    parser.add_argument("--price", type=float, help="price of a task (default: the stack's, else 1)")
+    parser.add_argument(
+        "--slots",
+        type=whole(1, MOST_SLOTS),
+        metavar="N",
+        help="tasks the service runs at once (default: the stack's, else 1)",
+    )
+    parser.add_argument(
+        "--price", type=not_negative, metavar="PRICE", help="price of a task (default: the stack's, else 1)"
+    )
     parser.add_argument("--keys", action="store_true", help="list every combination's result key")
     parser.add_argument("--deployed", action="store_true", help="ask the stack for slots and price")
     json_option(parser)
@@ -123,8 +139,9 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         return 0
     minutes, seconds = divmod(round(found.seconds), 60)
     console.print(
-        f"[bold]{len(found.combinations)} combinations[/], about {minutes} min {seconds} s with {found.slots} "
-        f"slot{'s' if found.slots != 1 else ''} ({found.polls} polls each at the typical {TYPICAL_LATENCY:.0f} s), "
+        f"[bold]{counted(len(found.combinations), 'combination')}[/], about {minutes} min {seconds} s with "
+        f"{counted(found.slots, 'slot')} ({counted(found.polls, 'poll')} each at the typical "
+        f"{TYPICAL_LATENCY:.0f} s), "
         f"{found.cost:.2f} {found.currency} to the service",
         highlight=False,
     )

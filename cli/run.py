@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from cli.drop import await_claim, drop
+from cli.drop import await_claim, drop, read
 from cli.options import json_option, print_json, stack_options, target
 from cli.target import Target, TargetError
 from cli.watch import table, watch
@@ -68,8 +68,9 @@ def newest(found: Target, run_id: str | None) -> str:
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Upload, drop, watch."""
+    draft = read(arguments.manifest)
     found = target(arguments)
-    key, version = drop(found, arguments.manifest)
+    key, version = drop(found, draft)
     return _follow_claimed(found, key, version, arguments, console)
 
 

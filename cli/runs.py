@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from cli.options import json_option, print_json, stack_options, target
+from cli.options import json_option, print_json, stack_options, target, whole
 from cli.run import newest
 from cli.target import Target, TargetError
 from tryon.plan import RunFolder
@@ -22,7 +22,7 @@ _COLOURS = {"SUCCEEDED": "green", "PARTIAL": "yellow", "RUNNING": "cyan"}
 def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `list` and `open`."""
     parser = commands.add_parser("list", help="the newest runs and how they ended")
-    parser.add_argument("--limit", type=int, default=20, help="how many (%(default)s)")
+    parser.add_argument("--limit", type=whole(1), default=20, metavar="N", help="how many (%(default)s)")
     json_option(parser)
     stack_options(parser)
     parser.set_defaults(command=list_runs)

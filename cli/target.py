@@ -4,11 +4,13 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from local.clock import CLOCK_PATH
 from tryon.clock import Clock, SystemClock
 from tryon.items import from_item, to_item
 from tryon.ledger import Ledger
@@ -27,23 +29,39 @@ class TargetError(Exception):
     """The stack cannot be reached or is not a tryon stack; the message says what to do."""
 
 
-CLOCK_PARAMETER = "/tryon/local-clock"
-"""Where the stack on this machine says how fast its time runs."""
-
-
 @dataclass(frozen=True)
 class LocalStackClock:
-    """The time of a stack in another process: it stood at `stack` when this machine's stood at `machine`."""
+    """The time of the stack on a port of this machine, asked of that stack each time.
 
-    stack: float
-    machine: float
+    It cannot be reckoned from outside: it runs `speed` times as fast as real time at most, and stands still while
+    anything works there. Raises `TargetError` when the stack has gone.
+    """
+
+    port: int
     speed: float
 
     def now(self) -> float:
-        return self.stack + (time.time() - self.machine) * self.speed
+        return _told_time(self.port)[0]
 
     def sleep(self, seconds: float) -> None:
         time.sleep(max(0.0, seconds / self.speed))
+
+
+def _told_time(port: int) -> tuple[float, float]:
+    """What a local stack's clock says, and its speed."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", CLOCK_PATH)
+        body = connection.getresponse().read()
+    except (OSError, HTTPException):
+        raise TargetError(f"the local stack on port {port} does not answer any more") from None
+    finally:
+        connection.close()
+    try:
+        told = json.loads(body)
+        return float(told["now"]), float(told["speed"])
+    except (ValueError, KeyError, TypeError):
+        raise TargetError(f"what answers on port {port} tells no time: start `tryon local up` anew") from None
 
 
 @dataclass(frozen=True)
@@ -56,13 +74,17 @@ class Claim:
 
 @dataclass(frozen=True)
 class Target:
-    """A stack: its outputs and a way to its services. `clock` runs as the stack's own does."""
+    """A stack: its outputs and a way to its services.
+
+    `clock` is the stack's own; `speed` is how much faster than real time it runs at most, None where it is real.
+    """
 
     name: str
     outputs: Mapping[str, str]
     client: Callable[[str], Any]
     clock: Clock
     stack: str = "tryon"
+    speed: float | None = None
 
     @property
     def bucket(self) -> str:
@@ -107,7 +129,7 @@ def connect(stack: str, *, profile: str | None = None, region: str | None = None
     def client(service: str) -> Any:
         return session.client(service)  # type: ignore[call-overload]
 
-    return Target(stack, _outputs(described, stack), client, SystemClock(), stack)
+    return Target(stack, _outputs(described, stack), client, SystemClock(), stack=stack)
 
 
 def _connect_local(port: int) -> Target:
@@ -124,8 +146,9 @@ def _connect_local(port: int) -> Target:
             f"no local stack answers on port {port}: start one with `tryon local up`, "
             "or name a deployed one with --stack"
         ) from None
-    told = client("ssm").get_parameter(Name=CLOCK_PARAMETER)["Parameter"]["Value"]
-    return Target(LOCAL_STACK, _outputs(described, LOCAL_STACK), client, LocalStackClock(**json.loads(told)))
+    outputs = _outputs(described, LOCAL_STACK)
+    _, speed = _told_time(port)
+    return Target(LOCAL_STACK, outputs, client, LocalStackClock(port, speed), speed=speed)
 
 
 def _outputs(described: Mapping[str, Any], stack: str) -> dict[str, str]:

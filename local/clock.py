@@ -14,6 +14,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+CLOCK_PATH = "/_tryon/clock"
+"""Where a stack that is served tells its time; no bucket can be called so, and all other paths are AWS's."""
+
 Owner = tuple[object, ...]
 
 

@@ -6,9 +6,11 @@ import itertools
 import json
 import logging
 import os
+import socket
 import sys
+import threading
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO, cast
 
@@ -19,7 +21,7 @@ from local.aws import template
 from local.aws.functions import Functions, LocalFunction, Log, Remote
 from local.aws.moto_adapter import Child, Invocation, Session, running
 from local.aws.moto_adapter.clients import SharedClientsSession
-from local.clock import ScaledClock, StalledError, VirtualClock
+from local.clock import CLOCK_PATH, ScaledClock, StalledError, VirtualClock
 
 __all__ = ["Child", "LocalStack", "StackError"]
 
@@ -49,10 +51,11 @@ class LocalStack:
     """A deployed stack's stand-in, from `template.yaml` alone; a context manager.
 
     In virtual time nothing waits really; with a port the stack also answers the AWS CLI and boto3 there,
-    on `host`. `parameters` are the template's. `transports` are mounted on the handlers' `session`, by the
-    address each begins with. `secrets` holds the text of secrets by their logical ids. `log` is told each
-    line that a handler prints, after the function's logical id. With a `remote`, handlers run where it sends
-    their logical ids and payloads, instead of in this process.
+    on `host`, and tells its clock's time at `CLOCK_PATH`; OSError says that the port is taken. `parameters` are
+    the template's. `transports` are mounted on the handlers' `session`, by the address each begins with.
+    `secrets` holds the text of secrets by their logical ids. `log` is told each line that a handler prints,
+    after the function's logical id. With a `remote`, handlers run where it sends their logical ids and payloads,
+    instead of in this process.
     """
 
     outputs: Mapping[str, str]
@@ -145,6 +148,8 @@ class LocalStack:
         return self._session.journal.of_parent(execution_arn)
 
     def _start(self) -> None:
+        # First of all: nobody waits for a stack that could not be reached.
+        listening = None if self._port is None else self._listen(self._port)
         self._exit.enter_context(_environment(self.region))
         self._boto = _boto_sessions.setdefault(self.region, SharedClientsSession(region_name=self.region))
         self._exit.enter_context(_default_session(self._boto))
@@ -170,8 +175,8 @@ class LocalStack:
         )
         self._exit.enter_context(_printing_to(self.functions))
         self._complete(expanded)
-        if self._port is not None:
-            self._serve()
+        if listening is not None:
+            self._serve(listening)
 
     def _create(self, expanded: Mapping[str, Any]) -> None:
         for resource in expanded["Resources"].values():
@@ -231,15 +236,41 @@ class LocalStack:
         for logical_id, text in self._secrets.items():
             self.client("secretsmanager").put_secret_value(SecretId=self.resources[logical_id], SecretString=text)
 
-    def _serve(self) -> None:
-        # Here, because it brings Flask along, which a stack without a port does without.
-        from moto.server import ThreadedMotoServer
+    def _listen(self, port: int) -> socket.socket:
+        try:
+            listening = socket.create_server((self._host, port), backlog=128)
+        except OSError as error:
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            raise OSError(error.errno, f"the stack cannot listen on {self._host}:{port}: {reason}") from None
+        self._exit.callback(listening.close)
+        self._port = listening.getsockname()[1]
+        return listening
+
+    def _serve(self, listening: socket.socket) -> None:
+        # Here, because they bring Flask along, which a stack without a port does without.
+        from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+        from werkzeug.serving import make_server
+
+        aws = DomainDispatcherApplication(create_backend_app)
+
+        def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+            if environ["PATH_INFO"] != CLOCK_PATH:
+                answered: Iterable[bytes] = aws(environ, start_response)
+                return answered
+            # Virtual time that jumps over every wait has no speed.
+            told = {"now": self.clock.now(), "speed": getattr(self.clock, "speed", None)}
+            start_response("200 OK", [("Content-Type", "application/json"), ("Cache-Control", "no-store")])
+            return [json.dumps(told).encode()]
 
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
-        server = ThreadedMotoServer(self._host, self._port or 0, verbose=False)
-        server.start()
-        self._port = server.get_host_and_port()[1]
-        self._exit.callback(server.stop)
+        # On a socket that listens already: one that werkzeug opens in a thread of moto's, where the port is taken,
+        # ends that thread and leaves this one waiting for it.
+        host, port = listening.getsockname()
+        server = make_server(host, port, answer, True, request_handler=MotoRequestHandler, fd=listening.fileno())
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,), name="stack-server", daemon=True)
+        thread.start()
+        self._exit.callback(thread.join)
+        self._exit.callback(server.shutdown)
 
     def _before_call(self) -> None:
         self.clock.check_cancelled()

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from types import TracebackType
@@ -15,7 +16,11 @@ class Studio:
     def __init__(self, workers: int | None = None) -> None:
         # Spawned, since forking a process that has threads may copy a lock that nobody will free.
         self._pool = ProcessPoolExecutor(
-            workers or min(4, os.cpu_count() or 1), mp_context=multiprocessing.get_context("spawn")
+            workers or min(4, os.cpu_count() or 1),
+            mp_context=multiprocessing.get_context("spawn"),
+            # A terminal's Ctrl-C goes to every process; these end with the pool.
+            initializer=signal.signal,
+            initargs=(signal.SIGINT, signal.SIG_IGN),
         )
 
     def __enter__(self) -> "Studio":

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -13,15 +14,19 @@ from typing import Any
 
 import boto3
 import pytest
+import requests
 
 from cli.main import main
+from cli.target import connect
+from tests.service.standin_client import signed_headers
 from tests.workflow.pipeline import manifest, picture
 
 SPEED = 200
 
 
 @pytest.fixture(scope="module")
-def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, str]]:
+    """The port of a stack in another process, and what was printed when it was up."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         free: int = probe.getsockname()[1]
@@ -31,14 +36,19 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
         process = subprocess.Popen([*command, "--console-port", "0"], stdout=out, stderr=out, cwd=Path.cwd())
     try:
         end = time.monotonic() + 90
-        while "Ctrl-C" not in log.read_text():
+        while "secret key" not in log.read_text():
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < end, log.read_text()
             time.sleep(0.1)
-        yield free
+        yield free, log.read_text()
     finally:
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0, log.read_text()
+
+
+@pytest.fixture(scope="module")
+def port(up: tuple[int, str]) -> int:
+    return up[0]
 
 
 @pytest.fixture
@@ -105,6 +115,29 @@ def test_a_manifest_that_the_stack_rejects_has_exit_code_2(
     path.write_text(json.dumps(manifest(1, 1, models=[{"id": "m0", "image": "inputs/nowhere.jpg"}])))
     assert main(["run", str(path), "--port", str(port)]) == 2
     assert "models[0].image: 'inputs/nowhere.jpg' is not there" in capsys.readouterr().out
+
+
+def test_the_stand_ins_keys_are_printed_and_open_it(up: tuple[int, str]) -> None:
+    said = re.search(r"answers on (http://\S+), .* access key (\S+), secret key (\S+)", up[1])
+    assert said is not None, up[1]
+    url, access_key, secret_key = said.groups()
+    body = json.dumps({"req_key": "dressing_diffusionV2", "task_id": "0"}).encode()
+    keys = {"access_key": access_key, "secret_key": secret_key}
+    host = url.removeprefix("http://")
+    headers = signed_headers(body, action="CVGetResult", at=time.time(), host=host, **keys)
+    answer = requests.post(f"{url}/?Action=CVGetResult&Version=2022-08-31", data=body, headers=headers, timeout=10)
+    assert (answer.json()["code"], answer.json()["data"]["status"]) == (10000, "not_found")
+
+
+def test_the_clock_of_the_stack_and_the_times_in_its_ledger_are_the_same(port: int, folder: Path) -> None:
+    assert main(["new", str(folder)]) == 0
+    found = connect("local", port=port)
+    assert found.speed == SPEED
+    before = found.clock.now()
+    assert main(["run", str(folder / "manifest.json"), "--port", str(port)]) == 0
+    run = found.ledger.runs(1)[0]
+    ended = [entry.ended_at or 0 for entry in found.ledger.entries(run["run_id"])]
+    assert all(before < at < found.clock.now() for at in ended)
 
 
 def test_an_unknown_run_is_told(port: int, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,7 @@
 """The same stack over HTTP: what the AWS CLI and anybody's boto3 see. These tests open sockets on this machine."""
 
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -10,10 +11,11 @@ from typing import Any
 
 import boto3
 import pytest
+import requests
 from botocore.config import Config
 
 from local.aws.stack import LocalStack, StackError
-from local.clock import VirtualClock
+from local.clock import CLOCK_PATH, VirtualClock
 from tests.local.machines import APP, START, Machines
 
 
@@ -167,6 +169,18 @@ def test_a_handler_asks_a_real_server_that_takes_its_time_in_virtual_time(stack:
 
 def test_only_this_machine_is_listened_to(stack: LocalStack) -> None:
     assert stack.url.startswith("http://127.0.0.1:")
+
+
+def test_a_port_in_use_is_told_at_once() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match=f"127.0.0.1:{port}: Address already in use"):
+            LocalStack(APP, clock=VirtualClock(START), port=port).__enter__()
+
+
+def test_the_stack_tells_its_time_and_that_virtual_time_has_no_speed(stack: LocalStack) -> None:
+    told = requests.get(stack.url + CLOCK_PATH, timeout=10).json()
+    assert told == {"now": stack.clock.now(), "speed": None}
 
 
 def test_a_stack_without_a_port_has_no_address() -> None:

@@ -1,0 +1,50 @@
+"""`tryon local run` as a person uses it."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from local.app import ROOT
+
+COMMAND = [sys.executable, "-m", "cli.main", "local", "run"]
+SAMPLES = ROOT / "samples"
+
+
+def test_a_file_of_faults_costs_the_combinations_that_it_names(tmp_path: Path) -> None:
+    content = json.loads((SAMPLES / "manifest.json").read_text())
+    content["models"] = content["models"][:1]
+    content["garments"] = [
+        garment for garment in content["garments"] if garment["id"] in ("linen-shirt", "denim-jacket")
+    ]
+    for entry in (*content["models"], *content["garments"]):
+        entry["image"] = str(SAMPLES / entry["image"])
+    path = tmp_path / "two.json"
+    path.write_text(json.dumps(content))
+    words = [str(path), "--out", str(tmp_path), "--speed", "60", "--faults", str(SAMPLES / "faults-one-garment.json")]
+    ended = subprocess.run([*COMMAND, *words], capture_output=True, text=True, timeout=180, check=False, cwd=ROOT)
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    assert "1 of 2 succeeded" in ended.stdout
+    lost = [line.partition(":")[0] for line in ended.stdout.splitlines() if ": InputRefusedError: " in line]
+    assert lost == ["anna__02-denim-jacket__default"]
+
+
+def test_a_run_can_be_stopped_on_its_way(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    words = [str(SAMPLES / "manifest.json"), "--out", str(tmp_path), "--speed", "1"]
+    with log.open("w") as out:
+        process = subprocess.Popen([*COMMAND, *words], stdout=out, stderr=out, cwd=ROOT)
+    try:
+        end = time.monotonic() + 60
+        while "became run" not in log.read_text():
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < end, log.read_text()
+            time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 130
+    finally:
+        process.kill()
+        process.wait(10)
+    assert log.read_text().endswith("interrupted; the run ended with its stack\n")
