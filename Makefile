@@ -44,14 +44,15 @@ up: $(VENV)/.run ## keep the embedded stack running for the AWS CLI
 	@$(BIN)/tryon local up --speed $(SPEED) --slots $(SLOTS) $(if $(FAULTS),--faults $(FAULTS))
 
 test: $(VENV)/.test ## run all tests
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -W ignore::UserWarning
+	@$(BIN)/python -m pytest -m "not weakened" -n 3 --dist loadfile --no-loadscope-reorder -W ignore::UserWarning
 
 soak: $(VENV)/.test ## generated histories of faults for ten minutes
 	@$(BIN)/python -m tests.soak --minutes 10
 
-check: $(VENV)/.test ## lint the code, the template and the workflow
+check: $(VENV)/.test ## lint the code, the template and the workflow; hold the matrix of faults against it
 	@$(BIN)/python -m lint
 	@$(BIN)/python -m benchmarks.reliability --check
+	@$(BIN)/python -m pytest -m weakened -W ignore::UserWarning tests/workflow/test_weakened.py
 
 sam-test: $(VENV)/.test ## build with SAM and run the functions in containers
 	@SAM_TEST=1 $(BIN)/python -m pytest tests/sam

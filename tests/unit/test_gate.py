@@ -219,16 +219,19 @@ def test_a_queue_as_long_as_can_be_fits_in_an_item_and_takes_no_more(gate: Gate)
     assert gate.state().waiters == state.waiters
 
 
-def test_who_finds_the_queue_full_is_served_when_it_asks_again(gate: Gate, listener: Listener) -> None:
-    for i in range(LIMITS.slots + MAX_WAITERS + 1):
+def test_who_finds_the_queue_full_is_served_when_it_asks_again(
+    gate: Gate, listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tryon.gate.MAX_WAITERS", 3)
+    for i in range(LIMITS.slots + 3 + 1):
         gate.reserve(f"run#{i}", f"t{i}")
-    last = f"run#{LIMITS.slots + MAX_WAITERS}"
+    assert [waiter.holder for waiter in gate.state().waiters] == ["run#2", "run#3", "run#4"]
     gate.release("run#0")
-    gate.reserve(last, "again")
-    for i in range(1, LIMITS.slots + MAX_WAITERS):
+    gate.reserve("run#5", "again")
+    for i in range(1, 5):
         gate.release(f"run#{i}")
     assert listener.tokens[-1] == "again"
-    assert set(gate.state().holders) == {last}
+    assert set(gate.state().holders) == {"run#5"}
 
 
 def test_a_pause_holds_the_next_start_back(gate: Gate, listener: Listener, clock: HandClock) -> None:
