@@ -70,6 +70,11 @@ def test_an_id_that_only_looks_like_one_is_refused(identifier: str) -> None:
     assert "models[0].id" in refused(json.dumps(content).encode())
 
 
+def test_half_a_surrogate_pair_is_told() -> None:
+    # With all that a manifest needs, so that nothing else can refuse it.
+    assert "surrogate" in refused(json.dumps({**GOOD, "name": "\ud800"}).encode())
+
+
 @pytest.mark.parametrize("entry", [b"{}", b"0", b"[]"])
 def test_hosts_of_wrong_entries_are_counted_and_not_named_one_by_one(entry: bytes) -> None:
     data = b'{"garments": [], "models": [' + b",".join([entry] * 300_000) + b"]}"

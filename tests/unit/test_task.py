@@ -202,6 +202,15 @@ def test_a_poll_of_an_unfinished_task_counts_and_keeps_the_slot(bench: Bench) ->
     assert bench.holders
 
 
+def test_a_latency_longer_than_the_task_can_have_lasted_is_not_believed(bench: Bench) -> None:
+    bench.start()
+    bench.clock.time += 31
+    bench.service.answer = done(latency=9e10)
+    assert bench.look() is TaskState.DONE
+    entry = bench.ledger.entry(RUN, 1)
+    assert (entry.latency, entry.delay) == (None, None)
+
+
 def test_the_poll_that_sees_the_end_frees_the_slot_and_measures(bench: Bench) -> None:
     bench.start()
     bench.clock.time += 31

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, seed, settings
 
 from tests.workflow.histories import HISTORIES, History, Theatre, theatre
 
@@ -17,14 +17,12 @@ def stage(request: pytest.FixtureRequest) -> Iterator[Theatre]:
         yield found
 
 
-@settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    print_blob=True,
-    suppress_health_check=list(HealthCheck),
-)
-@given(history=HISTORIES)
-def test_whatever_goes_wrong_the_rules_hold(stage: Theatre, history: History) -> None:
-    stage.play(history).check()
+def test_whatever_goes_wrong_the_rules_hold(stage: Theatre) -> None:
+    # The same ones each time, and others for each number of slots.
+    @seed(stage.slots)
+    @settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(history=HISTORIES)
+    def play(history: History) -> None:
+        stage.play(history).check()
+
+    play()

@@ -17,6 +17,12 @@ from tryon.service import Submitted, TaskResult
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+SLACK = 60.0
+"""Seconds by which the service's clock and this one may disagree on how long a task took."""
+
+KEPT = 12 * 3600.0
+"""Seconds for which the service keeps a task: one that an earlier run started took no longer."""
+
 RUN_INDEX = "runs"
 """The index that lists runs by id; only a run's own item carries its key attribute `kind`."""
 
@@ -298,8 +304,10 @@ class Ledger:
                 {"url": candidate.url, "seed": candidate.seed} if candidate.url else {"seed": candidate.seed}
                 for candidate in result.candidates
             ]
-            if result.times is not None and entry.submitted_at is not None:
-                latency = result.times.latency
+            latency = None if result.times is None else result.times.latency
+            # A time that is longer than the task can have lasted is no time: one would spoil every mean of the run.
+            longest = KEPT if entry.resumed else now - (entry.submitted_at or now) + SLACK
+            if latency is not None and entry.submitted_at is not None and latency <= longest:
                 seen["latency"] = latency
                 # Both ends by one clock each: the service's clock need not agree with this one.
                 seen["delay"] = max(0.0, now - entry.submitted_at - latency) if not entry.resumed else None

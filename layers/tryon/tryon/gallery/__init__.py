@@ -337,4 +337,4 @@ def _histogram(name: str, unit: str, values: Sequence[float]) -> dict[str, Any] 
     return {"name": name, "unit": unit, "from": first * step, "step": step, "counts": counts}
 
 
-_STEPS = tuple(factor * 10**power for power in range(9) for factor in (1, 2, 5))
+_STEPS = tuple(factor * 10**power for power in range(18) for factor in (1, 2, 5))

@@ -40,8 +40,8 @@ RESULT_QUERY = "Action=CVGetResult&Version=2022-08-31"
 SUBMIT_ANSWER_LIMIT = 1 << 20
 RESULT_ANSWER_LIMIT = 64 << 20
 
-# The vendor's example has three.
-_MOST_CANDIDATES = 64
+# The vendor's example has three. With the longest address each these fit in an item of DynamoDB, which takes 400 KB.
+_MOST_CANDIDATES = 16
 
 _REQ_KEY = "dressing_diffusionV2"
 _SUCCESS = 10000
