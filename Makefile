@@ -13,6 +13,10 @@ unexport PYTHONDONTWRITEBYTECODE
 
 VENV := .venv
 BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -W ignore::UserWarning
+
+# What `make test` leaves to `make check`: pages in a browser, builds without a safeguard, whole runs of the command.
+CHECKED := tests/browser tests/workflow/test_weakened.py tests/end_to_end/test_local_run.py
 
 .DEFAULT_GOAL := help
 .PHONY: help run up test soak check sam-test build lock clean
@@ -44,15 +48,15 @@ up: $(VENV)/.run ## keep the embedded stack running for the AWS CLI
 	@$(BIN)/tryon local up --speed $(SPEED) --slots $(SLOTS) $(if $(FAULTS),--faults $(FAULTS))
 
 test: $(VENV)/.test ## run all tests
-	@$(BIN)/python -m pytest -m "not weakened" -n 3 --dist loadfile --no-loadscope-reorder -W ignore::UserWarning
+	@$(PYTEST) $(addprefix --ignore=,$(CHECKED))
 
 soak: $(VENV)/.test ## generated histories of faults for ten minutes
 	@$(BIN)/python -m tests.soak --minutes 10
 
-check: $(VENV)/.test ## lint the code, the template and the workflow; hold the matrix of faults against it
+check: $(VENV)/.test ## lint all, hold the matrix of faults against the code, run the tests of pages and of weakened builds
 	@$(BIN)/python -m lint
 	@$(BIN)/python -m benchmarks.reliability --check
-	@$(BIN)/python -m pytest -m weakened -W ignore::UserWarning tests/workflow/test_weakened.py
+	@$(PYTEST) $(CHECKED)
 
 sam-test: $(VENV)/.test ## build with SAM and run the functions in containers
 	@SAM_TEST=1 $(BIN)/python -m pytest tests/sam

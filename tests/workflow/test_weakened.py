@@ -17,10 +17,6 @@ from tests.workflow.weakenings import WITHOUT, without
 from tryon import ledger, retry
 from tryon.ledger import Entry, Ledger, Status
 
-# They test the tests: `make check` runs them, `make test` does not.
-pytestmark = pytest.mark.weakened
-
-
 @pytest.fixture(scope="module")
 def used_stage() -> Iterator[Theatre]:
     with theatre(SLOTS) as found:
