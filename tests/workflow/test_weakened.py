@@ -17,6 +17,7 @@ from tests.workflow.weakenings import WITHOUT, without
 from tryon import ledger, retry
 from tryon.ledger import Entry, Ledger, Status
 
+
 @pytest.fixture(scope="module")
 def used_stage() -> Iterator[Theatre]:
     with theatre(SLOTS) as found:
