@@ -31,7 +31,6 @@ _TICK = 0.001
 MAX_WRITES = 100
 """Lost races after which a change gives up; at the service's 2 requests a second one loss is rare."""
 
-
 MAX_WAITERS = 100
 """Children that the item names as waiting: DynamoDB takes 400 KB an item and charges a unit a KB written, and a task
 token has up to 2,048 characters (668 in those seen). Who finds no place asks again when its state times out."""
