@@ -1,7 +1,7 @@
 """Plan: check the manifest and every picture it names; write the plan and the ledger."""
 
 import os
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 import boto3
@@ -12,11 +12,12 @@ from aws_lambda_powertools.utilities.parser import event_parser
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel
 
-from tryon import learned, plan, retry, task
 from tryon import manifest as manifests
+from tryon import task
 from tryon.clock import Clock, SystemClock
-from tryon.intake import take_in
 from tryon.ledger import Ledger
+from tryon.plan import RunFolder
+from tryon.plan_run import Limits, Origin, plan_run
 from tryon.settings import GateSettings, LedgerSettings, PlanSettings, ServiceSettings
 
 # X-Ray would patch requests too: it adds headers after signing, and keeps addresses that are secrets.
@@ -47,45 +48,25 @@ class PlanEvent(BaseModel):
 def handler(event: PlanEvent, context: LambdaContext) -> dict[str, Any]:
     logger.append_keys(run_id=event.run_id)
     s3 = clients("s3")
-    folder = plan.RunFolder(event.run_id)
-    started_at = clock.now()
-
-    manifest = manifests.fetch(s3, event.bucket, event.key, event.version, allowed_buckets=settings.input_buckets)
-    ledger = Ledger(clients("dynamodb"), ledger_settings.table, clock)
-    earlier = retry.look_back(manifest, ledger, started_at)
-    total = plan.check_size(manifest, settings.max_combinations, earlier.done)
-    cadence, origin = learned.resolve(s3, event.bucket, manifest, settings.cadence)
-    plan.check_polls(cadence, gate_settings.deadline)
-    models, garments = take_in(s3, manifest, bucket=event.bucket, folder=folder, max_bytes=settings.max_image_bytes)
-    task.check_access(
-        service_settings.build(session, clients("secretsmanager"), clock),
-        gate_settings.build(clients("dynamodb"), clients("stepfunctions"), clock),
+    run = plan_run(
+        s3,
+        Ledger(clients("dynamodb"), ledger_settings.table, clock),
+        Origin(event.run_id, event.bucket, event.key, event.version, event.execution),
+        lambda: manifests.fetch(s3, event.bucket, event.key, event.version, allowed_buckets=settings.input_buckets),
+        lambda: task.check_access(
+            service_settings.build(session, clients("secretsmanager"), clock),
+            gate_settings.build(clients("dynamodb"), clients("stepfunctions"), clock),
+        ),
+        limits=Limits(settings.max_combinations, settings.max_image_bytes, settings.cadence, gate_settings.deadline),
+        now=clock.now(),
     )
-
-    ledger.open_run(
-        event.run_id,
-        name=manifest.name or plan.default_name(event.key),
-        bucket=event.bucket,
-        manifest_key=event.key,
-        manifest_version=event.version,
-        execution=event.execution,
-        started_at=started_at,
-        total=total,
-        cadence=cadence,
-        learned=origin.origin() if origin else None,
-        retry_of=manifest.retry_of,
-    )
-    planned = partial(plan.expand, manifest, models, garments, done=earlier.done, paid=earlier.paid)
-    ledger.add(event.run_id, planned())
-    plan.write(s3, event.bucket, folder.plan, planned())
-    ledger.update_run(event.run_id, planned_at=clock.now())
-
-    logger.info("planned", total=total)
-    metrics.add_metric("CombinationsPlanned", MetricUnit.Count, total)
+    folder = RunFolder(event.run_id)
+    logger.info("planned", total=run["total"])
+    metrics.add_metric("CombinationsPlanned", MetricUnit.Count, run["total"])
     return {
         "plan_key": folder.plan,
         "children_prefix": folder.children,
-        "total": total,
-        "cadence": cadence,
+        "total": run["total"],
+        "cadence": run["cadence"],
         "concurrency": settings.concurrency,
     }

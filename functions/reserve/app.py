@@ -1,6 +1,10 @@
-"""Reserve: ask the gate for a slot; the state machine waits on its task token until it is handed one."""
+"""Reserve: ask the gate for a slot; the state machine waits on its task token until it is handed one.
+
+Called without a token, give the slot of a visit that failed back.
+"""
 
 import os
+from datetime import datetime
 from functools import cache
 
 import boto3
@@ -9,11 +13,11 @@ from aws_lambda_powertools.utilities.parser import event_parser
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel
 
+from tryon import task
 from tryon.clock import Clock, SystemClock
 from tryon.ledger import Ledger
 from tryon.plan import Combination
 from tryon.settings import GateSettings, LedgerSettings
-from tryon.task import RunHaltedError, holder
 
 # X-Ray would patch requests too: it adds headers after signing, and keeps addresses that are secrets.
 logger, tracer = Logger(), Tracer(patch_modules=("boto3",))
@@ -24,24 +28,40 @@ clients = cache(boto3.client)
 
 
 class ReserveEvent(BaseModel):
-    """What the state machine passes: the combination and the token that wakes it."""
+    """What the state machine passes: the combination, and the token that wakes it.
+
+    `visit` numbers the combination's visits to the gate, `ask` the tries of this one; `waiting_since` is when its
+    first visit began. Without a token the visit has failed, and its slot is given back.
+    """
 
     run_id: str
     combination: Combination
-    token: str
+    token: str = ""
+    visit: int = 1
+    ask: int = 0
+    waiting_since: datetime | None = None
 
 
 @logger.inject_lambda_context(clear_state=True)
 @tracer.capture_lambda_handler(capture_response=False)
 @event_parser(model=ReserveEvent)
-def handler(event: ReserveEvent, context: LambdaContext) -> None:
-    logger.append_keys(run_id=event.run_id, combination=event.combination.id)
+def handler(event: ReserveEvent, context: LambdaContext) -> dict[str, str] | None:
+    logger.append_keys(run_id=event.run_id, combination=event.combination.id, visit=event.visit)
     ledger = Ledger(clients("dynamodb"), ledger_settings.table, clock)
-    reason = ledger.halted(event.run_id)
-    if reason is not None:
-        raise RunHaltedError(f"the run was stopped before this combination: {reason}")
     gate = gate_settings.build(clients("dynamodb"), clients("stepfunctions"), clock)
-    if event.combination.task_id is not None:
-        gate.pass_through(event.token)
-    else:
-        gate.reserve(holder(event.run_id, event.combination.n), event.token)
+    if not event.token:
+        entry = task.give_slot_back(event.run_id, event.combination.n, event.visit, ledger=ledger, gate=gate)
+        return {"status": entry.status.value}
+    task.ask_for_slot(
+        event.combination,
+        event.token,
+        run_id=event.run_id,
+        visit=event.visit,
+        ask=event.ask,
+        waiting_since=event.waiting_since.timestamp() if event.waiting_since else clock.now(),
+        ledger=ledger,
+        gate=gate,
+        clock=clock,
+        patience=gate_settings.patience,
+    )
+    return None

@@ -30,10 +30,17 @@ clients = cache(boto3.client)
 
 
 class SubmitEvent(BaseModel):
-    """What the state machine passes: the combination that holds a slot, and its task whose result was refused."""
+    """What the state machine passes: the combination that holds a slot, and what became of its earlier submits.
+
+    `visit` numbers its visits to this state, `refusals` those that count, `refused_visit` is the last that the service
+    refused; `refused_task` is its task whose result was refused.
+    """
 
     run_id: str
     combination: Combination
+    visit: int = 1
+    refusals: int = 0
+    refused_visit: int = 0
     refused_task: str = ""
 
 
@@ -44,7 +51,7 @@ def service() -> TryOnService:
 
 def load(combination: Combination) -> Submission:
     pictures = [combination.model_picture, *(garment.picture for garment in combination.garments)]
-    model, *garments = [objects.read(clients("s3"), p.bucket, p.key, p.version) for p in pictures]
+    model, *garments = [objects.read_pinned(clients("s3"), picture) for picture in pictures]
     return Submission(
         model=model,
         garments=tuple(
@@ -58,22 +65,28 @@ def load(combination: Combination) -> Submission:
 @tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
 @event_parser(model=SubmitEvent)
-def handler(event: SubmitEvent, context: LambdaContext) -> dict[str, str]:
-    logger.append_keys(run_id=event.run_id, combination=event.combination.id)
+def handler(event: SubmitEvent, context: LambdaContext) -> dict[str, str | float]:
+    logger.append_keys(run_id=event.run_id, combination=event.combination.id, visit=event.visit)
     try:
-        task_id = task.start(
+        started = task.start(
             event.combination,
             run_id=event.run_id,
+            visit=event.visit,
             ledger=Ledger(clients("dynamodb"), ledger_settings.table, clock),
             gate=gate_settings.build(clients("dynamodb"), clients("stepfunctions"), clock),
             service=service(),
             load=load,
+            now=clock.now,
+            refusals=event.refusals,
+            refused_visit=event.refused_visit,
             refused_task=event.refused_task or None,
         )
     except ServiceError as error:
-        logger.warning("not submitted", error=type(error).__name__, code=error.code, request_id=error.request_id)
+        logger.warning(
+            "not submitted", error=type(error).__name__, code=error.code, request_id=error.request_id, said=str(error)
+        )
         metrics.add_metric(type(error).__name__, MetricUnit.Count, 1)
         raise
-    logger.info("submitted", task_id=task_id)
+    logger.info("submitted", task_id=started.task_id)
     metrics.add_metric("TasksSubmitted", MetricUnit.Count, 1)
-    return {"task_id": task_id}
+    return {"task_id": started.task_id, "deadline_in": max(0.0, gate_settings.deadline - started.seconds)}

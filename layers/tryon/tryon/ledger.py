@@ -1,5 +1,6 @@
 """What happened to each combination: one DynamoDB item a combination, one a run, one a manifest claimed."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from tryon.clock import Clock
 from tryon.items import from_item, to_item
-from tryon.plan import Combination
+from tryon.plan import Combination, Key
 from tryon.service import Submitted, TaskResult
 
 if TYPE_CHECKING:
@@ -54,7 +55,10 @@ class Entry:
     `latency` is the service's own, from receipt to the end, when it gave its times; `delay` is from the end
     until a poll saw it, by the same times; `pending_at` is the last poll that saw the task unfinished.
     `refused_tasks` are those whose results the service refused and that were followed by another, `adopted_task`
-    is the one that an earlier run paid for.
+    is the one that an earlier run paid for. `visit` numbers the combination's visits to Submit: a slot and a submit
+    belong to one visit. `refusal` is how the service refused the latest submit without making a task. `said` is the
+    last answer to a poll that was not understood, or the last trouble of one, `unanswered` how many there were.
+    `not_found_at` is when the service began to say that it does not know the task.
     """
 
     n: int
@@ -84,6 +88,11 @@ class Entry:
     resumed: bool = False
     refused_tasks: tuple[str, ...] = ()
     adopted_task: str | None = None
+    visit: int = 0
+    refusal: Mapping[str, str] | None = None
+    said: str | None = None
+    unanswered: int = 0
+    not_found_at: float | None = None
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -94,12 +103,33 @@ class Entry:
     @property
     def outcome_unknown(self) -> bool:
         """Whether a submit was begun whose answer nobody saw: a task may exist and be billed."""
-        return self.task_id is None and self.submitting_at is not None
+        return self.task_id is None and self.submitting_at is not None and self.error not in PROVE_NO_TASK
 
     @property
     def may_still_run(self) -> bool:
         """Whether the service may still work on a task of this entry, which then still fills a slot."""
         return self.outcome_unknown or (self.task_id is not None and self.ended_at is None)
+
+
+PROVE_NO_TASK = frozenset(
+    {
+        "InputRefusedError",
+        "ServiceAccessError",
+        "ServiceBusyError",
+        "ServiceThrottledError",
+        "ServiceUnavailableError",
+        "ServiceUnreachableError",
+        "UnknownRefusalError",
+        "RefusalUnconfirmedError",
+    }
+)
+"""Errors that only an answer to the submit itself raises: its entry is in no doubt, although the write that takes
+SUBMITTING back was lost."""
+
+_NAMED = re.compile(r"#(\w+)")
+
+TRANSACTION = 100
+"""Items that DynamoDB writes in one transaction."""
 
 
 def _run_key(run_id: str) -> dict[str, Any]:
@@ -119,6 +149,7 @@ _OF_ONE_TASK = (
     "delay",
     "candidates",
     "resumed",
+    "not_found_at",
 )
 _LISTS = ("garments", "candidates", "results", "request_ids", "refused_tasks")
 
@@ -129,6 +160,14 @@ def _entry(item: Mapping[str, Any]) -> Entry:
     return Entry(**{**known, "status": Status(known["status"])})
 
 
+@dataclass(frozen=True)
+class Standing:
+    """Why a run was halted, None while it was not, and when it started (seconds since the epoch)."""
+
+    halted: str | None
+    started_at: float
+
+
 class LedgerConflictError(Exception):
     """A combination is not in the state that this step may follow; `entry` is how it stands."""
 
@@ -137,24 +176,62 @@ class LedgerConflictError(Exception):
         self.entry = entry
 
 
+class RunEndedError(Exception):
+    """The run has ended, or belongs to another execution: a late call changes nothing of it."""
+
+
 class Ledger:
-    """The ledger in one DynamoDB table."""
+    """The ledger in one DynamoDB table.
+
+    Any call may come twice, late, or after its successor. So each write names the state that it replaces: a status
+    goes only forward, and an outcome stays. What was learned late, such as a task's id, is kept beside the outcome.
+    """
 
     def __init__(self, client: "DynamoDBClient", table: str, clock: Clock) -> None:
         self._client = client
         self._table = table
         self._clock = clock
 
-    def open_run(self, run_id: str, **attributes: Any) -> None:
-        """Write a run's item as RUNNING with the given attributes."""
-        self._update(
-            _run_key(run_id),
-            {"kind": "run", "run_id": run_id, "status": RunStatus.RUNNING, **attributes},
+    def open_run(self, run_id: str, *, execution: str, **attributes: Any) -> None:
+        """Write a run's item as RUNNING with the given attributes.
+
+        Raises `RunEndedError` where the run has ended, or is another execution's.
+        """
+        self._update_run(
+            run_id,
+            {"kind": "run", "run_id": run_id, "status": RunStatus.RUNNING, "execution": execution, **attributes},
+            condition="attribute_not_exists(pk) OR (#status = :running AND #execution = :execution)",
+            values={":running": RunStatus.RUNNING},
         )
 
-    def update_run(self, run_id: str, **attributes: Any) -> None:
-        """Set attributes of a run's item."""
-        self._update(_run_key(run_id), attributes)
+    def plan_done(self, run_id: str, **attributes: Any) -> None:
+        """Note that a run's plan and entries are whole; raises `RunEndedError` where the run has ended meanwhile."""
+        self._update_run(
+            run_id,
+            {"planned_at": self._clock.now(), **attributes},
+            condition="#status = :running",
+            values={":running": RunStatus.RUNNING},
+        )
+
+    def report(self, run_id: str, **attributes: Any) -> None:
+        """Write a run's outcome, once; raises `RunEndedError` where it has one."""
+        self._update_run(
+            run_id, attributes, condition="#status = :running", values={":running": RunStatus.RUNNING}
+        )
+
+    def mark_repaired(self, run_id: str, by: Iterable[str]) -> None:
+        """Note by which runs every combination of a run that has ended has its picture; its status stays."""
+        self._update_run(run_id, {"repaired_by": list(by)}, condition="attribute_exists(pk)")
+
+    def _update_run(
+        self, run_id: str, attributes: Mapping[str, Any], *, condition: str, values: Mapping[str, Any] | None = None
+    ) -> None:
+        try:
+            self._update(_run_key(run_id), attributes, condition=condition, values=values)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                raise
+            raise RunEndedError(f"run {run_id} has ended, or belongs to another execution") from None
 
     def run(self, run_id: str) -> dict[str, Any] | None:
         """A run's item, None when there is none."""
@@ -173,33 +250,117 @@ class Ledger:
         )
         return [from_item(item) for item in answer["Items"]]
 
+    def retries_since(self, run_id: str) -> Iterator[dict[str, Any]]:
+        """The items of runs that are newer than `run_id` and repeat one, oldest first.
+
+        From the index, which may not show a run of the last seconds yet.
+        """
+        for page in self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            IndexName=RUN_INDEX,
+            KeyConditionExpression="kind = :run AND run_id > :oldest",
+            FilterExpression="attribute_exists(retry_of)",
+            ExpressionAttributeValues=to_item({":run": "run", ":oldest": run_id}),
+        ):
+            for item in page["Items"]:
+                yield from_item(item)
+
     def halt(self, run_id: str, error: str, cause: str) -> None:
         """Keep a run's other combinations from starting: every one would fail alike."""
-        self._update(_run_key(run_id), {"halt_error": error, "halt_cause": cause})
+        self._update(_run_key(run_id), {"halt_error": error, "halt_cause": cause}, condition="attribute_exists(pk)")
 
-    def halted(self, run_id: str) -> str | None:
-        """Why a run was halted, None while it was not."""
+    def standing(self, run_id: str) -> Standing:
+        """How a run stands for a combination that is about to ask for a slot."""
         answer = self._client.get_item(
-            TableName=self._table, Key=_run_key(run_id), ProjectionExpression="halt_error, halt_cause"
+            TableName=self._table, Key=_run_key(run_id), ProjectionExpression="halt_error, halt_cause, started_at"
         )
         item = from_item(answer.get("Item", {}))
-        return f"{item['halt_error']}: {item['halt_cause']}" if "halt_error" in item else None
+        halted = f"{item['halt_error']}: {item['halt_cause']}" if "halt_error" in item else None
+        return Standing(halted, item.get("started_at", 0.0))
 
     def add(self, run_id: str, combinations: Iterable[Combination]) -> None:
-        """Write combinations as PLANNED, 25 at a time."""
-        pending = iter(combinations)
-        while batch := list(islice(pending, 25)):
-            requests: Any = [
-                {"PutRequest": {"Item": {**_entry_key(run_id, c.n), **to_item(_planned(c))}}} for c in batch
-            ]
-            for attempt in range(10):
-                answer = self._client.batch_write_item(RequestItems={self._table: requests})
-                requests = answer.get("UnprocessedItems", {}).get(self._table, [])
-                if not requests:
-                    break
-                self._clock.sleep(min(10.0, 0.1 * 2**attempt))
+        """Write combinations as PLANNED where there is no entry yet, `TRANSACTION` at a time."""
+        for _ in self._put_new({**_entry_key(run_id, c.n), **to_item(_planned(c))} for c in combinations):
+            pass
+
+    def claim_repairs(self, first: str, run_id: str, keys: Iterable[Key], free: Mapping[Key, str]) -> frozenset[Key]:
+        """Claim combinations of the run `first` for the retry `run_id`; returns those that another retry has.
+
+        `free` names the runs whose claims are void, because they ended without a picture or a possible task.
+        """
+        claims: dict[str, Key] = {_claim_name(key): key for key in keys}
+        items = ({**_claim_key(first, name), **to_item({"run_id": run_id, "at": self._clock.now()})} for name in claims)
+        taken = set()
+        for item in self._put_new(items):
+            key = claims[item["sk"]["S"]]
+            holders = [run_id, *([free[key]] if key in free else [])]
+            if not self._put_if(item, holders):
+                taken.add(key)
+        return frozenset(taken)
+
+    def repair_claims(self, first: str) -> dict[Key, str]:
+        """Which retry claimed each combination of the run `first` last."""
+        found = {}
+        for page in self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="pk = :first",
+            ExpressionAttributeValues=to_item({":first": f"repair#{first}"}),
+            ConsistentRead=True,
+        ):
+            for item in map(from_item, page["Items"]):
+                model, worn, variant = item["sk"].split("/")
+                found[model, worn, variant] = item["run_id"]
+        return found
+
+    def _put_new(self, items: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Put items where nothing is yet, and yield those where something is.
+
+        In transactions, which one such item fails as a whole: the others are then put one by one.
+        """
+        pending = iter(items)
+        while batch := list(islice(pending, TRANSACTION)):
+            if self._put_together(batch):
+                continue
+            for item in batch:
+                if not self._put_if(item, ()):
+                    yield item
+
+    def _put_together(self, batch: list[dict[str, Any]]) -> bool:
+        puts: Any = [
+            {"Put": {"TableName": self._table, "Item": item, "ConditionExpression": "attribute_not_exists(pk)"}}
+            for item in batch
+        ]
+        for attempt in range(10):
+            try:
+                self._client.transact_write_items(TransactItems=puts)
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "TransactionCanceledException":
+                    raise
+                reasons = {reason.get("Code") for reason in error.response.get("CancellationReasons", [])}
+                if "ConditionalCheckFailed" in reasons:
+                    return False
+                # Another writer was at one of the items, or the table is busy.
+                self._clock.sleep(min(5.0, 0.1 * 2**attempt))
             else:
-                raise LedgerWriteError(f"{len(requests)} entries of run {run_id} could not be written")
+                return True
+        raise LedgerWriteError(f"{len(batch)} items could not be written")
+
+    def _put_if(self, item: dict[str, Any], holders: Iterable[str]) -> bool:
+        """Put an item where nothing is, or where what is there belongs to one of the runs; False elsewhere."""
+        values = {f":holder{i}": holder for i, holder in enumerate(holders)}
+        request: dict[str, Any] = {"TableName": self._table, "Item": item}
+        request["ConditionExpression"] = " OR ".join(
+            ["attribute_not_exists(pk)", *(f"run_id = {name}" for name in values)]
+        )
+        if values:
+            request["ExpressionAttributeValues"] = to_item(values)
+        try:
+            self._client.put_item(**request)
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+                return False
+            raise
+        return True
 
     def entry(self, run_id: str, n: int) -> Entry:
         """One combination's entry; raises KeyError when it was never planned."""
@@ -219,54 +380,112 @@ class Ledger:
             for item in page["Items"]:
                 yield _entry(from_item(item))
 
-    def begin_submit(self, run_id: str, n: int) -> None:
-        """PLANNED becomes SUBMITTING; raises `LedgerConflictError` from any other state."""
+    def begin_submit(self, run_id: str, n: int, visit: int, refused_visit: int = 0) -> None:
+        """PLANNED becomes SUBMITTING, for a visit that is newer than any that submitted.
+
+        `refused_visit` is one of which the state machine knows that the service refused its submit: should the write
+        that says so be lost, SUBMITTING of that visit is as good as PLANNED. Raises `LedgerConflictError` from any
+        other state.
+        """
         self._step(
             run_id,
             n,
-            {"status": Status.SUBMITTING, "submitting_at": self._clock.now()},
-            condition="#status = :planned",
-            values={":planned": Status.PLANNED},
+            {"status": Status.SUBMITTING, "submitting_at": self._clock.now(), "visit": visit},
+            condition="(#status = :planned AND (attribute_not_exists(#visit) OR #visit < :visit)) "
+            "OR (#status = :submitting AND #visit = :refused_visit)",
+            values={":planned": Status.PLANNED, ":submitting": Status.SUBMITTING, ":refused_visit": refused_visit},
             count="submits",
+            remove=("refusal",),
         )
 
-    def withdraw_submit(self, run_id: str, n: int) -> None:
-        """SUBMITTING becomes PLANNED again: the service's answer proved that there is no task."""
-        self._step(
-            run_id,
-            n,
-            {"status": Status.PLANNED},
-            condition="#status = :submitting",
-            values={":submitting": Status.SUBMITTING},
-            remove=("submitting_at",),
-        )
+    def withdraw_submit(self, run_id: str, n: int, visit: int, error: str = "", cause: str = "") -> None:
+        """SUBMITTING becomes PLANNED again: the service's answer, an error, proved that there is no task.
 
-    def submitted(self, run_id: str, n: int, submitted: Submitted) -> None:
-        """Keep the task's id, whatever else was written meanwhile: it is what was paid for."""
-        self._step(
-            run_id,
-            n,
-            {
-                "status": Status.SUBMITTED,
-                "task_id": submitted.task_id,
-                "submitted_at": self._clock.now(),
-                "request_ids": (submitted.request_id,),
-            },
-        )
+        An entry that has its outcome keeps it, and is in no doubt any more.
+        """
+        refusal = {"error": error, "cause": cause}
+        try:
+            self._step(
+                run_id,
+                n,
+                {"status": Status.PLANNED, "refusal": refusal},
+                condition="#status = :submitting AND #visit = :visit",
+                values={":submitting": Status.SUBMITTING, ":visit": visit},
+                remove=("submitting_at",),
+            )
+        except LedgerConflictError as conflict:
+            if conflict.entry.status is not Status.FAILED:
+                return
+            with suppress(LedgerConflictError):
+                self._step(
+                    run_id,
+                    n,
+                    {"refusal": refusal},
+                    condition="#status = :failed AND #visit = :visit AND attribute_not_exists(task_id)",
+                    values={":failed": Status.FAILED, ":visit": visit},
+                    remove=("submitting_at",),
+                )
+
+    def close_visit(self, run_id: str, n: int, visit: int) -> Entry:
+        """Keep a visit that has not submitted from doing so late; returns the entry as it is then."""
+        with suppress(LedgerConflictError):
+            self._step(
+                run_id,
+                n,
+                {"visit": visit},
+                condition="#status = :planned AND (attribute_not_exists(#visit) OR #visit < :visit)",
+                values={":planned": Status.PLANNED},
+            )
+        return self.entry(run_id, n)
+
+    def submitted(self, run_id: str, n: int, visit: int, submitted: Submitted) -> None:
+        """Keep the task's id, which is what was paid for: beside the outcome where the entry has one already."""
+        facts = {
+            "task_id": submitted.task_id,
+            "submitted_at": self._clock.now(),
+            "request_ids": (submitted.request_id,),
+        }
+        try:
+            self._step(
+                run_id,
+                n,
+                {"status": Status.SUBMITTED, **facts},
+                condition="#status = :submitting AND #visit = :visit",
+                values={":submitting": Status.SUBMITTING, ":visit": visit},
+            )
+        except LedgerConflictError:
+            with suppress(LedgerConflictError):
+                self._step(
+                    run_id,
+                    n,
+                    facts,
+                    condition="#status IN (:failed, :submitted) AND attribute_not_exists(submitted_at) "
+                    "AND (attribute_not_exists(#task_id) OR #task_id = :task_id)",
+                    values={":failed": Status.FAILED, ":submitted": Status.SUBMITTED},
+                )
 
     def resume(self, run_id: str, n: int, task_id: str) -> None:
-        """Adopt a task of an earlier run as this combination's own."""
-        self._step(
-            run_id,
-            n,
-            {
-                "status": Status.SUBMITTED,
-                "task_id": task_id,
-                "adopted_task": task_id,
-                "submitted_at": self._clock.now(),
-                "resumed": True,
-            },
-        )
+        """Adopt a task of an earlier run as this combination's own; called again, nothing changes.
+
+        Raises `LedgerConflictError` where the combination has another task or its outcome.
+        """
+        try:
+            self._step(
+                run_id,
+                n,
+                {
+                    "status": Status.SUBMITTED,
+                    "task_id": task_id,
+                    "adopted_task": task_id,
+                    "submitted_at": self._clock.now(),
+                    "resumed": True,
+                },
+                condition="#status = :planned",
+                values={":planned": Status.PLANNED},
+            )
+        except LedgerConflictError as conflict:
+            if conflict.entry.status is not Status.SUBMITTED or conflict.entry.task_id != task_id:
+                raise
 
     def replan(self, run_id: str, n: int, refused_task: str) -> Entry:
         """SUBMITTED becomes PLANNED again after the service refused the task's result; called again, nothing changes.
@@ -289,11 +508,15 @@ class Ledger:
 
     def pending(self, run_id: str, n: int, task_id: str) -> None:
         """Count a poll that saw the task unfinished."""
-        self._polled(run_id, n, task_id, {"pending_at": self._clock.now()})
+        self._polled(run_id, n, task_id, {"pending_at": self._clock.now()}, remove=("not_found_at",))
 
-    def unanswered(self, run_id: str, n: int, task_id: str) -> None:
-        """Count a poll that got no answer."""
-        self._polled(run_id, n, task_id, {})
+    def not_found(self, run_id: str, n: int, task_id: str, since: float) -> None:
+        """Count a poll to which the service said that it does not know the task; it began to say so at `since`."""
+        self._polled(run_id, n, task_id, {"not_found_at": since})
+
+    def unanswered(self, run_id: str, n: int, task_id: str, said: str) -> None:
+        """Count a poll whose answer says nothing about the task, and keep what it said."""
+        self._polled(run_id, n, task_id, {"said": said}, count=("polls", "unanswered"))
 
     def ended(self, run_id: str, entry: Entry, task_id: str, result: TaskResult | None = None) -> None:
         """Count the poll that saw the end, with the service's own times where it gave them."""
@@ -313,32 +536,53 @@ class Ledger:
                 seen["delay"] = max(0.0, now - entry.submitted_at - latency) if not entry.resumed else None
         self._polled(run_id, entry.n, task_id, seen)
 
-    def _polled(self, run_id: str, n: int, task_id: str, seen: Mapping[str, Any]) -> None:
+    def _polled(
+        self,
+        run_id: str,
+        n: int,
+        task_id: str,
+        seen: Mapping[str, Any],
+        *,
+        count: tuple[str, ...] = ("polls",),
+        remove: tuple[str, ...] = (),
+    ) -> None:
         # A poll knows the task's id from the state machine: it mends an entry whose submit could not be written.
-        # One that was slow to die must not touch an entry that has its outcome.
+        # One that was slow to die must not touch an entry that has its outcome, or another task.
         with suppress(LedgerConflictError):
             self._step(
                 run_id,
                 n,
                 {"task_id": task_id, "status": Status.SUBMITTED, **seen},
-                condition="NOT #status IN (:succeeded, :failed) AND NOT contains(refused_tasks, :task_id)",
+                condition="NOT #status IN (:succeeded, :failed) AND NOT contains(refused_tasks, :task_id) "
+                "AND (attribute_not_exists(#task_id) OR #task_id = :task_id)",
                 values={":succeeded": Status.SUCCEEDED, ":failed": Status.FAILED},
-                count="polls",
+                count=count,
+                remove=remove,
             )
 
     def succeeded(self, run_id: str, n: int, results: Iterable[Mapping[str, Any]], size: int) -> None:
-        """The results lie in S3: their keys and checksums, their size together in bytes."""
-        self._step(
-            run_id,
-            n,
-            {
-                "status": Status.SUCCEEDED,
-                "results": list(results),
-                "bytes": size,
-                "finished_at": self._clock.now(),
-            },
-            remove=("candidates", "error", "cause", "step"),
-        )
+        """The results lie in S3: their keys and checksums, their size together in bytes.
+
+        Raises `LedgerConflictError` where the combination was given another outcome before: a retry then resumes
+        the task, and pays nothing.
+        """
+        try:
+            self._step(
+                run_id,
+                n,
+                {
+                    "status": Status.SUCCEEDED,
+                    "results": list(results),
+                    "bytes": size,
+                    "finished_at": self._clock.now(),
+                },
+                condition="#status <> :status AND #status <> :failed",
+                values={":failed": Status.FAILED},
+                remove=("candidates", "error", "cause", "step"),
+            )
+        except LedgerConflictError as conflict:
+            if conflict.entry.status is not Status.SUCCEEDED:
+                raise
 
     def failed(self, run_id: str, n: int, error: str, cause: str) -> None:
         """Give an entry that nobody ended its outcome, unless it succeeded after all."""
@@ -359,7 +603,7 @@ class Ledger:
         *,
         condition: str = "attribute_exists(pk)",
         values: Mapping[str, Any] | None = None,
-        count: str | None = None,
+        count: str | tuple[str, ...] = (),
         remove: tuple[str, ...] = (),
     ) -> None:
         try:
@@ -383,22 +627,22 @@ class Ledger:
         *,
         condition: str | None = None,
         values: Mapping[str, Any] | None = None,
-        count: str | None = None,
+        count: str | tuple[str, ...] = (),
         remove: tuple[str, ...] = (),
     ) -> None:
         given = {name: value for name, value in attributes.items() if value is not None}
         names = {f"#{name}": name for name in [*given, *remove]}
-        if condition and "#status" in condition:
-            names["#status"] = "status"
+        names.update({f"#{name}": name for name in _NAMED.findall(condition or "")})
         parts = []
         if given:
             parts.append("SET " + ", ".join(f"#{name} = :{name}" for name in given))
         if remove:
             parts.append("REMOVE " + ", ".join(f"#{name}" for name in remove))
         bound = {f":{name}": value for name, value in given.items()} | dict(values or {})
-        if count:
-            parts.append(f"ADD #{count} :one")
-            names[f"#{count}"] = count
+        counts = (count,) if isinstance(count, str) else count
+        if counts:
+            parts.append("ADD " + ", ".join(f"#{name} :one" for name in counts))
+            names.update({f"#{name}": name for name in counts})
             bound[":one"] = 1
         request: dict[str, Any] = {
             "TableName": self._table,
@@ -416,6 +660,14 @@ class Ledger:
 
 class LedgerWriteError(Exception):
     """DynamoDB kept refusing a batch of entries."""
+
+
+def _claim_name(key: Key) -> str:
+    return "/".join(key)
+
+
+def _claim_key(first: str, name: str) -> dict[str, Any]:
+    return to_item({"pk": f"repair#{first}", "sk": name})
 
 
 def _planned(combination: Combination) -> dict[str, Any]:

@@ -215,6 +215,10 @@ class Manifest(BaseModel):
         pattern=r"^[0-9a-zA-Z][0-9a-zA-Z-]{0,99}$",
         description="The run whose unfinished combinations these are; tasks already paid for are resumed.",
     )
+    new_pictures: bool = Field(
+        False,
+        description="With retry_of: whether the newest pictures are taken, instead of those that the run was made of.",
+    )
 
     def source(self, image: str, bucket: str) -> ImageSource:
         """Where `image` lies when the manifest lies in `bucket`."""

@@ -1,14 +1,38 @@
 """Objects in S3, read at the version that was checked and written as text."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import TextIOWrapper
-from typing import IO, TYPE_CHECKING, TextIO
+from typing import IO, TYPE_CHECKING, Any, TextIO
+
+from botocore.exceptions import (
+    ClientError,
+    EndpointConnectionError,
+    HTTPClientError,
+    IncompleteReadError,
+    ResponseStreamingError,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
+
+    from tryon.plan import Picture
+
+
+class PictureChangedError(Exception):
+    """A picture that was checked cannot be read any more as it was then: it was replaced or deleted since."""
+
+
+class StorageUnavailableError(Exception):
+    """S3 would not give or take a picture just now: later it may."""
+
+
+PASSING_ERRORS = frozenset(
+    {"InternalError", "OperationAborted", "RequestTimeout", "ServiceUnavailable", "SlowDown", "503", "500"}
+)
+"""Codes of S3 that another try may not meet."""
 
 
 def get(s3: "S3Client", bucket: str, key: str, version: str | None = None) -> "GetObjectOutputTypeDef":
@@ -16,6 +40,54 @@ def get(s3: "S3Client", bucket: str, key: str, version: str | None = None) -> "G
     if version:
         return s3.get_object(Bucket=bucket, Key=key, VersionId=version)
     return s3.get_object(Bucket=bucket, Key=key)
+
+
+def pin(answer: Mapping[str, Any]) -> dict[str, str]:
+    """What pins the bytes that S3 just gave or took: their version, in a bucket without versions their ETag."""
+    version = answer.get("VersionId")
+    # A bucket whose versions were suspended calls each new object's version "null".
+    if version and version != "null":
+        return {"version": version}
+    etag = answer.get("ETag")
+    return {"etag": etag} if etag else {}
+
+
+def get_pinned(s3: "S3Client", picture: "Picture") -> "GetObjectOutputTypeDef":
+    """Open a picture as it was when it was checked.
+
+    Raises `PictureChangedError` when that is not to be had any more, `StorageUnavailableError` when S3 is busy.
+    """
+    place = f"s3://{picture.bucket}/{picture.key}"
+    try:
+        if picture.version:
+            return s3.get_object(Bucket=picture.bucket, Key=picture.key, VersionId=picture.version)
+        if picture.etag:
+            return s3.get_object(Bucket=picture.bucket, Key=picture.key, IfMatch=picture.etag)
+        # A plan of a version of this stack that pinned only versions.
+        return s3.get_object(Bucket=picture.bucket, Key=picture.key)
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if code in ("PreconditionFailed", "412"):
+            raise PictureChangedError(f"{place} was replaced after it was checked") from None
+        if code in ("NoSuchKey", "NoSuchVersion", "NoSuchBucket", "404", "MethodNotAllowed", "405"):
+            raise PictureChangedError(f"{place} is not there any more as it was when it was checked ({code})") from None
+        if code in PASSING_ERRORS:
+            raise StorageUnavailableError(f"{place} could not be read just now ({code})") from None
+        raise
+    except (EndpointConnectionError, HTTPClientError) as error:
+        raise StorageUnavailableError(f"{place} could not be read just now ({type(error).__name__})") from None
+
+
+def read_pinned(s3: "S3Client", picture: "Picture") -> bytes:
+    """A picture's bytes as they were when they were checked; raises the errors of `get_pinned`."""
+    body = get_pinned(s3, picture)["Body"]
+    try:
+        data: bytes = body.read()
+    except (HTTPClientError, IncompleteReadError, ResponseStreamingError) as error:
+        raise StorageUnavailableError(
+            f"s3://{picture.bucket}/{picture.key} broke off ({type(error).__name__})"
+        ) from None
+    return data
 
 
 def read(s3: "S3Client", bucket: str, key: str, version: str | None = None) -> bytes:
@@ -27,6 +99,17 @@ def read(s3: "S3Client", bucket: str, key: str, version: str | None = None) -> b
 def put_text(s3: "S3Client", bucket: str, key: str, text: str, content_type: str) -> None:
     """Write text as UTF-8."""
     s3.put_object(Bucket=bucket, Key=key, Body=text.encode(), ContentType=content_type)
+
+
+def put_new_text(s3: "S3Client", bucket: str, key: str, text: str, content_type: str) -> bool:
+    """Write text as UTF-8 where nothing is yet; False, and nothing is changed, where something is."""
+    try:
+        s3.put_object(Bucket=bucket, Key=key, Body=text.encode(), ContentType=content_type, IfNoneMatch="*")
+    except ClientError as error:
+        if error.response["Error"]["Code"] in ("PreconditionFailed", "412"):
+            return False
+        raise
+    return True
 
 
 SPOOL_BYTES = 4_000_000

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
+from botocore.exceptions import ClientError
 from pydantic import BaseModel, ConfigDict
 
 from tryon.cadence import MAX_POLLS, waits
@@ -30,13 +31,17 @@ _FROZEN = ConfigDict(frozen=True)
 
 
 class Picture(BaseModel):
-    """A picture in S3 that the service takes as it is; `version` pins the bytes that were checked."""
+    """A picture in S3 that the service takes as it is.
+
+    `version` pins the bytes that were checked; in a bucket without versions `etag` does.
+    """
 
     model_config = _FROZEN
 
     bucket: str
     key: str
     version: str | None = None
+    etag: str | None = None
 
 
 class WornGarment(BaseModel):
@@ -53,8 +58,9 @@ class Combination(BaseModel):
     """One model with one garment or outfit under one set of parameters: an item of the Map.
 
     `n` counts from 1 in the plan's order; `worn` is the garment's or outfit's number and id; `task_id` names
-    a task of an earlier run that is resumed instead of paying for a new one; `resubmissions` is how often a
-    result that the service refused is tried again.
+    a task of an earlier run that is resumed instead of paying for a new one, `doubted_task` one that the service did
+    not know then and is asked for once more before another is paid; `resubmissions` is how often a result that the
+    service refused is tried again.
     """
 
     model_config = _FROZEN
@@ -67,6 +73,7 @@ class Combination(BaseModel):
     garments: list[WornGarment]
     parameters: Parameters = Parameters()
     task_id: str | None = None
+    doubted_task: str | None = None
     resubmissions: int = 0
 
     @property
@@ -88,6 +95,11 @@ class RunFolder:
     @property
     def plan(self) -> str:
         return self.prefix + "plan.json"
+
+    @property
+    def pictures(self) -> str:
+        """Which bytes each picture of the manifest was, for the runs that repeat this one."""
+        return self.prefix + "pictures.json"
 
     @property
     def children(self) -> str:
@@ -138,7 +150,7 @@ def result_copy(size: CopySize, result_key: str) -> str:
 
 
 def count(manifest: Manifest, done: Set[Key] = frozenset()) -> int:
-    """How many combinations a manifest asks for, without expanding it; of all, `done` ones are not."""
+    """How many combinations a manifest asks for, without expanding it; `done` ones are not counted."""
     variants = [*manifest.variants] or [DEFAULT_VARIANT]
     if manifest.combinations == "all":
         models = {model.id for model in manifest.models}
@@ -146,21 +158,19 @@ def count(manifest: Manifest, done: Set[Key] = frozenset()) -> int:
         known = set(variants)
         left_out = sum(model in models and worn in wearables and variant in known for model, worn, variant in done)
         return len(models) * len(wearables) * len(variants) - left_out
-    return sum(len(variants) if wanted.variant is None else 1 for wanted in manifest.combinations)
+    return sum(key not in done for _, key in named(manifest))
 
 
 def check_size(manifest: Manifest, maximum: int, done: Set[Key] = frozenset()) -> int:
-    """The number of combinations left to do.
+    """The number of combinations left to do, 0 where a retry has nothing left.
 
-    Raises `ManifestError` for none, for more than `maximum` and for one named twice.
+    Raises `ManifestError` for more than `maximum` and for one named twice.
     """
     total = count(manifest, done)
     if total > maximum:
         raise ManifestError(
             [Problem("combinations", f"{total:,} are asked for, this stack runs at most {maximum:,} at once")]
         )
-    if not total:
-        raise ManifestError([Problem("retry_of", f"nothing of {manifest.retry_of} is left to do")])
     first: dict[Key, int] = {}
     for i, key in named(manifest):
         j = first.setdefault(key, i)
@@ -176,6 +186,17 @@ def named(manifest: Manifest) -> Iterator[tuple[int, Key]]:
     for i, wanted in enumerate(manifest.combinations):
         for variant in [wanted.variant] if wanted.variant else [*manifest.variants] or [DEFAULT_VARIANT]:
             yield i, (wanted.model, wanted.garment or wanted.outfit or "", variant)
+
+
+def keys(manifest: Manifest, done: Set[Key] = frozenset()) -> Iterator[Key]:
+    """Each combination that a manifest asks for, in its order, without those in `done`."""
+    if manifest.combinations == "all":
+        worn = [*(garment.id for garment in manifest.garments), *(outfit.id for outfit in manifest.outfits)]
+        variants = [*manifest.variants] or [DEFAULT_VARIANT]
+        every = ((model.id, id_, variant) for model in manifest.models for id_ in worn for variant in variants)
+        yield from (key for key in every if key not in done)
+    else:
+        yield from (key for _, key in named(manifest) if key not in done)
 
 
 def check_polls(cadence: Sequence[int], deadline: int) -> None:
@@ -200,20 +221,16 @@ def expand(
     *,
     done: Set[Key] = frozenset(),
     paid: Mapping[Key, str] | None = None,
+    doubted: Mapping[Key, str] | None = None,
 ) -> Iterator[Combination]:
     """Yield the combinations in the manifest's order: model by model, garment by garment, variant by variant.
 
-    Of all, those in `done` are left out; `paid` gives combinations the tasks that an earlier run paid for.
+    Those in `done` are left out; `paid` gives combinations the tasks that an earlier run paid for, `doubted` those
+    that are asked for once more before another is paid.
     """
     wearables = _wearables(manifest, garments)
     variants = _variants(manifest)
-    wanted: Iterator[Key]
-    if manifest.combinations == "all":
-        every = ((model.id, worn, variant) for model in manifest.models for worn in wearables for variant in variants)
-        wanted = (key for key in every if key not in done)
-    else:
-        wanted = (key for _, key in named(manifest))
-    for n, key in enumerate(wanted, start=1):
+    for n, key in enumerate(keys(manifest, done), start=1):
         model_id, worn_id, variant = key
         number, worn = wearables[worn_id]
         combination = Combination(
@@ -226,8 +243,8 @@ def expand(
             parameters=variants[variant],
             resubmissions=manifest.resubmissions,
         )
-        task_id = (paid or {}).get(key)
-        yield combination.model_copy(update={"task_id": task_id}) if task_id else combination
+        tasks = {"task_id": (paid or {}).get(key), "doubted_task": (doubted or {}).get(key)}
+        yield combination.model_copy(update=tasks) if any(tasks.values()) else combination
 
 
 def _wearables(manifest: Manifest, pictures: Mapping[str, Picture]) -> dict[str, tuple[str, Sequence[WornGarment]]]:
@@ -260,13 +277,19 @@ def encode(combinations: Iterator[Combination]) -> Iterator[bytes]:
     yield b"\n]\n"
 
 
-def write(s3: "S3Client", bucket: str, key: str, combinations: Iterator[Combination]) -> None:
-    """Write the plan where the Map reads it."""
+def write(s3: "S3Client", bucket: str, key: str, combinations: Iterator[Combination]) -> bool:
+    """Write the plan where the Map reads it; False, and nothing is changed, where there is one already."""
     with tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES) as body:
         for piece in encode(combinations):
             body.write(piece)
         body.seek(0)
-        s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json")
+        try:
+            s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json", IfNoneMatch="*")
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ("PreconditionFailed", "412"):
+                return False
+            raise
+    return True
 
 
 def default_name(key: str) -> str:

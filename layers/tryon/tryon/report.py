@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +10,9 @@ from tryon import notification, objects, retry, summary
 from tryon.clock import Clock
 from tryon.gallery import publishing
 from tryon.gate import Gate
-from tryon.ledger import Entry, Ledger
+from tryon.ledger import Entry, Ledger, RunEndedError, RunStatus, Status
 from tryon.plan import RunFolder
-from tryon.task import holder
+from tryon.task import holder, holders_of
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -68,21 +69,26 @@ def write_report(
 ) -> dict[str, Any]:
     """Finish a run in the ledger, write its files into S3 and return what the state machine needs to notify.
 
-    `hurry` says when too little time is left to look for more pictures for the gallery.
+    `hurry` says when too little time is left to look for more pictures for the gallery. Called again, or for a run
+    that was stopped after its report, it returns what was reported and changes nothing. Raises `RunNotPlannedError`.
     """
+    folder = RunFolder(run_id)
     run = ledger.run(run_id)
+    if run is not None and "ended_at" in run:
+        return _answer(_read_summary(s3, bucket, folder), bucket, folder, None)
     if run is None or "planned_at" not in run:
         told = f"; {failure.cause}" if failure else ""
         raise RunNotPlannedError(f"run {run_id} ended before its plan was whole; nothing was submitted{told}")
+    if run["status"] != RunStatus.RUNNING:
+        raise RunNotPlannedError(f"run {run_id} was recorded as {run['status']} without a report")
     keep = set()
     for entry in ledger.entries(run_id):
         if entry.status in summary.OUTCOME_OF_UNFINISHED:
             ledger.failed(run_id, entry.n, *summary.OUTCOME_OF_UNFINISHED[entry.status])
         if entry.may_still_run:
-            keep.add(holder(run_id, entry.n))
+            keep.add(holder(run_id, entry.n, entry.visit))
     # What the service may still work on fills its slots too: the lease's end frees those.
-    gate.release_run(holder(run_id, 0).removesuffix("0"), keep=frozenset(keep))
-    folder = RunFolder(run_id)
+    gate.release_run(holders_of(run_id), keep=frozenset(keep))
     original = _manifest(s3, run)
     with objects.spool() as table, objects.spool() as again:
         # All three from one reading, so that they agree whatever is written to the ledger meanwhile.
@@ -100,10 +106,24 @@ def write_report(
         objects.put_spool(s3, bucket, folder.csv, table, "text/csv; charset=utf-8")
         if objects.put_spool(s3, bucket, folder.retry_manifest, again, "application/json"):
             result["retry_manifest"] = folder.retry_manifest
-    objects.put_text(s3, bucket, folder.summary, json.dumps(result, indent=1, ensure_ascii=False), "application/json")
+    text = json.dumps(result, indent=1, ensure_ascii=False)
+    if not objects.put_new_text(s3, bucket, folder.summary, text, "application/json"):
+        # Another call was faster, or an earlier one died after this: its numbers are the run's.
+        result = _read_summary(s3, bucket, folder)
     gallery_error = _publish(s3, ledger, run, bucket, result, original, hurry)
+    _mark_repaired(ledger, run)
     # Last, because whoever watches the run takes it for the end and fetches the files.
-    ledger.update_run(run_id, **{name: result[name] for name in _RUN_ITEM_FIELDS})
+    with suppress(RunEndedError):
+        ledger.report(run_id, **{name: result[name] for name in _RUN_ITEM_FIELDS})
+    return _answer(result, bucket, folder, gallery_error)
+
+
+def _read_summary(s3: "S3Client", bucket: str, folder: RunFolder) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(objects.read(s3, bucket, folder.summary))
+    return found
+
+
+def _answer(result: Mapping[str, Any], bucket: str, folder: RunFolder, gallery_error: str | None) -> dict[str, Any]:
     return {
         "status": result["status"],
         "gallery_error": gallery_error,
@@ -142,28 +162,39 @@ def _publish(
     entries = _Entries(ledger, run["run_id"])
     try:
         publishing.publish(s3, bucket, result, entries, original, hurry=hurry)
-        _publish_repaired(s3, ledger, run, entries, hurry)
+        _publish_repaired(s3, ledger, run, hurry)
     except Exception as error:  # noqa: BLE001 - a page that cannot be drawn must not fail a run whose pictures are safe
         return f"{type(error).__name__}: {error}"
     return None
 
 
-def _publish_repaired(
-    s3: "S3Client", ledger: Ledger, run: Mapping[str, Any], entries: Iterable[Entry], hurry: Callable[[], bool]
-) -> None:
+def _publish_repaired(s3: "S3Client", ledger: Ledger, run: Mapping[str, Any], hurry: Callable[[], bool]) -> None:
     """Show a retry's results in the galleries of the runs that it repairs, the first one's included."""
-    seen = {run["run_id"]}
-    while (repaired_id := run.get("retry_of")) and repaired_id not in seen:
-        seen.add(repaired_id)
-        repaired = ledger.run(repaired_id)
-        if repaired is None or "succeeded" not in repaired or hurry():
+    for repaired in retry.ancestors(ledger, run["run_id"])[1:]:
+        if "succeeded" not in repaired or hurry():
             return  # a gallery that shows the first outcomes is worth more than one without pictures
-        entries = retry.Merged(_Entries(ledger, repaired_id), entries)
-        told = json.loads(objects.read(s3, repaired["bucket"], RunFolder(repaired_id).summary))
+        entries, by = retry.repaired(ledger, repaired["run_id"], lambda run_id: _Entries(ledger, run_id))
+        told = _read_summary(s3, repaired["bucket"], RunFolder(repaired["run_id"]))
         publishing.publish(
-            s3, repaired["bucket"], summary.recount(told, entries), entries, _manifest(s3, repaired), hurry=hurry
+            s3,
+            repaired["bucket"],
+            summary.recount(told, entries) | {"repaired_by": by if _whole(entries) else []},
+            entries,
+            _manifest(s3, repaired),
+            hurry=hurry,
         )
-        run = repaired
+
+
+def _mark_repaired(ledger: Ledger, run: Mapping[str, Any]) -> None:
+    """Note in the runs that a retry repeats, directly or not, that they are repaired, where now all have pictures."""
+    for repaired in retry.ancestors(ledger, run["run_id"])[1:]:
+        entries, by = retry.repaired(ledger, repaired["run_id"], lambda run_id: _Entries(ledger, run_id))
+        if "planned_at" in repaired and _whole(entries):
+            ledger.mark_repaired(repaired["run_id"], by)
+
+
+def _whole(entries: Iterable[Entry]) -> bool:
+    return all(entry.status is Status.SUCCEEDED for entry in entries)
 
 
 def _manifest(s3: "S3Client", run: Mapping[str, Any]) -> Mapping[str, Any]:

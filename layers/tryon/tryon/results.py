@@ -24,6 +24,7 @@ from tryon.fetch import (
     recognise,
     stream_of,
 )
+from tryon.objects import StorageUnavailableError
 from tryon.service import Candidate
 
 if TYPE_CHECKING:
@@ -35,10 +36,6 @@ RETRY_DELAYS = (2.0, 5.0)
 PART_BYTES = 5 * 1024 * 1024
 # S3 refuses chunks below 8 KB in a streamed upload, all but the last; network pieces come in any size.
 _BLOCK_BYTES = 64 * 1024
-
-
-class StorageUnavailableError(Exception):
-    """S3 did not take the result this time: another try may succeed. Nothing was left half written."""
 
 
 @dataclass(frozen=True)

@@ -75,43 +75,117 @@ def key(entry: Entry) -> Key:
     return entry.model, worn_id(entry), entry.variant
 
 
+class NothingLeftError(Exception):
+    """A retry has nothing to do: every combination that it names has its picture, or another run is making it.
+
+    No failure: the run is recorded, reported and pays nothing.
+    """
+
+
 @dataclass(frozen=True)
 class Earlier:
-    """What an earlier run means for one that repeats it.
+    """What the earlier runs of a family mean for one that repeats one of them.
 
-    `done` has a picture, or may have been billed unseen; `paid` are the tasks that may still have a picture.
+    `first` is the run that all of them go back to. `done` has a picture, may have been billed unseen, or is being made
+    by a retry that has not ended; `by` names the runs that have it. `paid` are the tasks that may still have a picture,
+    `doubted` those that the service said not to know. `free` are combinations whose claims are void, with the runs
+    that claimed them.
     """
 
+    first: str | None = None
     done: frozenset[Key] = frozenset()
+    by: frozenset[str] = frozenset()
     paid: Mapping[Key, str] = field(default_factory=dict)
+    doubted: Mapping[Key, str] = field(default_factory=dict)
+    free: Mapping[Key, str] = field(default_factory=dict)
 
 
-def look_back(wanted: Manifest, ledger: Ledger, now: float) -> Earlier:
-    """What the run left that `wanted` repeats, and what the runs left that this one repeated itself.
+def ancestors(ledger: Ledger, run_id: str) -> list[dict[str, Any]]:
+    """The run's item and those of the runs that it repeats, the first one last; empty where there is no such run."""
+    found: list[dict[str, Any]] = []
+    while (run := ledger.run(run_id)) is not None and run_id not in {item["run_id"] for item in found}:
+        found.append(run)
+        if not run.get("retry_of"):
+            break
+        run_id = run["retry_of"]
+    return found
 
-    Of a combination that several of them did, the latest counts. Raises `ManifestError` for a run that is not known
-    or has not ended, and for a combination that is named though it has a picture. One that may have been billed
-    unseen is done again where it is named.
+
+def descendants(ledger: Ledger, first: str) -> list[dict[str, Any]]:
+    """The items of all runs that repeat the run `first`, directly or through others, oldest first.
+
+    Found by the index, and by the claims of those that it may not show yet. Retries made before there were claims
+    are in the index.
     """
-    seen: dict[Key, Entry] = {}
-    known: set[str] = set()
-    run_id = wanted.retry_of
-    while run_id is not None and run_id not in known:
-        known.add(run_id)
+    items = {item["run_id"]: item for item in ledger.retries_since(first)}
+    for run_id in set(ledger.repair_claims(first).values()) - items.keys():
         run = ledger.run(run_id)
-        if run is None:
-            raise ManifestError([Problem("retry_of", f"{run_id!r} is no run of this stack")])
+        if run is not None:
+            items[run_id] = run
+    known, found = {first}, []
+    waiting = [items[run_id] for run_id in sorted(items)]
+    # Ids sort by time, and a retry is younger than what it repeats; a clock that went back costs another round.
+    while members := [item for item in waiting if item.get("retry_of") in known]:
+        found += members
+        known |= {item["run_id"] for item in members}
+        waiting = [item for item in waiting if item["run_id"] not in known]
+    return sorted(found, key=lambda item: str(item["run_id"]))
+
+
+def look_back(wanted: Manifest, ledger: Ledger, now: float, *, me: str = "") -> Earlier:
+    """What the run left that `wanted` repeats, what the runs left that this one repeated itself, and their retries.
+
+    Of a combination that several of them did, a picture counts most, then the latest. Raises `ManifestError` for a run
+    that is not known or has not ended. One that may have been billed unseen is done again where it is named, unless a
+    retry of it is in doubt too. `me` is the retry itself, should it be planned again.
+    """
+    if wanted.retry_of is None:
+        return Earlier()
+    before = ancestors(ledger, wanted.retry_of)
+    if not before:
+        raise ManifestError([Problem("retry_of", f"{wanted.retry_of!r} is no run of this stack")])
+    for run in before:
         if run["status"] == RunStatus.RUNNING:
-            raise ManifestError([Problem("retry_of", f"{run_id} has not ended: what it leaves is not known yet")])
-        for entry in ledger.entries(run_id):
-            seen.setdefault(key(entry), entry)
-        run_id = run.get("retry_of")
-    for i, named in plan.named(wanted):
-        if named in seen and seen[named].status is Status.SUCCEEDED:
-            raise ManifestError([Problem(f"combinations[{i}]", "has its picture; without retry_of it is paid anew")])
+            raise ManifestError(
+                [Problem("retry_of", f"{run['run_id']} has not ended: what it leaves is not known yet")]
+            )
+    first = str(before[-1]["run_id"])
+    older = {str(run["run_id"]) for run in before}
+    family = [*reversed(before), *(run for run in descendants(ledger, first) if run["run_id"] not in older)]
+    claims = ledger.repair_claims(first)
+    named = {key for _, key in plan.named(wanted)}
+    latest: dict[Key, tuple[str, Entry]] = {}
+    for run in family:
+        if run["run_id"] == me:
+            continue
+        for entry in ledger.entries(run["run_id"]):
+            old = latest.get(key(entry))
+            if old is None or old[1].status is not Status.SUCCEEDED:
+                latest[key(entry)] = (str(run["run_id"]), entry)
+    running = {str(run["run_id"]) for run in family if run["status"] == RunStatus.RUNNING} - {me}
+    done: dict[Key, str] = {which: run_id for which, run_id in claims.items() if run_id in running}
+    for which, (run_id, entry) in latest.items():
+        asked_for = which in named and run_id in older
+        if entry.status is Status.SUCCEEDED or run_id in running or (entry.outcome_unknown and not asked_for):
+            done[which] = run_id
+    left = {which: entry for which, (_, entry) in latest.items() if which not in done}
     return Earlier(
-        done=frozenset(which for which, entry in seen.items() if not repeats(entry)),
-        paid={which: entry.task_id for which, entry in seen.items() if entry.task_id and resumable(entry, now)},
+        first=first,
+        done=frozenset(done),
+        by=frozenset(done.values()),
+        paid={which: e.task_id for which, e in left.items() if e.task_id and resumable(e, now)},
+        doubted={which: e.task_id for which, e in left.items() if e.task_id and doubted(e, now)},
+        free={which: run_id for which, run_id in claims.items() if which not in done},
+    )
+
+
+def doubted(entry: Entry, now: float) -> bool:
+    """Whether the entry's task was written off only because the service said that it does not know it."""
+    return (
+        entry.error == "TaskExpiredError"
+        and entry.not_found_at is not None
+        and entry.submitted_at is not None
+        and now - entry.submitted_at < RESUMABLE_SECONDS
     )
 
 
@@ -127,7 +201,8 @@ def resumable(entry: Entry, now: float) -> bool:
 
 @dataclass(frozen=True)
 class Merged:
-    """A run's entries with the outcomes that a retry brought; what was not repeated stays as it was.
+    """A run's entries with the outcomes that a retry brought; what was not repeated stays as it was, and so does what
+    has its picture.
 
     Both are read again for each iteration. While the retry keeps the run's order, as its manifest does unless
     somebody rearranged it, no more than one of its entries is held.
@@ -137,14 +212,31 @@ class Merged:
     later: Iterable[Entry]
 
     def __iter__(self) -> Iterator[Entry]:
-        repeated = {entry.id for entry in self.later}
+        repeated = {key(entry) for entry in self.later}
         later = iter(self.later)
-        waiting: dict[str, Entry] = {}
+        waiting: dict[Key, Entry] = {}
         for entry in self.first:
-            if entry.id in repeated:
-                while entry.id not in waiting:
+            which = key(entry)
+            if which in repeated and entry.status is not Status.SUCCEEDED:
+                while which not in waiting:
                     outcome = next(later)
-                    waiting[outcome.id] = outcome
-                yield replace(waiting.pop(entry.id), n=entry.n)
+                    waiting[key(outcome)] = outcome
+                # The numbers of garments are the run's own: a retry of a changed manifest may have others.
+                yield replace(waiting.pop(which), n=entry.n, id=entry.id, worn=entry.worn)
             else:
                 yield entry
+
+
+def repaired(
+    ledger: Ledger, run_id: str, entries_of: Callable[[str], Iterable[Entry]]
+) -> tuple[Iterable[Entry], list[str]]:
+    """A run's entries with all that its retries brought, and those retries' ids, oldest first."""
+    later: list[str] = []
+    merged = entries_of(run_id)
+    known = {run_id}
+    for run in descendants(ledger, str(ancestors(ledger, run_id)[-1]["run_id"])):
+        if run["run_id"] != run_id and run.get("retry_of") in known:
+            known.add(run["run_id"])
+            later.append(str(run["run_id"]))
+            merged = Merged(merged, entries_of(later[-1]))
+    return merged, later

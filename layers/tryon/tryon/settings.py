@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_stepfunctions import SFNClient
 
-LEASE_MARGIN = 60.0
-"""Seconds that a slot's lease outlives the deadline: the last poll and a slow hand-over fit in."""
+LEASE_MARGIN = 120.0
+"""Seconds that a slot's lease, which begins with the submit, is longer than the deadline, which begins when the service
+has the task: a submit is dead after 110 s."""
 
 REQUEST_MARGIN = 1.1
 """The rate is kept over a tenth longer than it asks, so that jitter on the way puts no third one in a second."""
@@ -39,6 +40,7 @@ class GateSettings(BaseModel):
     pace: float = Field(alias="PACE_SECONDS", ge=0)
     requests_per_second: float = Field(alias="REQUESTS_PER_SECOND", ge=0)
     deadline: int = Field(alias="DEADLINE_SECONDS", ge=1)
+    patience: int = Field(alias="PATIENCE_SECONDS", ge=1)
 
     def build(self, dynamodb: "DynamoDBClient", stepfunctions: "SFNClient", clock: Clock) -> Gate:
         """The gate that all runs of this stack share."""

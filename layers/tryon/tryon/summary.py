@@ -156,6 +156,8 @@ def summarize(
         },
         "execution": run.get("execution"),
         "retry_of": run.get("retry_of"),
+        "nothing_left": run.get("nothing_left"),
+        "notes": run.get("notes", []),
         "started_at": run["started_at"],
         "ended_at": round(now, 3),
         "seconds": round(now - run["started_at"], 1),

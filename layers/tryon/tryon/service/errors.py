@@ -3,6 +3,9 @@
 The class names are what the state machine, the ledger and the notifications show.
 """
 
+MOST_RETRY_AFTER = 300.0
+"""Seconds that a service may ask to wait: a number meant as milliseconds, or an absurd one, is cut to this."""
+
 
 class ServiceError(Exception):
     """Anything the service or the way to it did wrong.
@@ -41,7 +44,11 @@ class ServiceThrottledError(ServiceError):
 
 
 class ServiceUnavailableError(ServiceError):
-    """An internal error or no connection: retry a bounded number of times. On a submit, no task was made."""
+    """An internal error: retry a bounded number of times, each might be billed. On a submit, no task was made."""
+
+
+class ServiceUnreachableError(ServiceUnavailableError):
+    """The request never left whole, for want of a connection: nothing was made, and nothing can be billed."""
 
 
 class SubmitOutcomeUnknownError(ServiceError):
@@ -49,7 +56,17 @@ class SubmitOutcomeUnknownError(ServiceError):
 
 
 class ServiceAccessError(ServiceError):
-    """Keys, signature, clock or rights are wrong: every other call would fail too, so the run stops."""
+    """Keys, signature, clock or rights are wrong: once confirmed, every other call would fail too and the run stops.
+
+    No task was made.
+    """
+
+
+class RefusalUnconfirmedError(ServiceError):
+    """A submit was refused in a way that would end the run, if it were meant: asked again before it counts.
+
+    No task was made.
+    """
 
 
 class TaskError(ServiceError):
@@ -68,8 +85,18 @@ class TaskFailedError(TaskError):
     """The task ended without a picture for a reason of the service's own."""
 
 
+class UnknownRefusalError(TaskFailedError):
+    """The service refused a submit with a code that nobody knows, such as that of an empty balance. No task was made.
+
+    One such answer may be odd; a row of them ends the run.
+    """
+
+
 class TaskExpiredError(TaskError):
-    """The service no longer knows the task: it ended more than 12 hours ago, or was dropped."""
+    """The service no longer knows the task: it ended more than 12 hours ago, or was dropped.
+
+    It has said so once with "expired", or over a minute with "not found".
+    """
 
 
 class TaskDeadlineError(TaskError):

@@ -18,6 +18,7 @@ from tryon.service.errors import (
     ServiceAccessError,
     ServiceError,
     ServiceUnavailableError,
+    ServiceUnreachableError,
     SubmitOutcomeUnknownError,
 )
 
@@ -83,7 +84,7 @@ def submit_failure(error: NoAnswerError) -> ServiceError:
         return SubmitOutcomeUnknownError(
             f"the submission was sent and no answer came ({error}): a task may exist and be billed"
         )
-    return ServiceUnavailableError(f"the submission could not be sent ({error}): no task was made")
+    return ServiceUnreachableError(f"the submission could not be sent ({error}): no task was made")
 
 
 def result_failure(error: NoAnswerError) -> ServiceError:

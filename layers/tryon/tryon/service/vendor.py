@@ -19,6 +19,7 @@ from typing import Any, Literal
 from tryon.parameters import GarmentType, Parameters
 from tryon.service import Candidate, Submission, Submitted, TaskResult, TaskStatus, TaskTimes
 from tryon.service.errors import (
+    MOST_RETRY_AFTER,
     InputRefusedError,
     OutputRefusedError,
     ServiceAccessError,
@@ -28,6 +29,7 @@ from tryon.service.errors import (
     ServiceUnavailableError,
     SubmitOutcomeUnknownError,
     TaskFailedError,
+    UnknownRefusalError,
 )
 
 ENDPOINT = "https://visual.volcengineapi.com"
@@ -46,6 +48,9 @@ _MOST_CANDIDATES = 16
 _REQ_KEY = "dressing_diffusionV2"
 _SUCCESS = 10000
 _GARMENT_TYPES: dict[GarmentType, str] = {"upper": "upper", "lower": "bottom", "full": "full"}
+
+# Not in the service's page for this model, but in its sister's and in the vendor's other services; each is an end.
+_ENDS = frozenset({"canceled", "cancelled", "cancel", "failed", "failure", "fail", "error", "aborted", "rejected"})
 
 _Call = Literal["submit", "result"]
 
@@ -164,14 +169,16 @@ def read_result_answer(status: int, headers: Mapping[str, str], body: bytes, *, 
     answer = _open(status, headers, body, now)
     if answer.gateway is not None:
         raise _gateway_failure("result", answer)
-    word = answer.data.get("status")
+    word = _status_word(answer.data)
     if answer.code is None:
         if status == HTTPStatus.TOO_MANY_REQUESTS:
             raise answer.error(ServiceThrottledError, "too many requests")
         raise answer.error(ServiceUnavailableError, f"unreadable answer about the task ({len(body)} bytes)")
     if answer.code != _SUCCESS:
         raise _failure("result", answer, done=word == TaskStatus.DONE)
-    if not isinstance(word, str) or word not in set(TaskStatus):
+    if word in _ENDS:
+        raise answer.error(TaskFailedError, f"the service ended the task: its status is {word!r}")
+    if word not in set(TaskStatus):
         raise answer.error(ServiceUnavailableError, f"the task's status is none that is known: {_plain(word)!r}")
     if word != TaskStatus.DONE:
         return TaskResult(TaskStatus(word), answer.request_id)
@@ -202,10 +209,13 @@ class _Answer:
             facts.insert(0, f"code {code}")
         if self.message:
             facts.append(f"{self.message!r}")
+        too_long = kind is ServiceThrottledError and (self.retry_after or 0.0) > MOST_RETRY_AFTER
+        if too_long and self.retry_after is not None:
+            facts.append(f"asks to wait {self.retry_after:,.0f} s, {MOST_RETRY_AFTER:.0f} s are waited")
         text = f"{meaning} ({', '.join(facts)})"
         error = kind(text, code="" if code is None else code, request_id=self.request_id, http_status=self.status)
         if isinstance(error, ServiceThrottledError):
-            error.retry_after = self.retry_after
+            error.retry_after = None if self.retry_after is None else min(self.retry_after, MOST_RETRY_AFTER)
         return error
 
 
@@ -286,7 +296,7 @@ def _gateway_failure(call: _Call, answer: _Answer) -> ServiceError:
     if call == "result":
         return answer.error(ServiceUnavailableError, "the gateway did not pass the question on")
     if 400 <= answer.status < 500:
-        return answer.error(TaskFailedError, "the gateway refused the submission with a code unknown to us")
+        return answer.error(UnknownRefusalError, "the gateway refused the submission with a code unknown to us")
     # A gateway that failed or timed out while it waited cannot say what became of the request behind it.
     return answer.error(
         SubmitOutcomeUnknownError, "the gateway failed on the submission: a task may exist and be billed"
@@ -304,7 +314,7 @@ def _failure(call: _Call, answer: _Answer, *, done: bool) -> ServiceError:
         elif answer.status >= 500 or (call == "result" and answer.status != HTTPStatus.BAD_REQUEST):
             kind = ServiceUnavailableError
         else:
-            kind = TaskFailedError
+            kind = TaskFailedError if call == "result" else UnknownRefusalError
     if call == "result":
         if kind is ServiceUnavailableError and (done or answer.status == HTTPStatus.BAD_REQUEST):
             # Not this question failed but the task: asking again until the deadline would change nothing.
@@ -346,6 +356,12 @@ def _candidates(answer: _Answer, details: dict[str, Any]) -> tuple[Candidate, ..
     if not found and any([*addresses, *pictures]):
         raise answer.error(ServiceUnavailableError, "the task is done but its pictures are unreadable")
     return tuple(found)
+
+
+def _status_word(data: dict[str, Any]) -> str:
+    """The task's status without what clients and gateways do to a word: case and blanks around it."""
+    word = data.get("status")
+    return word.strip().casefold() if isinstance(word, str) else "" if word is None else repr(word)
 
 
 def _details(data: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,150 @@
+"""The beginning of a run: everything is checked, then the plan and the ledger are written.
+
+Any of it may happen twice, or late. The first plan that is written is the run's plan: whoever comes after it takes
+that one, and whoever comes after the run's end changes nothing.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from tryon import intake, learned, objects, plan, retry
+from tryon.ledger import Ledger, RunEndedError, RunStatus
+from tryon.manifest import Manifest
+from tryon.retry import Earlier, NothingLeftError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+MOST_NOTES = 20
+"""Notes that a run's item keeps: one a picture would pass DynamoDB's 400 KB."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the stack allows: combinations, bytes of a picture; its own cadence and deadline, in seconds."""
+
+    combinations: int
+    image_bytes: int
+    cadence: Sequence[int]
+    deadline: int
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The run and the manifest's version that it is of; `execution` claimed it."""
+
+    run_id: str
+    bucket: str
+    key: str
+    version: str
+    execution: str
+
+
+def plan_run(
+    s3: "S3Client",
+    ledger: Ledger,
+    origin: Origin,
+    read: Callable[[], Manifest],
+    check_access: Callable[[], None],
+    *,
+    limits: Limits,
+    now: float,
+) -> dict[str, Any]:
+    """Plan a run and open it in the ledger; returns its item as it is then.
+
+    `read` gives the manifest, `check_access` asks the service whether it would answer. Raises `ManifestError` for what
+    cannot be run, `NothingLeftError` for a retry that has nothing to do and is ready to be reported, and
+    `RunEndedError` where the run was ended meanwhile.
+    """
+    run_id, folder = origin.run_id, plan.RunFolder(origin.run_id)
+    known = ledger.run(run_id)
+    if known is not None and (known["status"] != RunStatus.RUNNING or known.get("execution") != origin.execution):
+        raise RunEndedError(f"run {run_id} has ended, or belongs to another execution")
+    if known is not None and "planned_at" in known:
+        return _planned(known)
+    manifest = read()
+    earlier = retry.look_back(manifest, ledger, now, me=run_id)
+    total = plan.check_size(manifest, limits.combinations, earlier.done)
+    cadence, learned_cadence = learned.resolve(s3, origin.bucket, manifest, limits.cadence)
+    plan.check_polls(cadence, limits.deadline)
+    open_run = partial(
+        ledger.open_run,
+        run_id,
+        name=manifest.name or plan.default_name(origin.key),
+        bucket=origin.bucket,
+        manifest_key=origin.key,
+        manifest_version=origin.version,
+        execution=origin.execution,
+        started_at=now,
+        cadence=cadence,
+        learned=learned_cadence.origin() if learned_cadence else None,
+        retry_of=manifest.retry_of,
+    )
+    if total == 0:
+        open_run(total=0)
+        raise _nothing_left(ledger, run_id, earlier.by)
+    taken = intake.take_in(
+        s3,
+        manifest,
+        bucket=origin.bucket,
+        folder=folder,
+        max_bytes=limits.image_bytes,
+        kept=_kept(s3, ledger, manifest),
+    )
+    check_access()
+    open_run(total=total, notes=taken.notes[:MOST_NOTES] or None)
+    done, by = _claim(ledger, run_id, manifest, earlier)
+    if plan.count(manifest, done) == 0:
+        raise _nothing_left(ledger, run_id, by)
+    objects.put_text(s3, origin.bucket, folder.pictures, taken.encode(), "application/json")
+    planned = partial(
+        plan.expand,
+        manifest,
+        taken.pictures("models"),
+        taken.pictures("garments"),
+        done=done,
+        paid=earlier.paid,
+        doubted=earlier.doubted,
+    )
+    if plan.write(s3, origin.bucket, folder.plan, planned()):
+        total = plan.count(manifest, done)
+        ledger.add(run_id, planned())
+    else:
+        # Another call of Plan was faster: the Map reads its plan, so that the ledger follows it.
+        combinations = plan.decode(objects.read(s3, origin.bucket, folder.plan))
+        total = len(combinations)
+        ledger.add(run_id, combinations)
+    ledger.plan_done(run_id, total=total)
+    return _planned(ledger.run(run_id) or {})
+
+
+def _planned(run: dict[str, Any]) -> dict[str, Any]:
+    if "nothing_left" in run:
+        raise NothingLeftError(f"nothing of {run['retry_of']} is left to do")
+    return run
+
+
+def _kept(s3: "S3Client", ledger: Ledger, manifest: Manifest) -> intake.Kept | None:
+    if manifest.retry_of is None or manifest.new_pictures:
+        return None
+    return intake.kept_by(s3, ledger.run(manifest.retry_of) or {})
+
+
+def _claim(
+    ledger: Ledger, run_id: str, manifest: Manifest, earlier: Earlier
+) -> tuple[frozenset[plan.Key], frozenset[str]]:
+    """Claim what a retry is about to do; returns what is done elsewhere, and the runs that do it."""
+    if earlier.first is None:
+        return earlier.done, earlier.by
+    others = ledger.claim_repairs(earlier.first, run_id, plan.keys(manifest, earlier.done), earlier.free)
+    if not others:
+        return earlier.done, earlier.by
+    claims = ledger.repair_claims(earlier.first)
+    return earlier.done | others, earlier.by | {claims[key] for key in others}
+
+
+def _nothing_left(ledger: Ledger, run_id: str, by: frozenset[str]) -> NothingLeftError:
+    ledger.plan_done(run_id, total=0, nothing_left=sorted(by))
+    return NothingLeftError(f"nothing is left to do: {', '.join(sorted(by))}")
