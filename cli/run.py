@@ -12,8 +12,9 @@ from cli.drop import await_claim, drop, read
 from cli.options import json_option, print_json, stack_options, target
 from cli.target import Target, TargetError
 from cli.watch import table, watch
-from tryon import objects, retry
+from tryon import objects, plan, retry
 from tryon.ledger import RunStatus, Status
+from tryon.manifest import Manifest
 
 EXIT_CODES = "exit codes: 0 every combination has a picture, 1 some or all failed, 2 the manifest cannot be run"
 
@@ -42,11 +43,17 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "retry",
         help="run again what failed; tasks already paid for are resumed",
         description="Run again only what failed. Tasks that were late are asked for again, not paid again. "
-        "Combinations whose submit has an unknown outcome are left out: a task may exist and be billed.",
+        "Combinations whose submit has an unknown outcome are left out: a task may exist and be billed. So are those "
+        "that another retry repaired or is repairing.",
         epilog=EXIT_CODES,
     )
     parser.add_argument("run_id", nargs="?", help="the newest run when left out")
     parser.add_argument("--include-unknown", action="store_true", help="repeat unknown outcomes too: may be paid twice")
+    parser.add_argument(
+        "--new-pictures",
+        action="store_true",
+        help="take the newest pictures of the same names, instead of those that the run was made of",
+    )
     parser.add_argument("--print", action="store_true", help="print the retry manifest and do nothing")
     parser.add_argument("--detach", action="store_true", help="do not wait for the end")
     json_option(parser)
@@ -96,16 +103,26 @@ def again(arguments: argparse.Namespace, console: Console) -> int:
     wanted = retry.manifest(
         json.loads(body.decode("utf-8-sig")), run_id, entries, include_unknown=arguments.include_unknown
     )
+    say = Console(stderr=True) if arguments.json else console
     unknown = sum(entry.outcome_unknown for entry in entries)
     if unknown and not arguments.include_unknown:
-        console.print(
+        say.print(
             f"{unknown} left out: the outcome of their submit is unknown, a task may exist and be billed "
             "(--include-unknown repeats them)",
             highlight=False,
         )
+    by: list[str] = []
+    if wanted is not None:
+        wanted, by = _without_repaired(found, wanted, new_pictures=arguments.new_pictures)
     if wanted is None:
-        console.print(f"nothing of run {run_id} is left to do", highlight=False)
+        if arguments.json:
+            print_json(console, {"run_id": run_id, "nothing_left": True, "repaired_by": by})
+        else:
+            told = f": repaired by {', '.join(by)}" if by else ""
+            console.print(f"nothing of run {run_id} is left to do{told}", highlight=False, soft_wrap=True)
         return 0
+    if by:
+        say.print(f"left out what {', '.join(by)} repaired or is repairing", highlight=False, soft_wrap=True)
     if arguments.print:
         print_json(console, wanted)
         return 0
@@ -113,6 +130,22 @@ def again(arguments: argparse.Namespace, console: Console) -> int:
     data = json.dumps(wanted, indent=1, ensure_ascii=False).encode()
     version = found.s3.put_object(Bucket=found.bucket, Key=key, Body=data)["VersionId"]
     return _follow_claimed(found, key, version, arguments, console)
+
+
+def _without_repaired(
+    found: Target, wanted: dict[str, Any], *, new_pictures: bool
+) -> tuple[dict[str, Any] | None, list[str]]:
+    """A retry manifest without what other retries have repaired or are repairing, and those retries' ids."""
+    if new_pictures:
+        wanted = {**wanted, "new_pictures": True}
+    manifest = Manifest.model_validate(wanted)
+    earlier = retry.look_back(manifest, found.ledger, found.clock.now())
+    left = [
+        choice
+        for choice, (_, key) in zip(wanted["combinations"], plan.named(manifest), strict=True)
+        if key not in earlier.done
+    ]
+    return ({**wanted, "combinations": left} if left else None), sorted(earlier.by)
 
 
 def _follow_claimed(found: Target, key: str, version: str, arguments: argparse.Namespace, console: Console) -> int:

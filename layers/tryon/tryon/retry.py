@@ -87,7 +87,8 @@ class Earlier:
     """What the earlier runs of a family mean for one that repeats one of them.
 
     `first` is the run that all of them go back to. `done` has a picture, may have been billed unseen, or is being made
-    by a retry that has not ended; `by` names the runs that have it. `paid` are the tasks that may still have a picture,
+    by a retry that has not ended; `by` names the runs that have what was wanted. `paid` are the tasks that may still
+    have a picture,
     `doubted` those that the service said not to know. `free` are combinations whose claims are void, with the runs
     that claimed them.
     """
@@ -172,7 +173,7 @@ def look_back(wanted: Manifest, ledger: Ledger, now: float, *, me: str = "") -> 
     return Earlier(
         first=first,
         done=frozenset(done),
-        by=frozenset(done.values()),
+        by=frozenset(done[which] for which in plan.keys(wanted) if which in done),
         paid={which: e.task_id for which, e in left.items() if e.task_id and resumable(e, now)},
         doubted={which: e.task_id for which, e in left.items() if e.task_id and doubted(e, now)},
         free={which: run_id for which, run_id in claims.items() if which not in done},
