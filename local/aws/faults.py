@@ -9,7 +9,7 @@ from http import HTTPStatus
 from types import SimpleNamespace
 from typing import Any, Literal
 
-from botocore.exceptions import ReadTimeoutError
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 from local.aws.functions import KilledError, RefusedError
 from local.aws.stack import LocalStack
@@ -47,6 +47,12 @@ class Unanswered:
 
 
 @dataclass(frozen=True)
+class Conflicted:
+    """AWS carries a conditional write out, its answer is lost, and boto3's second try finds that its condition holds
+    no more."""
+
+
+@dataclass(frozen=True)
 class AwsFault:
     """One thing that goes wrong on AWS's side, and when.
 
@@ -57,13 +63,13 @@ class AwsFault:
     """
 
     call: str
-    action: Killed | Throttled | Refused | Unanswered
+    action: Killed | Throttled | Refused | Unanswered | Conflicted
     nth: tuple[int, ...] = (1,)
     by: str = ""
     n: int | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.action, Throttled if "." in self.call else Refused | Unanswered):
+        if isinstance(self.action, Throttled if "." in self.call else Refused | Unanswered | Conflicted):
             raise ValueError(f"{type(self.action).__name__} cannot happen to {self.call}")
 
 
@@ -139,11 +145,14 @@ class AwsFaults:
         context["fault"] = action
         return None
 
-    def _after_call(self, context: Mapping[str, Any], **_: Any) -> None:
+    def _after_call(self, model: Any, context: Mapping[str, Any], **_: Any) -> None:
         if context.get("fault") == Killed("after"):
             raise KilledError
         if isinstance(context.get("fault"), Unanswered):
             raise ReadTimeoutError(endpoint_url="https://aws.standin.test")
+        if isinstance(context.get("fault"), Conflicted):
+            code = "ConditionalCheckFailedException"
+            raise ClientError({"Error": {"Code": code, "Message": "The conditional request failed"}}, model.name)
 
     def _striking(self, call: str, by: str, n: int | None) -> Any:
         with self._lock:

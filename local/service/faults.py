@@ -314,6 +314,11 @@ class FaultPlan:
         with self._lock:
             self._faults.extend(_Counted(fault) for fault in faults)
 
+    def remove(self, fault: Fault) -> None:
+        """Take one fault out of force; the others go on counting."""
+        with self._lock:
+            self._faults = [counted for counted in self._faults if counted.fault is not fault]
+
     def clear(self) -> None:
         with self._lock:
             self._faults.clear()

@@ -5,13 +5,15 @@ import json
 import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
+from botocore.exceptions import ClientError
 from hypothesis import strategies as st
 
-from local.aws.faults import STATES, AwsFault, AwsFaults, Killed, Refused, Throttled, Unanswered
+from local.aws.faults import STATES, AwsFault, AwsFaults, Conflicted, Killed, Refused, Throttled, Unanswered
+from local.aws.functions import RefusedError
 from local.service.faults import (
     Answer,
     Candidates,
@@ -37,9 +39,11 @@ from local.service.faults import (
 )
 from local.service.standin import ACCESS_KEY, SECRET_KEY
 from tests.workflow.pipeline import TYPES, Ended, Pipeline, picture, running
+from tryon import retry
+from tryon.gate import MAX_PAUSE
 from tryon.ledger import Entry, Status
 from tryon.settings import LEASE_MARGIN
-from tryon.task import BUSY_PAUSE
+from tryon.task import holder
 
 FORGOTTEN = 13 * 3600.0
 """Seconds after which no task of an earlier history is left at the service, nor any lease at the gate."""
@@ -47,15 +51,30 @@ FORGOTTEN = 13 * 3600.0
 PATIENCE = 60.0
 """Real seconds to wait for something that takes only virtual ones."""
 
-LEASE = 300.0 + LEASE_MARGIN + BUSY_PAUSE
+LEASE = 300.0 + LEASE_MARGIN + MAX_PAUSE
 """Seconds after which a slot that nobody frees is free: a lease begins when its holder may, after any pause."""
+
+PATIENCE_SECONDS = 3600
+"""How long runs of histories wait while the service, or AWS, refuses everything: half a day would show no more."""
+
+LIMITS = {
+    "PlanFunction": 880.0,
+    "ReserveFunction": 60.0,
+    "SubmitFunction": 110.0,
+    "PollFunction": 110.0,
+    "DownloadFunction": 290.0,
+    "SummarizeFunction": 880.0,
+}
+"""Seconds that a call of each function may last, as template.yaml says."""
 
 
 @dataclass(frozen=True)
 class Stopped:
-    """Somebody stops the execution that many seconds after the manifest was dropped."""
+    """The execution is stopped that many seconds after the manifest was dropped; so are those that end its run, until
+    that many were stopped in all."""
 
     at: float
+    times: int = 1
 
 
 @dataclass(frozen=True)
@@ -73,7 +92,34 @@ class Rotated:
     late: float = 0.0
 
 
-Accident = Stopped | Repeated | Rotated
+@dataclass(frozen=True)
+class Outage:
+    """From then on, for that many seconds, the service answers every submit so."""
+
+    at: float
+    seconds: float
+    answer: Wire
+
+
+Accident = Stopped | Repeated | Rotated | Outage
+
+
+@dataclass(frozen=True)
+class CalledAgain:
+    """One call of a function is made once more, `delay` seconds later.
+
+    Where the answer is `lost`, the first call is the late one: Lambda says that it failed, and its code still runs.
+    """
+
+    function: str
+    nth: int
+    delay: float
+    lost: bool = False
+
+
+Repair = Literal["once", "again", "together", "whole", "chain"]
+"""How what is left is repeated: the retry manifest once; a second time after its end; twice at once; the whole manifest
+with `retry_of`; or the retry under another fault, and then its own retry."""
 
 
 @dataclass(frozen=True)
@@ -85,10 +131,25 @@ class History:
     service: tuple[Fault, ...] = ()
     aws: tuple[AwsFault, ...] = ()
     accidents: tuple[Accident, ...] = ()
+    calls: tuple[CalledAgain, ...] = ()
     shared: bool = False
+    beside: bool = False
+    outfit: bool = False
+    variants: bool = False
+    cadence: tuple[int, ...] = ()
+    repair: Repair = "once"
+
+    @property
+    def total(self) -> int:
+        """Combinations of each run."""
+        worn = self.garments + (1 if self.outfit and self.garments > 1 else 0)
+        return self.models * worn * (2 if self.variants else 1)
 
 
 NTH = st.sampled_from([(1,), (2,), (1, 2), (3,), (2, 5), ()])
+
+NOT_FOUND = json.dumps({"code": 10000, "request_id": "r", "data": {"status": "not_found"}})
+CANCELED = json.dumps({"code": 10000, "request_id": "r", "data": {"status": " Canceled"}})
 
 WIRE: st.SearchStrategy[Wire] = st.sampled_from(
     [
@@ -98,6 +159,13 @@ WIRE: st.SearchStrategy[Wire] = st.sampled_from(
         Answer(50500),
         Answer(50411),
         Answer(50412),
+        Answer(100009),
+        Answer(50400),
+        Answer(51999),
+        Answer(50429, retry_after="60000"),
+        Page(http=403),
+        Page(body=NOT_FOUND, content_type="application/json"),
+        Page(body=CANCELED, content_type="application/json"),
         Answer(50500, processed=True),
         Page(http=200),
         Page(http=502),
@@ -139,8 +207,14 @@ FATES: st.SearchStrategy[Fate] = st.sampled_from(
         RespData("{"),
     ]
 )
-# The service's page promises that there is no task behind an error code; what no client could tell is not played.
-SUBMIT_WIRE = WIRE.filter(lambda action: not (isinstance(action, Answer) and action.processed))
+# The service's page promises that there is no task behind an error code; what no client could tell is not played. Nor
+# is an answer to a poll that comes to a submit.
+SUBMIT_WIRE = WIRE.filter(
+    lambda action: (
+        not (isinstance(action, Answer) and action.processed)
+        and not (isinstance(action, Page) and action.body in (NOT_FOUND, CANCELED))
+    )
+)
 SERVICE_FAULTS = st.one_of(
     st.builds(Fault, st.just("submit"), SUBMIT_WIRE, nth=NTH, each=st.booleans()),
     st.builds(Fault, st.sampled_from(["result", "download"]), WIRE, nth=NTH, each=st.booleans()),
@@ -148,7 +222,7 @@ SERVICE_FAULTS = st.one_of(
 )
 
 FUNCTIONS = {
-    "PlanFunction": ("GetItem", "UpdateItem", "PutItem", "BatchWriteItem"),
+    "PlanFunction": ("GetItem", "UpdateItem", "PutItem", "TransactWriteItems", "Query"),
     "ReserveFunction": ("GetItem", "PutItem"),
     "SubmitFunction": ("GetItem", "PutItem", "UpdateItem"),
     "PollFunction": ("GetItem", "PutItem", "UpdateItem"),
@@ -167,6 +241,9 @@ CALLS = [
     )),
     ("sfn.SendTaskSuccess", ""), ("secrets-manager.GetSecretValue", ""), ("sns.Publish", STATES),
 ]  # fmt: skip
+
+GATES = ("ReserveFunction", "SubmitFunction", "PollFunction", "SummarizeFunction")
+"""Who changes the gate."""
 
 REFUSALS = {
     "dynamodb": Refused("ProvisionedThroughputExceededException"),
@@ -188,26 +265,59 @@ def aws_faults(draw: st.DrawFn) -> AwsFault:
         return AwsFault(function, dead, nth)
     call, by = draw(st.sampled_from(CALLS))
     actions = [REFUSALS[call.partition(".")[0]], Unanswered()]
+    if (call == "dynamodb.PutItem" and by in GATES) or (call == "dynamodb.UpdateItem" and by == "SubmitFunction"):
+        # boto3 sends a write again whose answer it lost, and finds that its condition holds no more.
+        actions += [Conflicted()]
+    if call == "dynamodb.PutItem" and by in GATES:
+        actions += [Refused("ConditionalCheckFailedException")]
     if by != STATES:
         actions += [Killed("before"), Killed("after")]
     return AwsFault(call, draw(st.sampled_from(actions)), nth, by)
 
 
-MOMENTS = st.sampled_from([0.0, 1.0, 4.0, 6.0, 20.0, 33.0, 40.0, 100.0])
-ACCIDENTS = st.one_of(
-    st.builds(Stopped, MOMENTS),
-    st.builds(Repeated, MOMENTS),
-    st.builds(Rotated, MOMENTS, st.sampled_from([0.0, 0.0, 30.0])),
+MOMENTS = st.one_of(
+    st.sampled_from([0.0, 1.0, 4.0, 6.0, 20.0, 33.0, 40.0, 100.0]), st.integers(0, 500).map(lambda tenth: tenth / 5)
 )
+ACCIDENTS = st.one_of(
+    st.builds(Stopped, MOMENTS, st.sampled_from([1, 1, 2, 3])),
+    st.builds(Repeated, MOMENTS),
+    st.builds(Rotated, MOMENTS, st.sampled_from([0.0, 0.0, 30.0, 100.0])),
+    st.builds(
+        Outage,
+        MOMENTS,
+        st.sampled_from([60.0, 600.0]),
+        st.sampled_from([Answer(50429), Answer(50430), Answer(50500), NoConnection()]),
+    ),
+)
+
+
+@st.composite
+def calls_again(draw: st.DrawFn) -> CalledAgain:
+    function = draw(st.sampled_from(list(LIMITS)))
+    limit = int(LIMITS[function])
+    delay = draw(st.one_of(st.sampled_from([0, 1, 30, limit]), st.integers(0, limit)))
+    return CalledAgain(function, draw(st.sampled_from([1, 1, 1, 2, 3])), float(delay), draw(st.booleans()))
+
+
+def _rarely(value: st.SearchStrategy[Any], otherwise: Any) -> st.SearchStrategy[Any]:
+    return st.integers(0, 3).flatmap(lambda n: value if n == 3 else st.just(otherwise))
+
+
 SIZES = st.sampled_from([(1, 1), (1, 1), (1, 1), (1, 2), (1, 2), (2, 1), (2, 2)])
 """Models and garments, drawn as one: hypothesis likes to make two draws of a kind alike, and a run twice as dear."""
 HISTORIES = st.builds(
     lambda size, **more: History(*size, **more),
     SIZES,
-    service=st.lists(SERVICE_FAULTS, max_size=2).map(tuple),
+    service=st.lists(SERVICE_FAULTS, max_size=3).map(tuple),
     aws=st.lists(aws_faults(), max_size=2).map(tuple),
     accidents=st.one_of(st.just(()), ACCIDENTS.map(lambda accident: (accident,))),
+    calls=st.one_of(st.just(()), calls_again().map(lambda call: (call,))),
     shared=st.booleans(),
+    beside=_rarely(st.just(True), False),
+    outfit=_rarely(st.just(True), False),
+    variants=_rarely(st.just(True), False),
+    cadence=_rarely(st.sampled_from([(20, 6), (1, 30), (70,)]), ()),
+    repair=st.sampled_from(["once", "once", "again", "together", "whole", "chain"]),
 )
 
 
@@ -221,6 +331,7 @@ class Theatre:
         self._pictures = 0
         self._keys = (ACCESS_KEY, SECRET_KEY)
         self._repeated: list[str] = []
+        self._late: list[Any] = []
 
     def play(self, history: History) -> "Ending":
         """Run the history's manifest under its faults; then, without faults, what it left to be repeated."""
@@ -233,23 +344,64 @@ class Theatre:
         content = self._manifest(history)
         pipeline.standin.faults.add(*history.service)
         self.aws.set(*history.aws)
-        execution = pipeline.start(content)
-        accidents = [pipeline.clock.thread(self._happen, (accident, execution)) for accident in history.accidents]
-        for thread in accidents:
-            thread.start()
-        try:
-            pipeline.app.stack.wait(execution)
-            # One that comes after the run's end is a part of the history too.
+        with self._called_again(history):
+            execution = pipeline.start(content)
+            accidents = [pipeline.clock.thread(self._happen, (accident, execution)) for accident in history.accidents]
             for thread in accidents:
-                pipeline.clock.await_event(thread.ended, PATIENCE)
-            while self._repeated:
-                pipeline.app.stack.wait(self._repeated.pop())
-            ended = self._ended(execution)
+                thread.start()
+            beside = []
+            if history.beside:
+                with pipeline.clock.attached():
+                    pipeline.clock.sleep(3.0)
+                    beside = [pipeline.start(content)]
+            try:
+                for each in (execution, *beside):
+                    pipeline.app.stack.wait(each)
+                # One that comes after the run's end is a part of the history too.
+                for thread in (*accidents, *self._late):
+                    pipeline.clock.await_event(thread.ended, PATIENCE)
+                while self._repeated:
+                    pipeline.app.stack.wait(self._repeated.pop())
+                ended = self._ended(execution)
+                others = [self._ended(each) for each in beside]
+            finally:
+                self.aws.set()
+                pipeline.standin.faults.clear()
+                self._set_secret()
+        # What functions still do that were called again is over when the longest of them is.
+        self.wait(max((LIMITS[call.function] + call.delay for call in history.calls), default=0.0))
+        return Ending(self, history, content, ended, pipeline.standin.payments - paid, others)
+
+    @contextmanager
+    def _called_again(self, history: History) -> Iterator[None]:
+        """Make the history's calls once more, each in a thread that the clock waits for."""
+        functions, clock = self.pipeline.app.stack.functions, self.pipeline.clock
+        seen: Counter[str] = Counter()
+        self._late = []
+
+        def before(name: str, event: Any) -> None:
+            seen[name] += 1
+            for call in history.calls:
+                if call.function != name or seen[name] != call.nth:
+                    continue
+                payload = json.dumps(event).encode()
+
+                def late(call: CalledAgain = call, payload: bytes = payload) -> None:
+                    clock.sleep(call.delay)
+                    with suppress(ClientError):
+                        functions.invoke(functions[call.function].arn, payload)
+
+                thread = clock.thread(late, ())
+                self._late.append(thread)
+                thread.start()
+                if call.lost:
+                    raise RefusedError("ServiceException", 500)
+
+        functions.before_invoke.append(before)
+        try:
+            yield
         finally:
-            self.aws.set()
-            pipeline.standin.faults.clear()
-            self._set_secret()
-        return Ending(self, history, ended, pipeline.standin.payments - paid)
+            functions.before_invoke.remove(before)
 
     def wait(self, seconds: float) -> None:
         """Let time pass with nobody doing anything."""
@@ -266,12 +418,13 @@ class Theatre:
 
     def _ended(self, execution: str) -> Ended | None:
         described = self.pipeline.app.stack.wait(execution)
-        if described["status"] == "ABORTED":
-            self.pipeline.app.stack.wait(self.pipeline.ending(execution))
+        while described["status"] == "ABORTED":
+            execution_of_end = self.pipeline.ending(described["executionArn"])
+            described = self.pipeline.app.stack.wait(execution_of_end)
         if self.pipeline.run_of(execution) is not None:
             return self.pipeline.ended(execution)
         # Stopped, or refused by everything, before a run was ever opened.
-        assert described["status"] in ("ABORTED", "FAILED"), "the manifest was taken and nothing ran"
+        assert self.pipeline.app.stack.wait(execution)["status"] in ("ABORTED", "FAILED"), "taken, and nothing ran"
         return None
 
     def _manifest(self, history: History) -> dict[str, Any]:
@@ -281,13 +434,21 @@ class Theatre:
                 self._pictures += 1
                 names[kind].append(f"{kind}{self._pictures}")
                 self.pipeline.app.put(f"inputs/{kind}{self._pictures}.jpg", picture(self._pictures))
-        return {
+        content: dict[str, Any] = {
             "models": [{"id": name, "image": f"inputs/{name}.jpg"} for name in names["m"]],
             "garments": [
                 {"id": name, "image": f"inputs/{name}.jpg", "type": TYPES[number % 3]}
                 for number, name in enumerate(names["g"])
             ],
         }
+        if history.outfit and history.garments > 1:
+            upper, lower = names["g"][:2]
+            content["outfits"] = [{"id": "both", "upper": upper, "lower": lower}]
+        if history.variants:
+            content["variants"] = {"a": {}, "b": {"seed": 7}}
+        if history.cadence:
+            content["cadence"] = list(history.cadence)
+        return content
 
     def _happen(self, accident: Accident, execution: str) -> None:
         pipeline = self.pipeline
@@ -295,8 +456,20 @@ class Theatre:
         states = stack.client("stepfunctions")
         pipeline.clock.sleep(accident.at)
         match accident:
-            case Stopped():
-                states.stop_execution(executionArn=execution, error="Stopped", cause="by hand")
+            case Stopped(times=times):
+                for number in range(times):
+                    states.stop_execution(executionArn=execution, error="Stopped", cause="by hand")
+                    if number + 1 < times:
+                        try:
+                            execution = pipeline.ending(execution)
+                        except LookupError:
+                            return  # it had ended before
+                        pipeline.clock.sleep(accident.at)
+            case Outage(seconds=seconds, answer=answer):
+                fault = Fault("submit", answer, nth=())
+                pipeline.standin.faults.add(fault)
+                pipeline.clock.sleep(seconds)
+                pipeline.standin.faults.remove(fault)
             case Repeated():
                 event = states.describe_execution(executionArn=execution)["input"]
                 started = states.start_execution(stateMachineArn=stack.outputs["StateMachineArn"], input=event)
@@ -317,25 +490,35 @@ class Theatre:
 
 @dataclass(frozen=True)
 class Ending:
-    """What a history left; `check` holds it against what must hold."""
+    """What a history left; `check` holds it against what must hold.
+
+    `content` is its manifest, `ended` its run, `others` are runs of the same manifest beside it.
+    """
 
     theatre: Theatre
     history: History
+    content: Mapping[str, Any]
     ended: Ended | None
     payments: Counter[Any]
+    others: Sequence[Ended | None] = ()
 
     def check(self) -> None:
         """Raise AssertionError for the first thing that does not hold."""
-        assert set(self.payments.values()) <= {1}, f"paid twice: {sorted(self.payments.values())}"
-        assert self.ended is not None or not self.payments, "paid for a run that nobody knows"
-        if self.ended is not None:
-            self._check_outcomes(self.ended)
-            self._check_notification(self.ended)
-            self._check_slots(self.ended)
+        runs = [ended for ended in (self.ended, *self.others) if ended is not None]
+        # By what is shown, whichever run shows it: two runs of one manifest may each buy a picture, and no more.
+        assert all(count <= len(runs) for count in self.payments.values()), f"paid twice: {self.payments.values()}"
+        assert runs or not self.payments, "paid for a run that nobody knows"
+        for ended in runs:
+            self._check_outcomes(ended)
+        self._check_bill([entry for ended in runs for entry in ended.entries])
+        self._check_notifications(runs)
+        self._check_slots(runs)
         self.theatre.wait(LEASE + 5)
         assert self.theatre.holders() == set(), "a lease outlived its time"
-        if self.ended is not None:
-            self._check_retry(self.ended)
+        if self.ended is not None and self.ended.summary is not None:
+            self._check_retry(self.ended, len(runs))
+        for ended in runs:
+            self._check_unchanged(ended)
         self.theatre.wait(FORGOTTEN)
 
     def _check_outcomes(self, ended: Ended) -> None:
@@ -343,10 +526,13 @@ class Ending:
         if ended.summary is None:
             # It broke before its first combination, or nothing could write its report.
             assert ended.status == "FAILED"
-            self._check_bill(ended.entries)
             return
-        total = self.history.models * self.history.garments
+        total = self.history.total
         assert [entry.n for entry in ended.entries] == list(range(1, total + 1))
+        if "succeeded" not in ended.item:
+            # What failed is the write after the report.
+            assert ended.status == "FAILED"
+            return
         assert {entry.status for entry in ended.entries} <= {Status.SUCCEEDED, Status.FAILED}
         good = [entry for entry in ended.entries if entry.status is Status.SUCCEEDED]
         bad = [entry for entry in ended.entries if entry.status is Status.FAILED]
@@ -354,56 +540,122 @@ class Ending:
         assert all(entry.error and entry.cause for entry in bad), bad
         counts = (total, len(good), len(bad))
         assert counts == tuple(ended.summary[name] for name in ("total", "succeeded", "failed"))
-        assert counts == tuple(ended.item.get(name) for name in ("total", "succeeded", "failed"))
+        same = ("status", "total", "succeeded", "failed", "tasks", "tasks_unknown", "polls", "cost", "seconds")
+        assert [ended.item.get(name) for name in same] == [ended.summary[name] for name in same], "item and summary"
         stored = {result["key"]: result["sha256"] for entry in good for result in entry.results}
         # Of a download that was cut off after its first picture the picture may lie there.
         assert set(stored) <= set(ended.results)
         for key, digest in stored.items():
             assert hashlib.sha256(self.theatre.pipeline.app.get(key)).hexdigest() == digest
-        assert (ended.summary["tasks"], ended.summary["tasks_unknown"]) == self._check_bill(ended.entries)
+        known = sum(entry.task_id is not None for entry in ended.entries)
+        unknown = sum(entry.outcome_unknown for entry in ended.entries)
+        assert (ended.summary["tasks"], ended.summary["tasks_unknown"]) == (known, unknown)
 
-    def _check_bill(self, entries: Sequence[Entry]) -> tuple[int, int]:
+    def _check_bill(self, entries: Sequence[Entry]) -> None:
         known = sum(entry.task_id is not None for entry in entries)
         unknown = sum(entry.outcome_unknown for entry in entries)
         assert known <= self.payments.total() <= known + unknown, "the bill and the ledger differ"
-        return known, unknown
 
-    def _check_notification(self, ended: Ended) -> None:
+    def _check_notifications(self, runs: Sequence[Ended]) -> None:
         silenced = any(fault.call == "sns.Publish" and not fault.nth for fault in self.history.aws)
         if silenced:
-            assert ended.execution["status"] in ("FAILED", "ABORTED"), "nobody was told and nothing shows it"
+            for ended in runs:
+                assert ended.execution["status"] in ("FAILED", "ABORTED"), "nobody was told and nothing shows it"
             return
-        told = [json.loads(one["Message"]) for one in ended.notifications]
-        assert {one["run_id"] for one in told} == {ended.run_id}, "nobody was told"
+        told = [json.loads(one["Message"]) for ended in runs for one in ended.notifications]
         # An answer of SNS that was lost makes a second message, never another content.
-        assert {one["status"] for one in told} == {ended.status}
+        assert {(one["run_id"], one["status"]) for one in told} == {(ended.run_id, ended.status) for ended in runs}
+        stopped = any(isinstance(accident, Stopped) for accident in self.history.accidents)
+        if not stopped and not any(fault.call == "sns.Publish" for fault in self.history.aws):
+            assert len(told) == len(runs), "a run was told twice"
 
-    def _check_slots(self, ended: Ended) -> None:
-        may = {f"{ended.run_id}#{entry.n}" for entry in ended.entries if entry.may_still_run}
-        if ended.summary is not None:
+    def _check_slots(self, runs: Sequence[Ended]) -> None:
+        if all(ended.summary is not None for ended in runs):
+            may = {
+                holder(ended.run_id, entry.n, entry.visit)
+                for ended in runs
+                for entry in ended.entries
+                if entry.may_still_run
+            }
             assert self.theatre.holders() <= may, "a slot is held for nothing"
 
-    def _check_retry(self, ended: Ended) -> None:
+    def _check_unchanged(self, ended: Ended) -> None:
+        """Nothing late has changed what was told of a run."""
+        ledger = self.theatre.pipeline.app.ledger
+        now = ledger.run(ended.run_id) or {}
+        assert {**now, "repaired_by": None} == {**ended.item, "repaired_by": None}, "a run changed after its end"
+        assert [entry.status for entry in ledger.entries(ended.run_id)] == [entry.status for entry in ended.entries]
+
+    def _check_retry(self, ended: Ended, bought: int) -> None:
+        """What is left is completed, however it is repeated, and paid once in all."""
         pipeline = self.theatre.pipeline
         again = f"runs/{ended.run_id}/retry-manifest.json"
-        left = [entry for entry in ended.entries if entry.status is not Status.SUCCEEDED and not entry.outcome_unknown]
-        if ended.summary is None:
-            return
+        left = {
+            retry.key(entry): entry
+            for entry in ended.entries
+            if entry.status is not Status.SUCCEEDED and not entry.outcome_unknown
+        }
         assert (again in ended.keys) == bool(left), "a retry manifest for nothing, or none for something"
         if not left:
             return
-        paid = len(pipeline.standin.tasks)
         pipeline.standin.change(slots=self.theatre.slots)
-        repeated = pipeline.run(pipeline.app.get(again))
-        resumed = {entry.id for entry in repeated.entries if entry.resumed}
-        assert {entry.id.split("__")[0] for entry in repeated.entries} == {entry.id.split("__")[0] for entry in left}
-        for entry in repeated.entries:
+        repeated = self._repeat(ended, pipeline.app.get(again))
+        entries = [entry for run in repeated for entry in run.entries]
+        assert {retry.key(entry) for entry in entries} == set(left), "something else was repeated, or something not"
+        last = {retry.key(entry): entry for entry in entries}
+        for entry in entries:
+            if entry.status is Status.SUCCEEDED:
+                last[retry.key(entry)] = entry
+        for entry in last.values():
             ended_at_the_service = entry.resumed and entry.error in _FATES
             assert entry.status is Status.SUCCEEDED or ended_at_the_service, (entry.id, entry.error, entry.cause)
-        assert len(pipeline.standin.tasks) - paid == len(repeated.entries) - len(resumed)
-        resumable = {entry.id for entry in left if _resumable(entry)}
-        assert resumed == resumable, "a paid task was paid again, or one that cannot be resumed was"
+        resumed = {retry.key(entry) for run in repeated[:1] for entry in run.entries if entry.resumed}
+        asked = {retry.key(entry) for run in repeated[:1] for entry in run.entries}
+        resumable = {which for which, entry in left.items() if _resumable(entry)} & asked
+        doubted = {which for which, entry in left.items() if entry.not_found_at is not None}
+        assert resumable <= resumed <= resumable | doubted, "a paid task was paid again, or one that cannot be resumed"
+        every = [*ended.entries, *entries, *(entry for run in self.others if run for entry in run.entries)]
+        dead = {task for entry in every for task in entry.refused_tasks}
+        dead |= {entry.task_id for entry in every if entry.error in _ENDED}
+        alive = Counter(task.combination for task in pipeline.standin.tasks if task.id not in dead)
+        shown = set(self.payments) | {task.combination for task in pipeline.standin.tasks[-len(entries) :]}
+        assert all(alive[one] <= bought for one in shown), "a picture was bought twice"
+        if all(entry.status is Status.SUCCEEDED for entry in last.values()) and len(left) == ended.summary["failed"]:  # type: ignore[index]
+            marked = (pipeline.app.ledger.run(ended.run_id) or {}).get("repaired_by") or []
+            assert set(marked) <= {run.run_id for run in repeated}
+            assert marked, "a repaired run does not say so"
 
+    def _repeat(self, ended: Ended, again: bytes) -> list[Ended]:
+        """Repeat what is left in the history's way."""
+        pipeline = self.theatre.pipeline
+        match self.history.repair:
+            case "again":
+                first, second = pipeline.run(again), pipeline.run(again)
+                left = [entry for entry in first.entries if entry.status is not Status.SUCCEEDED]
+                assert len(second.entries) == len(left), "what has its picture was repeated"
+                if not left:
+                    assert second.status == "SUCCEEDED" == second.execution["status"]
+                    assert second.item["nothing_left"] == [first.run_id]
+                return [first, second]
+            case "together":
+                with pipeline.clock.attached():
+                    first_of_two = pipeline.start(again)
+                    pipeline.clock.sleep(5.0)
+                    second_of_two = pipeline.start(again)
+                return [pipeline.ended(first_of_two), pipeline.ended(second_of_two)]
+            case "whole":
+                return [pipeline.run({**self.content, "retry_of": ended.run_id})]
+            case "chain":
+                pipeline.standin.faults.add(Fault("submit", Answer(50411), nth=(1,)))
+                first = pipeline.run(again)
+                pipeline.standin.faults.clear()
+                key = f"runs/{first.run_id}/retry-manifest.json"
+                return [first, pipeline.run(pipeline.app.get(key))] if key in first.keys else [first]
+            case _:
+                return [pipeline.run(again)]
+
+
+_ENDED = frozenset({"TaskExpiredError", "TaskFailedError", "InputRefusedError", "OutputRefusedError"})
 
 _FATES = frozenset(
     {"TaskExpiredError", "TaskDeadlineError", "TaskFailedError", "ResultGoneError", "InputRefusedError",
@@ -419,5 +671,6 @@ def _resumable(entry: Entry) -> bool:
 @contextmanager
 def theatre(slots: int, *, parameters: Mapping[str, str] | None = None) -> Iterator[Theatre]:
     """An application to play histories on."""
-    with running(slots=slots, parameters=parameters) as pipeline, AwsFaults().on(pipeline.app.stack) as aws:
+    given = {"PatienceSeconds": str(PATIENCE_SECONDS), **(parameters or {})}
+    with running(slots=slots, parameters=given) as pipeline, AwsFaults().on(pipeline.app.stack) as aws:
         yield Theatre(pipeline, aws, slots)
