@@ -16,7 +16,6 @@ from tryon.fetch import (
     MAX_SECONDS,
     FetchError,
     OriginPolicy,
-    ResultFormat,
     ResultGoneError,
     ResultStream,
     ResultUnavailableError,
@@ -24,6 +23,7 @@ from tryon.fetch import (
     recognise,
     stream_of,
 )
+from tryon.formats import ResultFormat
 from tryon.service import Candidate
 
 if TYPE_CHECKING:
