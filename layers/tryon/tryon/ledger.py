@@ -53,6 +53,7 @@ class Entry:
 
     `latency` is the service's own, from receipt to the end, when it gave its times; `delay` is from the end
     until a poll saw it, by the same times; `pending_at` is the last poll that saw the task unfinished.
+    `lost` are the candidates that could not be had beside those in `results`, each with number, error and cause.
     `refused_tasks` are those whose results the service refused and that were followed by another, `adopted_task`
     is the one that an earlier run paid for.
     """
@@ -75,6 +76,7 @@ class Entry:
     delay: float | None = None
     candidates: tuple[Mapping[str, Any], ...] = ()
     results: tuple[Mapping[str, Any], ...] = ()
+    lost: tuple[Mapping[str, Any], ...] = ()
     bytes: int = 0
     finished_at: float | None = None
     error: str | None = None
@@ -120,7 +122,7 @@ _OF_ONE_TASK = (
     "candidates",
     "resumed",
 )
-_LISTS = ("garments", "candidates", "results", "request_ids", "refused_tasks")
+_LISTS = ("garments", "candidates", "results", "lost", "request_ids", "refused_tasks")
 
 
 def _entry(item: Mapping[str, Any]) -> Entry:
@@ -326,14 +328,22 @@ class Ledger:
                 count="polls",
             )
 
-    def succeeded(self, run_id: str, n: int, results: Iterable[Mapping[str, Any]], size: int) -> None:
-        """The results lie in S3: their keys and checksums, their size together in bytes."""
+    def succeeded(
+        self,
+        run_id: str,
+        n: int,
+        results: Iterable[Mapping[str, Any]],
+        size: int,
+        lost: Iterable[Mapping[str, Any]] = (),
+    ) -> None:
+        """The results lie in S3: their keys and checksums, their size together in bytes, and what could not be had."""
         self._step(
             run_id,
             n,
             {
                 "status": Status.SUCCEEDED,
                 "results": list(results),
+                "lost": list(lost) or None,
                 "bytes": size,
                 "finished_at": self._clock.now(),
             },

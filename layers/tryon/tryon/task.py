@@ -1,8 +1,10 @@
 """One combination at the service: started once, asked after until it ends."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING
 
 import requests
@@ -10,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tryon import results
 from tryon.clock import Clock
-from tryon.fetch import OriginPolicy, ResultGoneError
+from tryon.fetch import MAX_SECONDS, FetchError, OriginPolicy, ResultGoneError, ResultUnavailableError
 from tryon.gate import Gate
 from tryon.ledger import Entry, Ledger, LedgerConflictError
 from tryon.parameters import Parameters
@@ -197,6 +199,36 @@ def look(
     )
 
 
+@dataclass(frozen=True)
+class Lost:
+    """A candidate that could not be had: its number, the error's name and why."""
+
+    candidate: int
+    error: str
+    cause: str
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What came of a task's candidates: at least one picture, by candidates' numbers, and what could not be had."""
+
+    stored: Mapping[int, results.Stored]
+    lost: tuple[Lost, ...] = ()
+
+
+RETRY_DELAYS = (2.0, 5.0)
+"""Seconds before a candidate is tried again within a call."""
+
+LATE_DELAYS = (15.0, 30.0, 60.0)
+"""Seconds before it is tried again when others are stored: without it the combination has its outcome."""
+
+COLLECT_SECONDS = 260.0
+"""How long a call may try: a little less than the function lives."""
+
+_LEAST_SECONDS = 10.0
+_MAY_PASS = (ResultUnavailableError, results.StorageUnavailableError)
+
+
 def collect(
     entry: Entry,
     task_id: str,
@@ -208,33 +240,82 @@ def collect(
     s3: "S3Client",
     policy: OriginPolicy,
     clock: Clock,
-) -> list[results.Stored]:
-    """Bring every candidate of an ended task into S3, from the addresses that the last poll left in the ledger.
+    seconds: float = COLLECT_SECONDS,
+    delays: Sequence[float] = RETRY_DELAYS,
+    late_delays: Sequence[float] = LATE_DELAYS,
+) -> Collected:
+    """Bring every candidate of an ended task into S3 that can be had, from the addresses that the last poll left.
 
-    Asks the service again, once, when there are none (it sent the pictures themselves) or they no longer work.
-    Raises the errors of `tryon.fetch` and `tryon.results`.
+    One that cannot be had costs no other: each is tried before one of them is tried again, and what an earlier call
+    stored is not fetched again. Asks the service anew, once, for those that have no address (it sent the pictures
+    themselves) or whose address leads to no picture. Raises the errors of `tryon.fetch` and `tryon.results` when
+    there is not one picture, or when `seconds` were too few and another call will get further.
     """
+    until = clock.now() + seconds
+    stored = results.find(s3, bucket, folder.results(entry.model, entry.id))
+    before = len(stored)
+    known = {n: Candidate(url=c.get("url"), seed=c.get("seed")) for n, c in enumerate(entry.candidates, start=1)}
+    failures: dict[int, Exception] = {}
+    untried: set[int] = set()
 
-    def store(candidates: tuple[Candidate, ...]) -> list[results.Stored]:
-        if not candidates:
-            raise ResultGoneError(f"task {task_id} is done and the service names no picture of it")
-        return [
-            results.download(
-                session,
-                s3,
-                candidate,
-                policy=policy,
-                clock=clock,
-                bucket=bucket,
-                key=folder.result(entry.model, entry.id, i),
-            )
-            for i, candidate in enumerate(candidates, start=1)
-        ]
+    def may_pass(n: int) -> bool:
+        return n not in stored and isinstance(failures.get(n), _MAY_PASS)
 
-    known = tuple(Candidate(url=c.get("url"), seed=c.get("seed")) for c in entry.candidates)
-    if known and all(candidate.url for candidate in known):
+    def bring(candidates: Mapping[int, Candidate]) -> None:
+        for n, candidate in candidates.items():
+            left = until - clock.now()
+            if left < _LEAST_SECONDS:
+                untried.add(n)
+                failures.setdefault(n, ResultUnavailableError("no time was left to fetch this result"))
+                continue
+            try:
+                stored[n] = results.download(
+                    session,
+                    s3,
+                    candidate,
+                    policy=policy,
+                    clock=clock,
+                    bucket=bucket,
+                    key=partial(folder.result, entry.model, entry.id, n),
+                    max_seconds=min(MAX_SECONDS, left),
+                )
+            except (FetchError, results.StorageUnavailableError) as error:
+                failures[n] = error
+
+    def bring_again(candidates: Mapping[int, Candidate], pauses: Sequence[float]) -> None:
+        for pause in pauses:
+            again = {n: candidate for n, candidate in candidates.items() if may_pass(n)}
+            if not again or until - clock.now() < pause + _LEAST_SECONDS:
+                return
+            clock.sleep(pause)
+            bring(again)
+
+    with_address = {n: candidate for n, candidate in known.items() if candidate.url and n not in stored}
+    bring(with_address)
+    bring_again(with_address, delays)
+    refusal: ServiceError | None = None
+    if not known or any(n not in stored and not may_pass(n) for n in known):
         try:
-            return store(known)
-        except ResultGoneError:
-            pass  # 24 hours have passed, or the service moved them
-    return store(service.result(task_id).candidates)
+            renewed = dict(enumerate(service.result(task_id).candidates, start=1))
+        except ServiceError as error:
+            refusal = error
+        else:
+            wanted = {n: candidate for n, candidate in renewed.items() if n not in stored and not may_pass(n)}
+            known |= wanted
+            bring(wanted)
+            bring_again(wanted, delays)
+    if stored:
+        bring_again(known, late_delays)
+    for n in known:
+        failures.setdefault(n, ResultGoneError("the service gave neither an address nor the bytes of this result"))
+    missing = [n for n in sorted(known) if n not in stored]
+    if not stored or (untried.intersection(missing) and len(stored) > before):
+        raise _worst(task_id, [failures[n] for n in missing], refusal)
+    return Collected(stored, tuple(Lost(n, type(failures[n]).__name__, str(failures[n])) for n in missing))
+
+
+def _worst(task_id: str, failures: Sequence[Exception], refusal: ServiceError | None) -> Exception:
+    """What a task without a picture failed of: what may pass before what will not."""
+    passing = next((failure for failure in failures if isinstance(failure, _MAY_PASS)), None)
+    nothing = ResultGoneError(f"task {task_id} is done and the service names no picture of it")
+    return passing or refusal or next(iter(failures), nothing)
