@@ -575,11 +575,12 @@ def test_a_result_comes_whole_in_small_pieces_with_its_format_and_size() -> None
     [
         (PNG, ("png", 1440, 1920)),
         (jpeg(), ("jpeg", 1440, 1920)),
-        (jpeg(thumbnail=jpeg(bytes(9000))), ("jpeg", None, None)),
+        (jpeg(thumbnail=jpeg(bytes(9000))), ("jpeg", 1440, 1920)),
         (webp(), ("webp", 1440, 1920)),
         (webp(bytes(10) + struct.pack("<HH", 1440, 1920), b"VP8 "), ("webp", 1440, 1920)),
         (webp(bytes(4) + b"\x2f" + struct.pack("<I", 1439 | 1919 << 14) + bytes(9), b"VP8L"), ("webp", 1440, 1920)),
         (webp(bytes(4), b"VP8 "), ("webp", None, None)),
+        (jpeg(thumbnail=bytes(60_000)), ("jpeg", 1440, 1920)),
     ],
 )
 def test_a_picture_is_known_by_its_first_bytes(body: bytes, expected: tuple[str, int | None, int | None]) -> None:
@@ -633,7 +634,7 @@ def test_any_success_that_carries_a_whole_picture_is_the_picture(status: int) ->
 
 
 @pytest.mark.parametrize("status", [203, 204, 206])
-@pytest.mark.parametrize("body", [b"", b"<html>later</html>", PNG[5000:], PNG[:5000]])
+@pytest.mark.parametrize("body", [b"", b"<html>later</html>", PNG[5000:], PNG[:5000]], ids=range(4))
 def test_another_success_without_a_whole_picture_is_asked_again(status: int, body: bytes) -> None:
     with pytest.raises(ResultUnavailableError):
         fetched(Served(body, status=status))
@@ -680,7 +681,7 @@ PACKED = [
 ]
 
 
-@pytest.mark.parametrize(("coding", "body"), PACKED)
+@pytest.mark.parametrize(("coding", "body"), PACKED, ids=range(len(PACKED)))
 def test_a_packed_picture_is_unpacked(coding: str, body: bytes) -> None:
     stream, data = fetched(Served(body, headers={"Content-Encoding": coding}))
     assert (stream.format, stream.content_length, stream.width) == ("png", None, 1440)
@@ -702,7 +703,11 @@ def test_a_coding_that_is_not_read_here_may_be_another_one_next_time(coding: str
         fetched(Served(b"\x1b\x00\xf8" + bytes(500), headers={"Content-Encoding": coding}))
 
 
-@pytest.mark.parametrize("body", [gzip.compress(PNG)[:60], b"\x1f\x8b" + bytes(500), gzip.compress(PNG)[:-20]])
+@pytest.mark.parametrize(
+    "body",
+    [gzip.compress(PNG)[:60], b"\x1f\x8b" + bytes(500), gzip.compress(PNG)[:-20]],
+    ids=["cut", "broken", "cut late"],
+)
 def test_a_packed_body_that_is_cut_or_broken_is_asked_again(body: bytes) -> None:
     with pytest.raises(ResultUnavailableError):
         fetched(Served(body, headers={"Content-Encoding": "gzip"}))

@@ -244,7 +244,7 @@ def _second_try(patch: pytest.MonkeyPatch) -> None:
 def _format(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(fetch, "format_of", lambda head: "png")
     patch.setattr(fetch, "size_of", lambda found, head: (1, 1))
-    patch.setattr(fetch, "_whole", lambda pieces, *_: pieces)
+    patch.setattr(fetch, "_whole", lambda stream, *_: stream.chunks)
 
 
 def _redirects(patch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,7 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from tryon import inflate
 from tryon.clock import Clock
-from tryon.formats import HEAD_BYTES, ResultFormat, end_of, format_of, size_of
+from tryon.formats import HEAD_BYTES, End, ResultFormat, end_of, format_of, size_of
 
 CHUNK_BYTES = 8192
 SOCKET_SECONDS = 30.0
@@ -514,14 +514,24 @@ class ResultStream:
     """A picture on its way: `chunks` yields its bytes once, in pieces of about 8 KB, of 64 KB when they were packed.
 
     `content_length` is in bytes, as announced, None when it was not; `width` and `height` are in pixels, None
-    when the first piece does not show them. Reading `chunks` raises `FetchError` subclasses.
+    while no piece that was read shows them. Reading `chunks` raises `FetchError` subclasses.
     """
 
     format: ResultFormat
     content_length: int | None
     chunks: Iterator[bytes] = field(repr=False)
-    width: int | None = None
-    height: int | None = None
+    end: End = field(repr=False)
+    first_size: tuple[int, int] | None = None
+
+    @property
+    def width(self) -> int | None:
+        size = self.first_size or self.end.size
+        return size[0] if size else None
+
+    @property
+    def height(self) -> int | None:
+        size = self.first_size or self.end.size
+        return size[1] if size else None
 
 
 @contextmanager
@@ -560,7 +570,7 @@ def _result(wire: "_Wire", response: requests.Response, host: str, max_bytes: in
             how = f" in the coding {', '.join(sorted(unread))}" if unread else ""
             raise ResultUnavailableError(f"{error}{how} (status {response.status_code})") from None
         raise
-    return replace(stream, chunks=_whole(stream.chunks, stream.format, host, wire))
+    return replace(stream, chunks=_whole(stream, host, wire))
 
 
 _UNREAD_CODINGS = {"br", "zstd", "compress", "x-compress", "dcb", "dcz"}
@@ -596,15 +606,14 @@ def _named(pieces: Iterator[bytes], host: str) -> Iterator[bytes]:
         raise ResultUnavailableError(f"{host} sent a packed body that cannot be unpacked ({error})") from None
 
 
-def _whole(pieces: Iterator[bytes], found: ResultFormat, source: str, wire: "_Wire | None" = None) -> Iterator[bytes]:
+def _whole(stream: ResultStream, source: str, wire: "_Wire | None" = None) -> Iterator[bytes]:
     """Let a picture pass; what breaks after its end breaks nothing.
 
     Raises `ResultUnavailableError` when the bytes end before the picture does, whatever was announced.
     """
-    end, passed = end_of(found), 0
+    end, passed = stream.end, 0
     try:
-        for piece in pieces:
-            end.feed(piece)
+        for piece in stream.chunks:
             passed += len(piece)
             yield piece
             if wire is not None and wire.told_all(picture_ended=end.seen):
@@ -626,7 +635,7 @@ def stream_of(data: bytes, *, max_bytes: int = MAX_BYTES) -> ResultStream:
     view = memoryview(data)
     pieces = (bytes(view[start : start + CHUNK_BYTES]) for start in range(0, len(data), CHUNK_BYTES))
     stream = recognise(pieces, "the service", len(data))
-    return replace(stream, chunks=_whole(stream.chunks, stream.format, "the service"))
+    return replace(stream, chunks=_whole(stream, "the service"))
 
 
 def _ask(session: requests.Session, address: Address, cutter: _Cutter, max_seconds: float) -> requests.Response:
@@ -757,8 +766,14 @@ def recognise(pieces: Iterator[bytes], source: str, length: int | None) -> Resul
     found = format_of(head)
     if found is None:
         raise NotAnImageError(f"{source} sent no picture but {_appearance(head)}")
-    width, height = size_of(found, head) or (None, None)
-    return ResultStream(found, length, pieces, width, height)
+    end = end_of(found)
+    return ResultStream(found, length, _followed(pieces, end), end, size_of(found, head))
+
+
+def _followed(pieces: Iterator[bytes], end: End) -> Iterator[bytes]:
+    for piece in pieces:
+        end.feed(piece)
+        yield piece
 
 
 def _appearance(head: bytes) -> str:

@@ -56,13 +56,17 @@ def _webp_size(head: bytes) -> tuple[int, int] | None:
     return width & 0x3FFF, height & 0x3FFF
 
 
+# Start of frame: all but the tables of Huffman and arithmetic coding and what is reserved between them.
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+
+
 def _jpeg_size(head: bytes) -> tuple[int, int] | None:
     at = 2
     while at + 9 <= len(head) and head[at] == 0xFF:
         marker = head[at + 1]
         if marker == 0xFF:
             at += 1
-        elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+        elif marker in _FRAMES:
             height, width = struct.unpack_from(">HH", head, at + 5)
             return width, height
         else:
@@ -78,9 +82,13 @@ _SIZES: dict[ResultFormat, Callable[[bytes], tuple[int, int] | None]] = {
 
 
 class End(Protocol):
-    """Follows a picture piece by piece; `seen` once its last byte has passed."""
+    """Follows a picture piece by piece; `seen` once its last byte has passed.
+
+    `size` is width and height in pixels as found on the way, None where the first bytes have to show them.
+    """
 
     seen: bool
+    size: tuple[int, int] | None
 
     def feed(self, piece: bytes) -> None: ...
 
@@ -95,6 +103,7 @@ class _PngEnd:
 
     def __init__(self) -> None:
         self.seen = False
+        self.size: tuple[int, int] | None = None
         self._skip = 8
         self._head = b""
         self._last = False
@@ -131,9 +140,10 @@ class _JpegEnd:
 
     def __init__(self) -> None:
         self.seen = False
+        self.size: tuple[int, int] | None = None
         self._skip = 0
         self._held = b""
-        self._in_segment = False
+        self._marker = 0
 
     def feed(self, piece: bytes) -> None:
         data, at, self._held = self._held + piece, 0, b""
@@ -141,12 +151,15 @@ class _JpegEnd:
             step = min(self._skip, len(data) - at)
             self._skip -= step
             at += step
-            if self._in_segment:
-                if len(data) - at < 2:
+            if self._marker:
+                needed = 7 if self._marker in _FRAMES else 2
+                if len(data) - at < needed:
                     self._held = data[at:]
                     return
-                self._skip, self._in_segment = max(0, int.from_bytes(data[at : at + 2], "big") - 2), False
-                at += 2
+                if self._marker in _FRAMES and self.size is None:
+                    height, width = struct.unpack_from(">HH", data, at + 3)
+                    self.size = (width, height)
+                self._skip, self._marker = max(2, int.from_bytes(data[at : at + 2], "big")), 0
                 continue
             found = _MARKER.search(data, at)
             if self._skip or found is None:
@@ -154,7 +167,7 @@ class _JpegEnd:
                 return
             at = found.end()
             self.seen = data[at - 1] == _END_OF_IMAGE
-            self._in_segment = data[at - 1] not in _WITHOUT_LENGTH
+            self._marker = 0 if data[at - 1] in _WITHOUT_LENGTH else data[at - 1]
 
 
 class _WebpEnd:
@@ -162,6 +175,7 @@ class _WebpEnd:
 
     def __init__(self) -> None:
         self.seen = False
+        self.size: tuple[int, int] | None = None
         self._head = b""
         self._count = 0
 

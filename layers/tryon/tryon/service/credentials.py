@@ -147,7 +147,7 @@ def _text(secret_id: str, content: str | bytes | None) -> str:
 def _fields(secret_id: str, text: str) -> dict[str, object]:
     wanted = f'secret {secret_id!r} must be a JSON object with "access_key" and "secret_key"'
     if not text:
-        raise ServiceAccessError(f"{wanted}: it is empty")
+        raise ServiceAccessError(f"{wanted}: it is empty") from None
     fields: object = text
     # Twice, because some tools keep the object as a text inside a text.
     for _ in range(2):
@@ -163,5 +163,5 @@ def _fields(secret_id: str, text: str) -> dict[str, object]:
         except (ValueError, RecursionError):
             raise ServiceAccessError(f"{wanted}: it is not JSON") from None
     if not isinstance(fields, dict):
-        raise ServiceAccessError(f"{wanted}: it is {_KINDS[type(fields)]}")
+        raise ServiceAccessError(f"{wanted}: it is {_KINDS[type(fields)]}") from None
     return {name.strip(_AROUND): value for name, value in fields.items()}
