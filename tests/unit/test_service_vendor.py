@@ -6,6 +6,7 @@ import math
 import textwrap
 import tracemalloc
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from itertools import product
 from typing import get_args
 
@@ -17,6 +18,7 @@ from tryon.parameters import GarmentType, Parameters
 from tryon.service import Candidate, GarmentPicture, Submission, Submitted, TaskResult, TaskStatus, TaskTimes
 from tryon.service import errors as e
 from tryon.service.vendor import (
+    RESULT_ANSWER_LIMIT,
     encode_query,
     encode_submission,
     read_result_answer,
@@ -380,6 +382,23 @@ def test_an_id_that_is_not_surely_the_tasks_leaves_the_outcome_open(receipt: str
 )
 def test_an_odd_answer_about_a_task_is_read_too(odd: Callable[[bytes], bytes]) -> None:
     assert result(200, odd(done())).candidates == (Candidate(url="https://r.example/0.png"),)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [b"{},", b"[],", b'{"a":1},', b'"ab",', b"[[],{},", b"1.5,"],
+    ids=["{}", "[]", "{a}", "text", "deep", "1.5"],
+)
+def test_no_answer_takes_many_times_its_size_in_memory(piece: bytes) -> None:
+    more = (piece * (RESULT_ANSWER_LIMIT // len(piece) // 4)).removesuffix(b",")
+    body = done().replace(b'"words"', b"[" + more + b"]")
+    tracemalloc.start()
+    try:
+        with suppress(e.ServiceUnavailableError):
+            result(200, body)
+        assert tracemalloc.get_traced_memory()[1] < 2.5 * len(body) + (64 << 20)
+    finally:
+        tracemalloc.stop()
 
 
 def test_data_that_is_json_in_a_string_is_read() -> None:

@@ -62,6 +62,7 @@ def message(run: Mapping[str, Any], *, bucket: str, prefix: str) -> str:
     text = body(run, bucket=bucket, prefix=prefix)
     machine = json.dumps(
         {name: run[name] for name in ("run_id", "name", "status", "total", "succeeded", "failed", "reasons")}
+        | {"pictures_lost": run.get("pictures_lost", 0)}
         | {"bucket": bucket, "prefix": prefix, "drift": run.get("drift")},
         ensure_ascii=False,
     )
