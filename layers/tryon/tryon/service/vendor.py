@@ -37,8 +37,8 @@ SUBMIT_QUERY = "Action=CVSubmitTask&Version=2022-08-31"
 RESULT_QUERY = "Action=CVGetResult&Version=2022-08-31"
 
 # A receipt is some 200 bytes; a result may carry its pictures as base64 when the service sends no addresses, though
-# it was asked for them: 16 of 1.5 MB, or three of 8 MB. Read and parsed, the worst that these limits let in takes
-# 350 MB; Poll and Download have 512 MB.
+# it was asked for them: 16 of 1.5 MB, or three of 8 MB. Read and parsed, the worst that these limits let in makes
+# a process of 300 MB (benchmarks/answer_memory.py); Poll and Download have 512 MB.
 SUBMIT_ANSWER_LIMIT = 1 << 20
 RESULT_ANSWER_LIMIT = 32 << 20
 
