@@ -157,5 +157,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.keys:
         for combination in found.combinations:
             model = combination.partition("__")[0]
-            console.print(f"  runs/<run_id>/results/{model}/{combination}__1.png", highlight=False, soft_wrap=True)
+            key = plan.RunFolder("<run_id>").result(model, combination, 1)
+            console.print(f"  {key}", highlight=False, soft_wrap=True, markup=False)
+        console.print("  (.png is what the service promises: a JPEG ends in .jpg, a WebP in .webp)", highlight=False)
     return 0

@@ -38,14 +38,18 @@ clients = cache(boto3.client)
 THUMBNAIL_MILLISECONDS = 20_000
 """What must be left of the call for a thumbnail to be begun: the largest takes a few seconds."""
 
+SETTLING_SECONDS = 30
+"""What must be left of the call when the last result is stored: the outcome is written, thumbnails are begun."""
+
 
 class DownloadEvent(BaseModel):
-    """What the state machine passes: whose task has ended."""
+    """What the state machine passes: whose task has ended, and how many calls tried before."""
 
     run_id: str
     bucket: str
     n: int
     task_id: str
+    tries: int = 0
 
 
 @cache
@@ -68,7 +72,7 @@ def handler(event: DownloadEvent, context: LambdaContext) -> dict[str, int]:
     entry = ledger.entry(event.run_id, event.n)
     if entry.status is Status.SUCCEEDED:
         return {"pictures": len(entry.results)}  # an earlier try was cut off at its thumbnails
-    stored = collect(
+    collected = collect(
         entry,
         event.task_id,
         folder=RunFolder(event.run_id),
@@ -78,20 +82,26 @@ def handler(event: DownloadEvent, context: LambdaContext) -> dict[str, int]:
         s3=s3(),
         policy=download_settings.policy,
         clock=clock,
+        tries=event.tries,
+        seconds=context.get_remaining_time_in_millis() / 1000 - SETTLING_SECONDS,
     )
-    size = sum(result.bytes for result in stored)
-    found = [asdict(result) for result in stored]
-    ledger.succeeded(event.run_id, event.n, found, size)
+    found = [{"candidate": n, **asdict(result)} for n, result in sorted(collected.stored.items())]
+    lost = [asdict(one) for one in collected.lost]
+    size = sum(result["bytes"] for result in found)
+    ledger.succeeded(event.run_id, event.n, found, size, lost)
     copied = sum(
         context.get_remaining_time_in_millis() > THUMBNAIL_MILLISECONDS
         and thumbnails.of_result(s3(), event.bucket, result)
         for result in found
     )
-    logger.info("downloaded", pictures=len(stored), bytes=size, copied=copied)
+    logger.info("downloaded", pictures=len(found), bytes=size, copied=copied)
+    if lost:
+        logger.warning("pictures lost", lost=lost)
+        metrics.add_metric("PicturesLost", MetricUnit.Count, len(lost))
     metrics.add_metric("CombinationsSucceeded", MetricUnit.Count, 1)
-    metrics.add_metric("PicturesStored", MetricUnit.Count, len(stored))
+    metrics.add_metric("PicturesStored", MetricUnit.Count, len(found))
     metrics.add_metric("PollsPerCombination", MetricUnit.Count, entry.polls)
     for name, seconds in (("Latency", entry.latency), ("Delay", entry.delay)):
         if seconds is not None:
             metrics.add_metric(name, MetricUnit.Seconds, seconds)
-    return {"pictures": len(stored)}
+    return {"pictures": len(found)}

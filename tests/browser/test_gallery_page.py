@@ -3,6 +3,7 @@
 Needs Debian's chromium. Without it these tests are skipped, in CI they fail.
 """
 
+import dataclasses
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -371,6 +372,21 @@ def test_several_candidates_can_be_looked_at(look: Open) -> None:
     page.keyboard.press("c")
     assert page.locator(".strip [aria-pressed=true]").inner_text() == "Candidate 2"
     assert page.locator("#facts a.open").get_attribute("href").endswith("__2.png")
+
+
+def test_a_picture_that_could_not_be_had_is_marked_and_told_in_the_large_view(look: Open) -> None:
+    book = Lookbook(models=1, garments=1, candidates=3)
+    (entry,) = book.entries
+    kept = tuple(entry.results[n] | {"candidate": n + 1} for n in (0, 2))
+    gone = {"candidate": 2, "error": "ResultGoneError", "cause": "cdn.example.com answered 404"}
+    book.entries[0] = dataclasses.replace(entry, results=kept, lost=(gone,))
+    page = look(book)
+    assert "1 lost" in cell(page).inner_text()
+    cell(page).click()
+    assert page.locator(".strip button").all_inner_texts() == ["Candidate 1", "Candidate 3"]
+    told = page.inner_text("#facts .lost")
+    assert "Candidate 2" in told
+    assert "cdn.example.com answered 404" in told
 
 
 def test_ten_thousand_combinations_scroll_and_filter_quickly(look: Open) -> None:

@@ -1,17 +1,18 @@
 """The guarded download against real servers on the loopback: what only sockets show."""
 
 import datetime
+import gzip
 import logging
 import socket
 import socketserver
 import ssl
-import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from cryptography import x509
@@ -19,6 +20,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.result_pictures import jpeg, png, webp
+from tryon import fetch
 from tryon.clock import SystemClock
 from tryon.fetch import (
     FetchError,
@@ -29,7 +32,7 @@ from tryon.fetch import (
     open_result,
 )
 
-PNG = b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII", 13, b"IHDR", 1440, 1920) + bytes(50_000)
+PNG = png(bytes(50_000))
 OK = b"HTTP/1.1 200 OK\r\n"
 Script = Callable[[socket.socket], None]
 
@@ -137,11 +140,14 @@ def test_a_redirect_leads_nowhere() -> None:
 @pytest.mark.parametrize(
     "pieces",
     [
-        (OK + b"Content-Length: %d\r\n\r\n" % (len(PNG) + 1), PNG),
+        (OK + b"Content-Length: %d\r\n\r\n" % len(PNG), PNG[:-1]),
         (OK + b"Content-Length: %d\r\n\r\n" % len(PNG), PNG[:10]),
-        (OK + b"Transfer-Encoding: chunked\r\n\r\n", framed(PNG)),
+        (OK + b"Content-Length: 20000\r\n\r\n", PNG[:20_000]),
         (OK + b"Transfer-Encoding: chunked\r\n\r\n", framed(PNG)[:-100]),
-        (OK + b"\r\n", PNG),
+        (OK + b"Transfer-Encoding: chunked\r\n\r\n", framed(PNG[:-1]) + b"0\r\n\r\n"),
+        (OK + b"\r\n", PNG[:-1]),
+        (OK + b"\r\n", PNG[:10]),
+        (OK + b"\r\n",),
         (OK,),
         (),
     ],
@@ -156,16 +162,90 @@ def test_an_endless_body_ends_at_the_limit_of_bytes() -> None:
 
     def endless(connection: socket.socket) -> None:
         nonlocal sent
-        connection.sendall(OK + b"Transfer-Encoding: chunked\r\n\r\n" + framed(PNG))
+        connection.sendall(OK + b"Transfer-Encoding: chunked\r\n\r\n" + framed(start))
         block = framed(bytes(65_536))
         while sent < 64_000_000:
             connection.sendall(block)
             sent += len(block)
 
+    start = PNG[:-12].replace(b"\x00\x00\xc3\x50IDAT", b"\x7f\xff\xff\xffIDAT")
     with pytest.raises(ResultRefusedError, match="more than 1000000"):
         fetched(endless, max_bytes=1_000_000)
     # What was under way in the sockets' buffers comes on top.
     assert sent < 16_000_000
+    # Behind a picture it costs nothing but the bytes up to the limit.
+    start, sent = PNG, 0
+    assert fetched(endless, max_bytes=1_000_000).startswith(PNG)
+    assert sent < 16_000_000
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        (OK + b"\r\n", PNG),
+        (b"HTTP/1.0 200 OK\r\n\r\n", PNG),
+        (OK + b"Content-Length: %d\r\n\r\n" % (len(PNG) + 1), PNG),
+        (OK + b"Content-Length: 100\r\n\r\n", PNG),
+        (OK + b"Content-Length: 0\r\n\r\n", PNG),
+        (OK + b"Content-Length: 100\r\nContent-Length: 200\r\n\r\n", PNG),
+        (OK + b"Content-Length: 5000000000\r\n\r\n", PNG),
+        (OK + b"Content-Length: 9\r\nTransfer-Encoding: Chunked \r\n\r\n", framed(PNG) + b"0\r\n\r\n"),
+        (OK + b"Transfer-Encoding: chunked\r\n\r\n", framed(PNG)),
+        (b"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-9/10\r\n\r\n", PNG),
+        (OK + b"Content-Encoding: aws-chunked\r\nContent-Encoding: gzip\r\n\r\n", gzip.compress(PNG)),
+    ],
+)
+def test_a_whole_picture_is_taken_whatever_surrounds_it(pieces: tuple[bytes, ...]) -> None:
+    assert fetched(sends(*pieces)) == PNG
+
+
+@pytest.mark.parametrize("picture", [png(), jpeg(bytes(9000)), webp(bytes(9000))], ids=["png", "jpeg", "webp"])
+def test_a_server_that_stays_silent_after_the_picture_is_not_waited_for(picture: bytes) -> None:
+    def silent_after(head: bytes) -> Script:
+        def script(connection: socket.socket) -> None:
+            connection.sendall(OK + head + b"\r\n" + picture)
+            with suppress(TimeoutError):
+                connection.recv(1)
+
+        return script
+
+    started = time.monotonic()
+    for head in (b"", b"Content-Length: 50\r\n", b"Content-Length: %d\r\n" % len(picture)):
+        with patch.object(fetch, "_LINGER_SECONDS", 0.1):
+            assert fetched(silent_after(head)) == picture
+    assert time.monotonic() - started < 3
+
+
+TARGETS = [
+    "/tos/20260101-0%7Etplv-abc-image.image?x-expires=1&x-signature=Q%2Bz%3D",
+    "/%7e%2f%2F%3a/%zz?a=%e4%b8%ad&b=100%",
+    '/{a}|b^c[d]`e"f\'<g>?q={|}^[]"\\',
+    "/a/./b/../c//d/..;x=1/?",
+    "//other.example/a?b?c=d+e;f",
+    "/?",
+]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_an_address_is_asked_for_byte_for_byte_and_without_its_fragment(target: str) -> None:
+    lines: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                lines.append(connection.recv(65536).split(b"\r\n")[0])
+                connection.sendall(OK + b"\r\n" + PNG)
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        origin = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        policy = OriginPolicy.parse(origin)
+        session = guarded_session(policy)
+        with open_result(session, f"{origin}{target}#part", policy=policy, clock=SystemClock()) as stream:
+            assert b"".join(stream.chunks) == PNG
+        thread.join()
+    assert lines == [f"GET {target} HTTP/1.1".encode()]
 
 
 SILENCE: list[tuple[str, Script]] = [
@@ -309,14 +389,14 @@ def test_a_certificate_for_another_name_or_of_another_authority_is_not_trusted(t
     answer = sends(OK + b"Content-Length: %d\r\n\r\n" % len(PNG), PNG)
     with (
         server(answer, tls=authority.context("93.184.216.34.example.net")) as port,
-        pytest.raises(ResultUnavailableError, match="SSLError"),
+        pytest.raises(ResultUnavailableError, match="SSLCertVerificationError"),
     ):
         fetched_over_tls(port, authority.bundle)
     (tmp_path / "other").mkdir()
     other = Authority(tmp_path / "other")
     with (
         server(answer, tls=other.context("cdn.example.com")) as port,
-        pytest.raises(ResultUnavailableError, match="SSLError"),
+        pytest.raises(ResultUnavailableError, match="SSLCertVerificationError"),
     ):
         fetched_over_tls(port, authority.bundle)
 

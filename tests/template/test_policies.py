@@ -40,6 +40,7 @@ REASONS = {
     ("PollRole", "WakeChildren"): "and hands it on",
     ("PollRole", "ReadServiceKeys"): "signs the call",
     ("DownloadRole", "WriteResultsOnce"): "results only; reading tells one that is already there",
+    ("DownloadRole", "FindWhatAnEarlierTryStored"): "a repeated call fetches no picture that is there; results only",
     ("DownloadRole", "WriteCopies"): "thumbnails and previews only",
     ("DownloadRole", "UpdateLedger"): "reads where the results are, writes where they went",
     ("DownloadRole", "ReadServiceKeys"): "asks again for addresses that work no more",

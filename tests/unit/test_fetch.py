@@ -1,10 +1,12 @@
 """The guard around results' addresses, with a fake resolver and fake transports: no sockets."""
 
+import gzip
 import ipaddress
 import logging
 import socket
 import struct
 import traceback
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,6 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from requests.adapters import BaseAdapter, HTTPAdapter
 
+from tests.result_pictures import chunk, jpeg, png, webp
 from tryon import fetch
 from tryon.fetch import (
     FetchError,
@@ -37,7 +40,7 @@ from tryon.fetch import (
 POLICY = OriginPolicy.parse("https://*.example.com https://one.example.org http://127.0.0.1:8000")
 URL = "https://cdn.example.com/results/s3cret-path.png?signature=s3cret-signature"
 URL_WITH_USER = URL.replace("cdn.", "s3cret-user:s3cret-word@cdn.")
-PNG = b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII", 13, b"IHDR", 1440, 1920) + bytes(20_000)
+PNG = png()
 PUBLIC = "93.184.216.34"
 
 
@@ -64,6 +67,7 @@ class Served(BaseAdapter):
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     length: int | None = -1
+    late_headers: dict[str, str] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     received: list[Any] = field(default_factory=list)
 
@@ -82,6 +86,8 @@ class Served(BaseAdapter):
             decode_content=False,
             enforce_content_length=False,
         )
+        # urllib3 itself reads these, and refuses what the guarded adapter lets through.
+        raw.headers.update(self.late_headers)
         return HTTPAdapter().build_response(request, raw)
 
     def close(self) -> None:
@@ -210,6 +216,9 @@ def test_any_other_origin_is_refused_when_it_is_read(text: str) -> None:
         ("https://one.example.org?x=1", "one.example.org"),
         ("https://one.example.org", "one.example.org"),
         ("http://127.0.0.1:8000/a.png", "127.0.0.1"),
+        ("http://cdn.example.com/a.png", "cdn.example.com"),
+        ("https://cdn.example.com/#fragment", "cdn.example.com"),
+        ("https://cdn.example.com/a b/é.png", "cdn.example.com"),
     ],
 )
 def test_an_address_of_a_listed_origin_passes(url: str, host: str) -> None:
@@ -220,7 +229,6 @@ REFUSED_URLS = [
     "",
     "cdn.example.com/a.png",
     "//cdn.example.com/a.png",
-    "http://cdn.example.com/a.png",
     "ftp://cdn.example.com/a.png",
     "file:///etc/passwd",
     "https:/cdn.example.com/",
@@ -238,6 +246,11 @@ REFUSED_URLS = [
     "https://cdn.example.com./",
     "https://cdn.example.com:8443/",
     "https://cdn.example.com:80/",
+    "http://cdn.example.com:443/",
+    "http://cdn.example.com:8080/",
+    "http://one.example.org.evil.net/",
+    "https://cdn.example.com/\ud800.png",
+    "https://cdn.example.com/a\tb.png",
     "https://cdn.example.com:/",
     "https://cdn.example.com:0443/",
     "https://cdn.example.com:443443/",
@@ -248,14 +261,10 @@ REFUSED_URLS = [
     "https://evil.net?@cdn.example.com/",
     "https://evil.net\\@cdn.example.com/",
     "https://cdn.example.com\\@evil.net/",
-    "https://cdn.example.com#fragment",
-    "https://cdn.example.com/#fragment",
-    "https://cdn.example.com/a b.png",
     " https://cdn.example.com/",
     "https://cdn.example.com/\n",
     "https://cdn.exam\tple.com/",
     "https://cdn.example.com\r\nHost: evil.net/",
-    "https://cdn.example.com/é.png",
     "https://cdn。example。com/",
     "https://ⓒdn.example.com/",
     "https://cdn.example.com%2eevil.net/",
@@ -302,6 +311,37 @@ def test_the_session_alone_lets_no_adapter_see_an_unlisted_place(url: str) -> No
         session.get(url)
     # requests may have written the address anew (a space as %20), but to a listed place or not at all.
     assert all(POLICY.vet(asked) in ("cdn.example.com", "one.example.org") for asked in served.asked)
+
+
+WRITTEN = [
+    ("/0%7Etplv-abc-image.image?x-expires=1&x-signature=Q%2Bz%3D", None),
+    ("/%7e%2f%2F%3a?a=%e4%b8%ad", None),
+    ('/{a}|b^c[d]`e"f\'<g>?q={|}^[]"\\', None),
+    ("/a/./b/../c//d/?", None),
+    ("//cdn/a?", None),
+    ("?x=1;y=2&z=a+b", "/?x=1;y=2&z=a+b"),
+    ("/a?b?c=%zz&d=100%", None),
+    ("/a.png#fragment?x", "/a.png"),
+    ("", "/"),
+    ("/春/a b?c=é\u2028", "/%E6%98%A5/a%20b?c=%C3%A9%E2%80%A8"),
+]
+
+
+@pytest.mark.parametrize(("written", "sent"), WRITTEN)
+def test_the_target_is_what_the_service_wrote(written: str, sent: str | None) -> None:
+    wanted = written if sent is None else sent
+    assert POLICY.address(f"https://cdn.example.com{written}").target == wanted
+    served = Served()
+    fetched(served, url=f"https://cdn.example.com{written}")
+    assert served.asked == [f"https://cdn.example.com{wanted}"]
+
+
+@pytest.mark.parametrize("port", ["", ":80"])
+def test_a_plain_address_of_an_allowed_host_is_asked_over_tls(port: str) -> None:
+    net = Net(PUBLIC)
+    with pytest.raises(ResultUnavailableError):
+        net.get(f"http://cdn.example.com{port}/a.png")
+    assert net.connected == [(PUBLIC, 443)]
 
 
 # --- where a name may lead ---
@@ -530,27 +570,17 @@ def test_a_result_comes_whole_in_small_pieces_with_its_format_and_size() -> None
     assert options["timeout"] == (30.0, 30.0)
 
 
-JPEG = (
-    b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
-    + b"\xff\xff\xc0\x00\x11\x08"
-    + struct.pack(">HH", 1920, 1440)
-    + bytes(200)
-)
-
-
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
         (PNG, ("png", 1440, 1920)),
-        (JPEG, ("jpeg", 1440, 1920)),
-        (b"\xff\xd8\xff\xe1\xff\xff" + bytes(100), ("jpeg", None, None)),
-        (b"RIFF\0\0\0\0WEBPVP8X" + bytes(8) + b"\x9f\x05\x00\x7f\x07\x00", ("webp", 1440, 1920)),
-        (b"RIFF\0\0\0\0WEBPVP8 " + bytes(10) + struct.pack("<HH", 1440, 1920), ("webp", 1440, 1920)),
-        (
-            b"RIFF\0\0\0\0WEBPVP8L" + bytes(4) + b"\x2f" + struct.pack("<I", 1439 | 1919 << 14) + bytes(9),
-            ("webp", 1440, 1920),
-        ),
-        (b"RIFF\0\0\0\0WEBPVP8 ", ("webp", None, None)),
+        (jpeg(), ("jpeg", 1440, 1920)),
+        (jpeg(thumbnail=jpeg(bytes(9000))), ("jpeg", 1440, 1920)),
+        (webp(), ("webp", 1440, 1920)),
+        (webp(bytes(10) + struct.pack("<HH", 1440, 1920), b"VP8 "), ("webp", 1440, 1920)),
+        (webp(bytes(4) + b"\x2f" + struct.pack("<I", 1439 | 1919 << 14) + bytes(9), b"VP8L"), ("webp", 1440, 1920)),
+        (webp(bytes(4), b"VP8 "), ("webp", None, None)),
+        (jpeg(thumbnail=bytes(60_000)), ("jpeg", 1440, 1920)),
     ],
 )
 def test_a_picture_is_known_by_its_first_bytes(body: bytes, expected: tuple[str, int | None, int | None]) -> None:
@@ -579,8 +609,6 @@ def test_an_answer_that_is_no_picture_is_named_for_what_it_is(body: bytes, seen:
 @pytest.mark.parametrize(
     ("status", "error"),
     [
-        (204, ResultUnavailableError),
-        (206, ResultUnavailableError),
         (301, ResultRefusedError),
         (307, ResultRefusedError),
         (400, ResultGoneError),
@@ -588,6 +616,8 @@ def test_an_answer_that_is_no_picture_is_named_for_what_it_is(body: bytes, seen:
         (404, ResultGoneError),
         (410, ResultGoneError),
         (408, ResultUnavailableError),
+        (409, ResultUnavailableError),
+        (423, ResultUnavailableError),
         (429, ResultUnavailableError),
         (500, ResultUnavailableError),
         (503, ResultUnavailableError),
@@ -598,38 +628,156 @@ def test_a_status_says_whether_another_try_can_help(status: int, error: type[Fet
         fetched(Served(status=status))
 
 
-def test_an_encoded_body_is_refused_not_decoded() -> None:
-    with pytest.raises(ResultRefusedError, match="encoded"):
-        fetched(Served(headers={"Content-Encoding": "gzip"}))
-    assert fetched(Served(headers={"Content-Encoding": "identity"}))[1] == PNG
+@pytest.mark.parametrize("status", [200, 201, 203, 205, 206, 226, 299])
+def test_any_success_that_carries_a_whole_picture_is_the_picture(status: int) -> None:
+    assert fetched(Served(status=status))[1] == PNG
 
 
-def test_a_body_shorter_than_announced_is_not_taken_for_the_picture() -> None:
-    with pytest.raises(ResultUnavailableError, match="announced"):
-        fetched(Served(length=len(PNG) + 1))
+@pytest.mark.parametrize("status", [203, 204, 206])
+@pytest.mark.parametrize("body", [b"", b"<html>later</html>", PNG[5000:], PNG[:5000]], ids=range(4))
+def test_another_success_without_a_whole_picture_is_asked_again(status: int, body: bytes) -> None:
+    with pytest.raises(ResultUnavailableError):
+        fetched(Served(body, status=status))
 
 
-def test_a_body_longer_than_announced_is_not_taken_for_the_picture() -> None:
-    with pytest.raises(ResultUnavailableError, match="announced"):
-        fetched(Served(length=len(PNG) - 1))
+PLAIN = [
+    "aws-chunked",
+    "identity",
+    "utf-8",
+    "binary",
+    "AWS-Chunked,identity",
+    "gzip",
+    "br",
+    "",
+    " , ",
+    "none",
+    "deflate",
+]
 
 
-def test_a_body_without_length_or_chunks_could_be_cut_unseen_and_is_not_taken() -> None:
-    for headers in ({}, {"Content-Length": "1e3"}, {"Content-Length": "-1"}, {"Content-Length": "10, 20"}):
-        with pytest.raises(ResultUnavailableError, match=r"neither|in full"):
-            fetched(Served(length=None, headers=headers))
+@pytest.mark.parametrize("coding", PLAIN)
+@pytest.mark.parametrize("body", [PNG, jpeg(), webp()], ids=["png", "jpeg", "webp"])
+def test_a_plain_picture_is_taken_whatever_its_coding_is_called(coding: str, body: bytes) -> None:
+    stream, data = fetched(Served(body, headers={"Content-Encoding": coding}))
+    assert (data, stream.content_length) == (body, len(body))
+
+
+def raw_deflate(data: bytes) -> bytes:
+    packer = zlib.compressobj(wbits=-15)
+    return packer.compress(data) + packer.flush()
+
+
+PACKED = [
+    ("gzip", gzip.compress(PNG)),
+    ("GZip", gzip.compress(PNG)),
+    ("x-gzip, aws-chunked", gzip.compress(PNG)),
+    ("", gzip.compress(PNG)),
+    ("gzip, gzip", gzip.compress(gzip.compress(PNG))),
+    ("gzip", gzip.compress(PNG[:7000]) + gzip.compress(PNG[7000:])),
+    ("gzip", gzip.compress(PNG) + bytes(100)),
+    ("deflate", zlib.compress(PNG)),
+    ("deflate", raw_deflate(PNG)),
+    ("utf-8", zlib.compress(PNG)),
+]
+
+
+@pytest.mark.parametrize(("coding", "body"), PACKED, ids=range(len(PACKED)))
+def test_a_packed_picture_is_unpacked(coding: str, body: bytes) -> None:
+    stream, data = fetched(Served(body, headers={"Content-Encoding": coding}))
+    assert (stream.format, stream.content_length, stream.width) == ("png", None, 1440)
+    assert data == PNG
+
+
+def test_what_is_unpacked_is_bounded_too() -> None:
+    bomb = gzip.compress(png(bytes(30_000_000)))
+    with pytest.raises(ResultRefusedError, match="more than 1000000"):
+        fetched(Served(bomb, headers={"Content-Encoding": "gzip"}), max_bytes=1_000_000)
+    served = Served(gzip.compress(bomb), headers={"Content-Encoding": "gzip, gzip"})
+    with pytest.raises(ResultRefusedError):
+        fetched(served, max_bytes=1_000_000)
+
+
+@pytest.mark.parametrize("coding", ["br", "zstd", "aws-chunked, BR"])
+def test_a_coding_that_is_not_read_here_may_be_another_one_next_time(coding: str) -> None:
+    with pytest.raises(ResultUnavailableError, match=coding.lower().rpartition(", ")[2]):
+        fetched(Served(b"\x1b\x00\xf8" + bytes(500), headers={"Content-Encoding": coding}))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [gzip.compress(PNG)[:60], b"\x1f\x8b" + bytes(500), gzip.compress(PNG)[:-20]],
+    ids=["cut", "broken", "cut late"],
+)
+def test_a_packed_body_that_is_cut_or_broken_is_asked_again(body: bytes) -> None:
+    with pytest.raises(ResultUnavailableError):
+        fetched(Served(body, headers={"Content-Encoding": "gzip"}))
+
+
+@pytest.mark.parametrize("picture", [PNG, jpeg(bytes(5000)), webp(bytes(5000))], ids=["png", "jpeg", "webp"])
+@pytest.mark.parametrize("length", ["honest", "none", "too long", "too short", "repeated", "two", "words", "minus"])
+def test_a_picture_is_whole_when_its_bytes_say_so_whatever_length_was_announced(picture: bytes, length: str) -> None:
+    size = len(picture)
+    announced = {
+        "honest": f"{size}",
+        "none": None,
+        "too long": f"{size + 1000}",
+        "too short": f"{size - 1000}",
+        "repeated": f"{size}, {size}",
+        "two": f"{size}, 7",
+        "words": "1e3",
+        "minus": "-1",
+    }[length]
+    served = Served(picture, length=None)
+    served.late_headers = {} if announced is None else {"Content-Length": announced}
+    assert fetched(served)[1] == picture
+    served.body = picture[: size // 2]
+    with pytest.raises(ResultUnavailableError):
+        fetched(served)
+
+
+@pytest.mark.parametrize("picture", [PNG, jpeg(), webp()], ids=["png", "jpeg", "webp"])
+def test_a_picture_that_its_store_holds_only_in_part_is_seen_to_be_cut(picture: bytes) -> None:
+    for kept in (len(picture) // 2, len(picture) - 1):
+        with pytest.raises(ResultUnavailableError, match="end before the picture does"):
+            fetched(Served(picture[:kept]))
+        with pytest.raises(ResultUnavailableError, match="end before the picture does"):
+            b"".join(stream_of(picture[:kept]).chunks)
+
+
+def test_the_end_of_something_inside_is_not_the_pictures_end() -> None:
+    whole = jpeg(b"\x12\xff\x00\xff\xd0\x34\xff\xff", thumbnail=jpeg())
+    for kept in range(40, len(whole)):
+        with pytest.raises(ResultUnavailableError):
+            b"".join(stream_of(whole[:kept]).chunks)
+    assert b"".join(stream_of(whole).chunks) == whole
+    # IEND in a text before the picture's own.
+    late = png().replace(chunk(b"IEND"), chunk(b"tEXt", chunk(b"IEND")) + chunk(b"IEND"))
+    with pytest.raises(ResultUnavailableError):
+        b"".join(stream_of(late[:-12]).chunks)
+
+
+@pytest.mark.parametrize("picture", [PNG, jpeg(), webp()], ids=["png", "jpeg", "webp"])
+def test_what_follows_a_picture_is_kept_and_costs_nothing(picture: bytes) -> None:
+    body = picture + b"\0" * 3000
+    assert fetched(Served(body))[1] == body
+    assert b"".join(stream_of(body).chunks) == body
+    # Not even when it is more than may come.
+    assert fetched(Served(body, length=None), max_bytes=len(picture) + 100)[1].startswith(picture)
 
 
 def test_too_many_bytes_are_refused_when_announced_and_when_not() -> None:
-    served = Served()
-    with pytest.raises(ResultRefusedError, match="announced 20024 bytes"):
-        fetched(served, max_bytes=20_000)
-    assert served.source.read_so_far == 0
+    with pytest.raises(ResultRefusedError, match="more than 20000"):
+        fetched(Served(), max_bytes=20_000)
     chunked = Served(length=None, headers={"Transfer-Encoding": "chunked"})
     # BytesIO stands for what http.client hands over: the body without its chunks' frames.
     with pytest.raises(ResultRefusedError, match="more than 20000"):
         fetched(chunked, max_bytes=20_000)
     assert fetched(chunked, max_bytes=len(PNG))[0].content_length is None
+
+
+def test_a_length_that_is_not_true_does_not_make_a_picture_too_large() -> None:
+    stream, data = fetched(Served(length=10**12))
+    assert (data, stream.content_length) == (PNG, None)
 
 
 def test_a_drip_ends_when_the_time_is_up() -> None:
@@ -658,7 +806,7 @@ def failing() -> Iterator[tuple[str, Callable[[], object]]]:
     yield "server", lambda: fetched(Served(status=500))
     yield "redirect", lambda: fetched(Served(status=302, headers={"Location": URL}))
     yield "page", lambda: fetched(Served(b"<html>"))
-    yield "short", lambda: fetched(Served(length=len(PNG) + 1))
+    yield "short", lambda: fetched(Served(PNG[:-1]))
     yield "slow", lambda: fetched(Served(), clock=FakeClock(seconds_a_look=3), max_seconds=5)
     yield "private", lambda: Net("127.0.0.1").get(URL)
     yield "refused", lambda: Net(PUBLIC).get(URL)
@@ -692,13 +840,6 @@ def test_a_tracer_that_wraps_the_sessions_methods_sees_no_address(monkeypatch: p
     assert fetched(Served())[1] == PNG
 
 
-def test_other_users_of_urllib3_keep_their_log(caplog: pytest.LogCaptureFixture) -> None:
-    guarded_session(POLICY)
-    with caplog.at_level(logging.DEBUG, logger="urllib3.connectionpool"):
-        logging.getLogger("urllib3.connectionpool").debug("GET /bucket/key")
-    assert "GET /bucket/key" in caplog.text
-
-
 # --- bytes that came inside the service's answer ---
 
 
@@ -719,9 +860,9 @@ def test_bytes_from_the_answer_itself_pass_the_same_checks() -> None:
 def test_arbitrary_bytes_are_a_stream_or_a_named_error(data: bytes, start: bytes) -> None:
     try:
         stream = stream_of(start + data)
-    except NotAnImageError:
+        assert b"".join(stream.chunks) == start + data
+    except (NotAnImageError, ResultUnavailableError):
         return
-    assert b"".join(stream.chunks) == start + data
 
 
 def test_limits_are_those_of_the_documents() -> None:

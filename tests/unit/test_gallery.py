@@ -123,6 +123,16 @@ def test_a_failed_cell_has_what_a_person_needs_to_follow_it_up() -> None:
     assert (cell["task"], cell["requests"]) == ("7400000000000000005", ["request-5"])
 
 
+def test_a_cell_names_the_candidates_that_could_not_be_had_and_the_others_by_their_numbers() -> None:
+    book = Lookbook(models=1, garments=1)
+    gone = {"candidate": 1, "error": "ResultGoneError", "cause": "x" * 2000}
+    result = stored(FOLDER.result("model-0", book.entries[0].id, 2, "webp"), candidate=2)
+    entry = dataclasses.replace(book.entries[0], results=(result,), lost=(gone,))
+    (cell,) = shown(page_of(book, entries=[entry]))["cells"]
+    assert (cell["lost"], cell["results"][0]["candidate"]) == ([gone | {"cause": "x" * 300}], 2)
+    assert cell["results"][0]["file"].endswith("__2.webp")
+
+
 def test_results_of_a_retry_are_shown_from_the_retry_s_folder() -> None:
     book = Lookbook(models=1, garments=1)
     key = "runs/20261124T100000Z-again-5e6f7a8b/results/model-0/model-0__01-garment-0__default__1.png"

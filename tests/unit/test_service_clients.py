@@ -6,6 +6,8 @@ import io
 import json
 import sys
 import threading
+import tracemalloc
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,6 +26,7 @@ from tryon.service.clients import build
 from tryon.service.credentials import Credentials
 from tryon.service.errors import (
     ServiceAccessError,
+    ServiceError,
     ServiceUnavailableError,
     SubmitOutcomeUnknownError,
     TaskFailedError,
@@ -306,6 +309,39 @@ def test_a_redirect_is_not_followed(client: Client, status: int) -> None:
     with pytest.raises(ServiceUnavailableError):
         client(wire).result("T-1")
     assert [sent.url.split("/")[2] for sent in wire.sent] == ["service.example"] * 2
+
+
+@pytest.mark.parametrize("status", [300, 302, 304, 399])
+def test_nothing_is_read_of_a_redirect(client: Client, status: int) -> None:
+    wire = Wire(Reply(RECEIPT * 100_000, status, {"Location": "https://elsewhere.example/"}))
+    with pytest.raises(SubmitOutcomeUnknownError):
+        client(wire).submit(SUBMISSION)
+    assert wire.bodies[0].taken == 0
+
+
+@pytest.mark.parametrize("status", [400, 404, 429, 500, 502, 599])
+def test_of_a_refusal_no_more_is_read_than_a_code_and_a_sentence_need(client: Client, status: int) -> None:
+    wire = Wire(Reply(b'{"code": 50511, "message": "refused"}' + b" " * (20 << 20), status))
+    for call in (lambda: client(wire).submit(SUBMISSION), lambda: client(wire).result("T-1")):
+        with pytest.raises(ServiceError, match="refused"):
+            call()
+    assert all(body.taken <= 80 << 10 for body in wire.bodies)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "gzip, gzip", "aws-chunked", "", "br"])
+def test_what_is_packed_is_known_by_its_bytes_and_bounded_in_every_layer(client: Client, coding: str) -> None:
+    for packed in (gzip.compress(RECEIPT), gzip.compress(gzip.compress(RECEIPT)), zlib.compress(RECEIPT), RECEIPT):
+        wire = Wire(Reply(packed, headers={"Content-Encoding": coding}))
+        assert client(wire).submit(SUBMISSION).task_id == "T-1"
+    bomb = gzip.compress(gzip.compress(b" " * (200 << 20), 1))
+    wire = Wire(Reply(bomb, headers={"Content-Encoding": coding}))
+    tracemalloc.start()
+    try:
+        with pytest.raises(SubmitOutcomeUnknownError):
+            client(wire).submit(SUBMISSION)
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
 
 
 RESET = requests.ConnectionError("Connection aborted.", ConnectionResetError(104, "reset"))

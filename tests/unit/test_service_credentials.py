@@ -2,6 +2,7 @@
 
 import json
 import threading
+import traceback
 from typing import Any
 
 import pytest
@@ -33,11 +34,13 @@ class FakeSecretsManager:
         self.secret = secret
         self.failure: Exception | None = None
 
-    def get_secret_value(self, *, SecretId: str) -> dict[str, str]:  # noqa: N803 - boto3's name
+    def get_secret_value(self, *, SecretId: str) -> dict[str, str | bytes]:  # noqa: N803 - boto3's name
         self.reads += 1
         if self.failure:
             raise self.failure
         assert SecretId == "tryon/keys"
+        if isinstance(self.secret, bytes):
+            return {"SecretBinary": self.secret}
         return {"SecretString": self.secret if isinstance(self.secret, str) else json.dumps(self.secret)}
 
 
@@ -86,6 +89,65 @@ def test_a_clock_set_back_does_not_keep_old_keys_for_ever() -> None:
 def test_pasted_line_breaks_are_cut_off_and_a_token_is_taken_along() -> None:
     pasted = {"access_key": "AKLTEXAMPLEDUMMY\n", "secret_key": " dummy-secret ", "session_token": "dummy-token\n"}
     assert source(FakeSecretsManager(pasted))() == Credentials("AKLTEXAMPLEDUMMY", "dummy-secret", "dummy-token")
+
+
+PLAIN = '{"access_key": "AKLTEXAMPLEDUMMY", "secret_key": "dummy-secret"}'
+
+
+@pytest.mark.parametrize(
+    "saved",
+    [
+        "\ufeff" + PLAIN,
+        "\u00ef\u00bb\u00bf" + PLAIN,
+        PLAIN + "\r\n\r\n",
+        "\u200b \u00a0" + PLAIN + "\u2028\x00",
+        PLAIN.replace(", ", ",\r\n\t"),
+        PLAIN.replace("dummy-secret", "dummy-\nsecret"),
+        PLAIN.replace("dummy-secret", "dummy-\\r\\nsecret\\n"),
+        PLAIN.replace("dummy-secret", "\u00a0dummy-secret\u200b\ufeff "),
+        PLAIN.replace('"access_key"', '" access_key\ufeff"'),
+        json.dumps(PLAIN),
+        PLAIN.replace("}", ', "note": [1], "session_token": null}'),
+        PLAIN.encode(),
+        b"\xef\xbb\xbf" + PLAIN.encode() + b"\n",
+        PLAIN.encode("utf-16"),
+        PLAIN.encode("utf-16-le"),
+    ],
+    ids=range(15),
+)
+def test_a_secret_is_read_however_it_was_saved(saved: str | bytes) -> None:
+    assert source(FakeSecretsManager(saved))() == Credentials("AKLTEXAMPLEDUMMY", "dummy-secret")
+
+
+@pytest.mark.parametrize(
+    ("saved", "wrong"),
+    [
+        ("", "it is empty"),
+        (" \ufeff\n", "it is empty"),
+        (PLAIN[:-1], "not JSON.*line 1, column 64"),
+        (PLAIN.replace(",", ""), "not JSON.*',' delimiter.*column 35"),
+        (PLAIN.replace('"', "\u201c"), "not JSON.*double quotes.*column 2"),
+        (PLAIN.replace('"', "'"), "not JSON.*double quotes.*column 2"),
+        ("access_key=dummy-secret", "not JSON"),
+        ("[" * 100_000, "not JSON"),
+        ('["dummy-secret"]', "it is a list"),
+        ("7", "it is a number"),
+        ('"dummy-secret"', "not JSON"),
+        (b"\xff\xfe\x00\xd8dummy-secret", "UTF-8"),
+        (PLAIN.replace("access_key", "AccessKeyId"), '"access_key" is missing$'),
+        (PLAIN.replace('"dummy-secret"', '["dummy-secret"]'), '"secret_key" is missing as text: it is a list'),
+        (PLAIN.replace('"dummy-secret"', "7"), '"secret_key" is missing as text: it is a number'),
+        (PLAIN.replace('"dummy-secret"', '" "'), '"secret_key" is missing: it is empty'),
+        (PLAIN.replace("}", ', "session_token": ["dummy-secret"]}'), '"session_token" is missing as text'),
+        (PLAIN.replace("dummy-secret", "dummy secret"), "secret_key must be text without spaces"),
+        (PLAIN.replace("dummy-secret", "dummy-sécret"), "secret_key must be text without spaces"),
+    ],
+)
+def test_a_wrong_secret_names_what_is_wrong_and_shows_none_of_it(saved: str | bytes, wrong: str) -> None:
+    with pytest.raises(ServiceAccessError, match=wrong) as caught:
+        source(FakeSecretsManager(saved))()
+    told = "".join(traceback.format_exception(caught.value))
+    assert not [part for part in ("dummy", "sécret", "AKLT", "AccessKeyId") if part in told]
 
 
 @pytest.mark.parametrize("absent", [None, "", "  ", 7, ["dummy-secret"]])

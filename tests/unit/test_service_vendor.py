@@ -3,8 +3,10 @@
 import base64
 import json
 import math
+import textwrap
 import tracemalloc
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from itertools import product
 from typing import get_args
 
@@ -16,6 +18,7 @@ from tryon.parameters import GarmentType, Parameters
 from tryon.service import Candidate, GarmentPicture, Submission, Submitted, TaskResult, TaskStatus, TaskTimes
 from tryon.service import errors as e
 from tryon.service.vendor import (
+    RESULT_ANSWER_LIMIT,
     encode_query,
     encode_submission,
     read_result_answer,
@@ -315,6 +318,93 @@ def test_a_task_id_that_came_is_never_thrown_away(status: int, body: bytes) -> N
     assert submitted(status, body).task_id == "T-1"
 
 
+RECEIPT = '{"code": 10000, "data": {"task_id": "T-1"}, "message": "words", "request_id": "R-1"}'
+ODD_RECEIPTS = [
+    RECEIPT.replace("words", "two\nlines\tand\x01more"),
+    RECEIPT.replace("words", "\xff\xfe").encode("latin-1"),
+    "\ufeff" + RECEIPT,
+    "\r\n\x00" + RECEIPT + "\x00\n<!-- edge-7 -->",
+    RECEIPT.encode("utf-16"),
+    ("\ufeff" + RECEIPT).encode("utf-16-be"),
+    RECEIPT.replace("10000", "10000.0"),
+    RECEIPT.replace("10000", '" 10000 "'),
+    RECEIPT.replace('"T-1"', '" T-1\n"'),
+    RECEIPT.replace(
+        ', "message"', ', "ResponseMetadata": {"Error": {"Code": "", "Message": "", "CodeN": 0}}, "message"'
+    ),
+    RECEIPT.replace(', "message"', ', "ResponseMetadata": {"Error": {}}, "message"'),
+    RECEIPT.replace(', "message"', ', "ResponseMetadata": {"Error": {"Code": "Late", "CodeN": 5}}, "message"'),
+    RECEIPT.replace(', "message"', ', "ResponseMetadata": [1], "message"'),
+    RECEIPT.replace('{"task_id": "T-1"}', '[{"task_id": "T-1"}]'),
+    RECEIPT.replace('{"task_id": "T-1"}', '"{\\"task_id\\": \\"T-1\\"}"'),
+    RECEIPT.replace('{"task_id": "T-1"}', '"T-1 {"').replace("words", '\\"task_id\\": \\"T-1\\"'),
+    '{"code": 10000, "task_id": "T-1", "data": null}',
+    '{"code": 10000, "data": {"task_id": "T-1"}, "data": null}',
+    '{"code": 10000, "data": {"task_id": "T-1"},}',
+    '{"code": 10000, "data": {"task_id": "T-1", "message": "it brea',
+    '{"code": 10000, "data": {"task_id": "T-1"}, "message": "a "quoted" word"}',
+    '{\'code\': 10000, "task_id": "T-1"}',
+    '{"code": 10000, "data": {"task_id": "T-1", "number": ' + "9" * 10_000 + "}}",
+    '{"code": 10000, "data": {"task_id": "T-1", "deep": ' + "[" * 100_000,
+    RECEIPT.replace("words", "[,{" * 300_000),
+]
+
+
+@pytest.mark.parametrize("receipt", ODD_RECEIPTS, ids=range(len(ODD_RECEIPTS)))
+def test_a_task_id_is_read_whatever_else_is_broken(receipt: str | bytes) -> None:
+    assert submitted(200, receipt if isinstance(receipt, bytes) else receipt.encode()).task_id == "T-1"
+
+
+@pytest.mark.parametrize(
+    "receipt",
+    [
+        '{"code": 50430, "data": {"task_id": "T-1"},}',
+        '{"code": 10000, "data": [{"task_id": "T-1"}, {"task_id": "T-2"}]}',
+        '{"code": 10000, "data": {"task_id": "T-1',
+        '{"code": 10000, "data": {"task_id": 7392616336519',
+        '{"code": 10000, "message": "no task_id: T-1"}',
+    ],
+)
+def test_an_id_that_is_not_surely_the_tasks_leaves_the_outcome_open(receipt: str) -> None:
+    assert type(submit_error(200, receipt.encode())) is e.SubmitOutcomeUnknownError
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        lambda body: body.replace(b"words", b"two\nlines\t\xff\xfe"),
+        lambda body: b"\xef\xbb\xbf" + body + b"\n\x00",
+        lambda body: body.decode().encode("utf-16"),
+        lambda body: body.replace(b'"message"', b'"ResponseMetadata": {"Error": {"Code": ""}}, "message"'),
+        lambda body: body.replace(b'"message"', b'"ResponseMetadata": {"Error": {"Code": "Late"}}, "message"'),
+        lambda body: body.replace(b"10000", b'"10000"'),
+    ],
+)
+def test_an_odd_answer_about_a_task_is_read_too(odd: Callable[[bytes], bytes]) -> None:
+    assert result(200, odd(done())).candidates == (Candidate(url="https://r.example/0.png"),)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [b"{},", b"[],", b'{"a":1},', b'"ab",', b"[[],{},", b"1.5,"],
+    ids=["{}", "[]", "{a}", "text", "deep", "1.5"],
+)
+def test_no_answer_takes_many_times_its_size_in_memory(piece: bytes) -> None:
+    more = (piece * (RESULT_ANSWER_LIMIT // len(piece) // 4)).removesuffix(b",")
+    body = done().replace(b'"words"', b"[" + more + b"]")
+    tracemalloc.start()
+    try:
+        with suppress(e.ServiceUnavailableError):
+            result(200, body)
+        assert tracemalloc.get_traced_memory()[1] < 2.5 * len(body) + (64 << 20)
+    finally:
+        tracemalloc.stop()
+
+
+def test_data_that_is_json_in_a_string_is_read() -> None:
+    assert result(200, json.dumps({"code": 10000, "data": '{"status": "generating"}'}).encode()).status == "generating"
+
+
 def test_a_task_id_written_as_a_number_is_kept() -> None:
     assert submitted(200, coded(10000, {"task_id": 7392616336519610409})).task_id == "7392616336519610409"
 
@@ -485,8 +575,32 @@ def test_one_unreadable_picture_does_not_cost_the_others() -> None:
     answer = result(200, done(image_urls=urls, resp_data=json.dumps(details)))
     assert answer.candidates == (
         Candidate(url="https://r.example/0.png", seed=1),
+        Candidate(seed=2),
         Candidate(url="https://r.example/2.png", seed=3),
     )
+
+
+@pytest.mark.parametrize("bad", [None, "", 7, {}, ["https://r.example/0.png"], "a\nb", "x" * 9000, True])
+def test_an_entry_that_is_no_address_keeps_its_number_and_costs_no_other(bad: object) -> None:
+    good = "https://r.example/good.png"
+    assert result(200, done(image_urls=[bad, good])).candidates == (Candidate(), Candidate(url=good))
+    assert result(200, done(image_urls=[good, bad])).candidates == (Candidate(url=good), Candidate())
+    pictures = [base64.b64encode(b"one").decode(), "not base64!"]
+    both = result(200, done(image_urls=[bad, bad, good], binary_data_base64=pictures))
+    assert both.candidates == (Candidate(data=b"one"), Candidate(), Candidate(url=good))
+
+
+def test_blanks_around_an_address_are_not_part_of_it() -> None:
+    assert result(200, done(image_urls=[" https://r.example/0.png\r\n"])).candidates[0].url == "https://r.example/0.png"
+
+
+@pytest.mark.parametrize("written", ["data:image/png;base64,{}", "{}\n", " {} "])
+def test_base64_is_read_however_it_is_written(written: str) -> None:
+    data = b"\xfb\xef\xbe picture"
+    for text in (base64.b64encode(data), base64.b64encode(data).rstrip(b"="), base64.urlsafe_b64encode(data)):
+        encoded = written.format("\n".join(textwrap.wrap(text.decode(), 7)))
+        (candidate,) = result(200, done(image_urls=[], binary_data_base64=[encoded])).candidates
+        assert candidate.data == data
 
 
 @pytest.mark.parametrize(

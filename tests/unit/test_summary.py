@@ -145,3 +145,13 @@ def test_queues_get_json_and_people_get_text() -> None:
     assert json.loads(message["sqs"])["failed"] == 1
     assert message["default"] == message["email"]
     assert "combinations have a picture" in message["default"]
+
+
+def test_pictures_that_could_not_be_had_are_counted_and_named() -> None:
+    gone = ({"candidate": 2, "error": "ResultGoneError", "cause": "answered 404"},)
+    entries = [good(1, lost=gone * 2), good(2), bad(3, "TaskFailedError")]
+    found = told(entries)
+    assert (found["status"], found["succeeded"], found["pictures"], found["pictures_lost"]) == ("PARTIAL", 2, 2, 2)
+    assert "2 ResultGoneError: answered 404; 2 ResultGoneError: answered 404" in table_of(entries)
+    text = notification.body(found | {"run_id": "r"}, bucket="b", prefix="p/")
+    assert "Pictures that could not be had beside others of their combination: 2." in text

@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from tests.workflow.histories import Theatre
-from tryon import fetch, results, task
+from tryon import fetch, task
 from tryon.gate import Gate
 from tryon.ledger import Entry, Ledger, LedgerConflictError
 from tryon.service import TaskResult, TaskStatus, signed, transport, vendor
@@ -238,12 +238,13 @@ def _second_download(states: States) -> None:
 
 
 def _second_try(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(results.download.__kwdefaults__, "delays", ())
+    patch.setitem(task.collect.__kwdefaults__, "delays", ())
 
 
 def _format(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(fetch, "_format_of", lambda head: "png")
-    patch.setattr(fetch, "_png_size", lambda head: (1, 1))
+    patch.setattr(fetch, "format_of", lambda head: "png")
+    patch.setattr(fetch, "size_of", lambda found, head: (1, 1))
+    patch.setattr(fetch, "_whole", lambda stream, *_: stream.chunks)
 
 
 def _redirects(patch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,7 @@ USD_PER_READ_UNIT = 0.125 / 1_000_000
 
 USD_PER_S3_WRITE = 0.005 / 1_000
 USD_PER_S3_READ = 0.0004 / 1_000
-"""Both: aws.amazon.com/s3/pricing, S3 Standard; a write is a PUT, a read is a GET."""
+"""Both: aws.amazon.com/s3/pricing, S3 Standard; a write is a PUT or a LIST, a read is a GET."""
 
 MEMORY_GB: Mapping[str, float] = MappingProxyType(
     {
@@ -169,7 +169,8 @@ class Meter:
             dynamodb_write_units=RUN_WRITES + self.entries * 2 + self._submits * 2 + self._polls + turns + gate,
             # A turn for each request; the gate twice; the entry by the last poll and by Download; twice by Summarize.
             dynamodb_read_units=turns + gate // 4 + self.entries * 4,
-            s3_writes=RUN_FILES + self._results,
+            # Download looks first whether an earlier call of it left anything.
+            s3_writes=RUN_FILES + self._results + self._downloads,
             s3_reads=len(self._inputs) + self._loads,
         )
 

@@ -5,29 +5,30 @@ log record of this module holds more of it than the host.
 """
 
 import ipaddress
-import logging
 import re
 import socket
-import struct
+import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException, HTTPResponse
 from http.cookiejar import DefaultCookiePolicy
-from itertools import chain
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
+from urllib.parse import quote
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from requests.adapters import BaseAdapter
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
+from tryon import inflate
 from tryon.clock import Clock
-
-ResultFormat = Literal["png", "jpeg", "webp"]
+from tryon.formats import HEAD_BYTES, End, ResultFormat, end_of, format_of, size_of
 
 CHUNK_BYTES = 8192
 SOCKET_SECONDS = 30.0
@@ -37,8 +38,8 @@ MAX_SECONDS = 120.0
 # A host with many addresses may not multiply the connect time-out by their number.
 _MAX_ADDRESSES_TRIED = 3
 _MAX_URL_LENGTH = 8192
-# Enough for the size fields of PNG (24 bytes) and WebP (30).
-_HEAD_BYTES = 64
+# How long a server may keep a connection open after everything that it announced, or after the picture's end.
+_LINGER_SECONDS = 3.0
 
 
 class FetchError(Exception):
@@ -51,6 +52,10 @@ class ResultRefusedError(FetchError):
 
 class ResultUnavailableError(FetchError):
     """No complete answer this time: another try may get one."""
+
+
+class WrongLengthError(ResultUnavailableError):
+    """The picture is longer or shorter than was announced; it can be had by those who do not need its length."""
 
 
 class ResultGoneError(FetchError):
@@ -128,9 +133,30 @@ _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOST = re.compile(rf"(?:{_LABEL}\.)+[a-z](?:[a-z0-9-]{{0,61}}[a-z0-9])?")
 _LOCAL_HOSTS = ("127.0.0.1", "host.docker.internal")
 _ORIGIN = re.compile(r"(https?)://(\*\.)?([a-z0-9.-]+)(?::([1-9][0-9]{0,4}))?")
-# No user info, brackets, backslash, fragment, white space or character outside ASCII: what this pattern
-# accepts, every URL parser reads alike.
-_URL = re.compile(r"(https?)://([a-z0-9.-]+)(?::([1-9][0-9]{0,4}))?(?:[/?][!-\"$-\[\]-~]*)?", re.ASCII | re.IGNORECASE)
+# Scheme, host and port in ASCII, without user info, and then nothing that could belong to them: every URL parser
+# reads alike what this pattern accepts. The target is whatever a request line can carry; a fragment is never sent.
+_URL = re.compile(
+    r"(https?)://([a-z0-9.-]+)(?::([1-9][0-9]{0,4}))?([/?][^\x00-\x1f\x7f#]*)?(?:\#.*)?",
+    re.ASCII | re.IGNORECASE | re.DOTALL,
+)
+_NOT_FOR_A_REQUEST_LINE = re.compile(r"[^\x21-\x7e]+")
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a result lies. `target` is what the request line asks for, as the service wrote it."""
+
+    scheme: str
+    host: str
+    port: int
+    # Whoever has it has the picture.
+    target: str = field(repr=False)
+
+    @property
+    def url(self) -> str:
+        """The whole address; the port only where it is not the scheme's own."""
+        usual = {"https": 443, "http": 80}[self.scheme]
+        return f"{self.scheme}://{self.host}{'' if self.port == usual else f':{self.port}'}{self.target}"
 
 
 @dataclass(frozen=True)
@@ -183,14 +209,30 @@ class OriginPolicy:
 
         Raises `ResultRefusedError` for any other.
         """
+        return self.address(url).host
+
+    def address(self, url: str) -> Address:
+        """The place to ask for an address that may be fetched.
+
+        Its target is sent byte for byte, since a signature covers how it is written. Only what a request line
+        cannot carry, blanks and characters beyond ASCII, is percent-encoded as UTF-8, as browsers do; a fragment
+        is left out. An http address without a port of its own is asked over https where that is allowed. Raises
+        `ResultRefusedError` for an address that may not be fetched.
+        """
         match = _URL.fullmatch(url) if len(url) <= _MAX_URL_LENGTH else None
         if match is None:
             raise ResultRefusedError("the result's address is not a plain http(s) URL with a host name")
-        scheme, host = match[1].lower(), match[2].lower()
+        scheme, host, target = match[1].lower(), match[2].lower(), match[4] or "/"
         port = int(match[3] or (443 if scheme == "https" else 80))
+        if (scheme, port) == ("http", 80) and self.match("https", host, 443) is not None:
+            scheme, port = "https", 443
         if self.match(scheme, host, port) is None:
             raise ResultRefusedError(f"{scheme}://{host}:{port} is not among the origins that results may come from")
-        return host
+        try:
+            target = _NOT_FOR_A_REQUEST_LINE.sub(lambda found: quote(found[0]), target)
+        except UnicodeEncodeError:
+            raise ResultRefusedError(f"the result's address at {host} holds half a character") from None
+        return Address(scheme, host, port, target if target.startswith("/") else "/" + target)
 
 
 def _origin(text: str) -> Origin:
@@ -271,10 +313,6 @@ class _Cutter:
 _asking: ContextVar[_Cutter | None] = ContextVar("_asking", default=None)
 
 
-def _keep_addresses_out(record: logging.LogRecord) -> bool:
-    return _asking.get() is None
-
-
 @dataclass(frozen=True)
 class _Dialer:
     """Turns a host into a connection to an address of it that was looked at first."""
@@ -327,37 +365,109 @@ def _may_be_local(address: IPAddress) -> bool:
     )
 
 
-def _guarded_pools(dialer: _Dialer) -> dict[str, type[HTTPConnectionPool]]:
-    # `_new_conn` is where urllib3 resolves and connects; TLS comes after it and still checks `self.host`.
-    def seconds(connection: HTTPConnection) -> float:
-        timeout = connection.timeout
-        return float(timeout) if isinstance(timeout, int | float) else SOCKET_SECONDS
-
-    class PlainConnection(HTTPConnection):
-        def _new_conn(self) -> socket.socket:
-            return dialer.dial("http", self.host, self.port or 80, seconds(self))
-
-    class TLSConnection(HTTPSConnection):
-        def _new_conn(self) -> socket.socket:
-            return dialer.dial("https", self.host, self.port or 443, seconds(self))
-
-    class PlainPool(HTTPConnectionPool):
-        ConnectionCls = PlainConnection
-
-    class TLSPool(HTTPSConnectionPool):
-        ConnectionCls = TLSConnection
-
-    return {"http": PlainPool, "https": TLSPool}
+@cache
+def _trusting(authorities: str) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=authorities)
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
-class _GuardedAdapter(HTTPAdapter):
+class _Answer(HTTPResponse):
+    """An answer whose body goes on until the server ends it; `http.client` would stop where a header says."""
+
+    def begin(self) -> None:
+        super().begin()
+        if self.status in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED):
+            return
+        coding = self.headers.get("Transfer-Encoding", "").strip().lower()
+        if not self.chunked and coding.endswith("chunked"):
+            self.chunked, self.chunk_left = True, None
+        self.length = None
+
+
+class _Connection(HTTPConnection):
+    """One request over a connection that the dialer made."""
+
+    response_class = _Answer
+
+    def __init__(self, connection: socket.socket, address: Address, timeout: float) -> None:
+        super().__init__(address.host, address.port, timeout=timeout)
+        if address.scheme == "https":
+            self.default_port = 443
+        self.sock = connection
+
+
+class _Raw:
+    """The answer as `requests` wants it: status, headers and the body as it comes."""
+
+    def __init__(self, connection: _Connection) -> None:
+        self._connection = connection
+        self._socket = connection.sock
+        self._answer = connection.getresponse()
+        self.status = self._answer.status
+        self.headers = urllib3.HTTPHeaderDict(self._answer.headers.items())
+
+    def read1(self, amount: int, decode_content: bool = False) -> bytes:  # urllib3's own shape
+        return self._answer.read1(amount)
+
+    def read(self, amount: int | None = None) -> bytes:
+        return self._answer.read(amount)
+
+    def wait_at_most(self, seconds: float) -> None:
+        """Give each receive that still comes so much time."""
+        self._socket.settimeout(seconds)
+
+    def close(self) -> None:
+        self._answer.close()
+        self._connection.close()
+
+
+class _GuardedAdapter(BaseAdapter):
+    """Sends one request over one connection, and its address as it is written.
+
+    Not through urllib3's pools, which write an address anew (`%7e`, `{`, dots, an empty query) on its way.
+    """
+
     def __init__(self, dialer: _Dialer) -> None:
+        super().__init__()
         self._dialer = dialer
-        super().__init__(max_retries=0)
 
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # the types are requests' own
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = _guarded_pools(self._dialer)
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,
+        timeout: Any = SOCKET_SECONDS,
+        verify: bool | str = True,
+        cert: Any = None,
+        proxies: Mapping[str, str] | None = None,
+    ) -> requests.Response:
+        address = self._dialer.policy.address(request.url or "")
+        seconds = timeout[1] if isinstance(timeout, tuple) else timeout
+        plain = self._dialer.dial(address.scheme, address.host, address.port, seconds)
+        try:
+            if address.scheme == "https":
+                # The name, not the address that was dialled, is what the certificate has to be for.
+                authorities = verify if isinstance(verify, str) else DEFAULT_CA_BUNDLE_PATH
+                plain = _trusting(authorities).wrap_socket(plain, server_hostname=address.host)
+            connection = _Connection(plain, address, seconds)
+            connection.putrequest("GET", address.target, skip_accept_encoding=True)
+            for name, value in request.headers.items():
+                connection.putheader(name, value)
+            connection.endheaders()
+            raw = _Raw(connection)
+        except BaseException:
+            plain.close()
+            raise
+        response = requests.Response()
+        response.status_code = raw.status
+        response.headers = requests.structures.CaseInsensitiveDict(raw.headers)
+        response.raw = raw
+        response.url = address.url
+        response.request = request
+        return response
+
+    def close(self) -> None:
+        pass
 
 
 class _GuardedSession(requests.Session):
@@ -368,7 +478,7 @@ class _GuardedSession(requests.Session):
         self._policy = policy
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:  # requests' own types
-        self._policy.vet(request.url or "")
+        request.url = self._policy.address(request.url or "").url
         kwargs.update(allow_redirects=False, verify=self.verify, proxies={})
         return super().send(request, **kwargs)
 
@@ -393,9 +503,6 @@ def guarded_session(
     adapter = _GuardedAdapter(_Dialer(policy, resolver, connect))
     session.mount("https://", adapter)
     session.mount("http://", adapter)
-    # urllib3 logs path and query: of each request at DEBUG, of one with broken headers at WARNING.
-    for name in ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry"):
-        logging.getLogger(name).addFilter(_keep_addresses_out)
     return session
 
 
@@ -404,17 +511,27 @@ def guarded_session(
 
 @dataclass(frozen=True)
 class ResultStream:
-    """A picture on its way: `chunks` yields its bytes once, in pieces of about 8 KB.
+    """A picture on its way: `chunks` yields its bytes once, in pieces of about 8 KB, of 64 KB when they were packed.
 
-    `content_length` is in bytes, None when it was not announced; `width` and `height` are in pixels, None
-    when the first piece does not show them. Reading `chunks` raises `FetchError` subclasses.
+    `content_length` is in bytes, as announced, None when it was not; `width` and `height` are in pixels, None
+    while no piece that was read shows them. Reading `chunks` raises `FetchError` subclasses.
     """
 
     format: ResultFormat
     content_length: int | None
     chunks: Iterator[bytes] = field(repr=False)
-    width: int | None = None
-    height: int | None = None
+    end: End = field(repr=False)
+    first_size: tuple[int, int] | None = None
+
+    @property
+    def width(self) -> int | None:
+        size = self.first_size or self.end.size
+        return size[0] if size else None
+
+    @property
+    def height(self) -> int | None:
+        size = self.first_size or self.end.size
+        return size[1] if size else None
 
 
 @contextmanager
@@ -429,15 +546,83 @@ def open_result(
 ) -> Iterator[ResultStream]:
     """Open a result for reading once, and close it at the end.
 
-    `max_seconds` bounds everything from the connection to the last byte. Raises `ResultRefusedError`,
-    `ResultUnavailableError`, `ResultGoneError` or `NotAnImageError`, then and while reading.
+    Whether it is a picture, how it is packed and whether it is whole is read from its bytes; what the headers say
+    of it is a hint. `max_bytes` bounds what is received and what is unpacked, `max_seconds` everything from the
+    connection to the last byte. Raises `ResultRefusedError`, `ResultUnavailableError`, `ResultGoneError` or
+    `NotAnImageError`, then and while reading.
     """
-    host = policy.vet(url)
+    address = policy.address(url)
     deadline = clock.now() + max_seconds
-    with _Cutter(max_seconds) as cutter, closing(_ask(session, url, host, cutter, max_seconds)) as response:
-        length = _announced_length(response, host, max_bytes)
-        pieces = _pieces(response.raw, host, length, clock, deadline, max_bytes, cutter)
-        yield recognise(pieces, host, length)
+    with _Cutter(max_seconds) as cutter, closing(_ask(session, address, cutter, max_seconds)) as response:
+        wire = _Wire(response, address.host, clock, deadline, max_bytes, cutter)
+        yield _result(wire, response, address.host, max_bytes)
+
+
+def _result(wire: "_Wire", response: requests.Response, host: str, max_bytes: int) -> ResultStream:
+    coding = response.headers.get("Content-Encoding", "")
+    pieces, packed = _unpacked(_capped(wire, host, max_bytes), coding, host, max_bytes)
+    try:
+        stream = recognise(pieces, host, None if packed else wire.announced)
+    except NotAnImageError as error:
+        unread = _UNREAD_CODINGS.intersection(inflate.names(coding))
+        if unread or packed or response.status_code != HTTPStatus.OK or wire.may_be_cut:
+            # None of these is the plain answer that was asked for: the next one may be.
+            how = f" in the coding {', '.join(sorted(unread))}" if unread else ""
+            raise ResultUnavailableError(f"{error}{how} (status {response.status_code})") from None
+        raise
+    return replace(stream, chunks=_whole(stream, host, wire))
+
+
+_UNREAD_CODINGS = {"br", "zstd", "compress", "x-compress", "dcb", "dcz"}
+
+
+def _unpacked(pieces: Iterator[bytes], coding: str, host: str, max_bytes: int) -> tuple[Iterator[bytes], bool]:
+    """The content of what may be packed, and whether it was; that a picture is none of it shows in its bytes."""
+    packed = False
+    for _ in range(inflate.MOST_LAYERS):
+        head, pieces = inflate.peeked(pieces, HEAD_BYTES)
+        bits = None if format_of(head) else inflate.window(head, "" if packed else coding)
+        if bits is None:
+            break
+        pieces, packed = _capped(_named(inflate.inflated(pieces, bits), host), host, max_bytes), True
+    return pieces, packed
+
+
+def _capped(pieces: Iterator[bytes], source: str, max_bytes: int) -> Iterator[bytes]:
+    """Let `max_bytes` pass, to the byte, so that a picture that ends within them is not lost to what follows it."""
+    room = max_bytes
+    for piece in pieces:
+        if room:
+            yield piece[:room]
+        room -= len(piece)
+        if room < 0:
+            raise ResultRefusedError(f"{source} sent more than {max_bytes} bytes")
+
+
+def _named(pieces: Iterator[bytes], host: str) -> Iterator[bytes]:
+    try:
+        yield from pieces
+    except inflate.InflateError as error:
+        raise ResultUnavailableError(f"{host} sent a packed body that cannot be unpacked ({error})") from None
+
+
+def _whole(stream: ResultStream, source: str, wire: "_Wire | None" = None) -> Iterator[bytes]:
+    """Let a picture pass; what breaks after its end breaks nothing.
+
+    Raises `ResultUnavailableError` when the bytes end before the picture does, whatever was announced.
+    """
+    end, passed = stream.end, 0
+    try:
+        for piece in stream.chunks:
+            passed += len(piece)
+            yield piece
+            if wire is not None and wire.told_all(picture_ended=end.seen):
+                return
+    except FetchError:
+        if not end.seen:
+            raise
+    if not end.seen:
+        raise ResultUnavailableError(f"{source} sent {passed} bytes, which end before the picture does")
 
 
 def stream_of(data: bytes, *, max_bytes: int = MAX_BYTES) -> ResultStream:
@@ -449,26 +634,29 @@ def stream_of(data: bytes, *, max_bytes: int = MAX_BYTES) -> ResultStream:
         raise ResultRefusedError(f"the result is {len(data)} bytes, more than {max_bytes}")
     view = memoryview(data)
     pieces = (bytes(view[start : start + CHUNK_BYTES]) for start in range(0, len(data), CHUNK_BYTES))
-    return recognise(pieces, "the service", len(data))
+    stream = recognise(pieces, "the service", len(data))
+    return replace(stream, chunks=_whole(stream, "the service"))
 
 
-def _ask(session: requests.Session, url: str, host: str, cutter: _Cutter, max_seconds: float) -> requests.Response:
+def _ask(session: requests.Session, address: Address, cutter: _Cutter, max_seconds: float) -> requests.Response:
     seconds = min(SOCKET_SECONDS, max_seconds)
     token = _asking.set(cutter)
-    headers = {**session.headers, "Accept-Encoding": "identity", "Accept": "image/*"}
+    headers = {**session.headers, "Accept-Encoding": "identity", "Accept": "image/*", "Connection": "close"}
     try:
         # Not `session.get`: tracers such as X-Ray's wrap it, and record the address and the errors that hold it.
-        request = requests.Request("GET", url, headers=headers).prepare()
+        # The address is set after `prepare`, which would write it anew.
+        request = requests.Request("GET", f"{address.scheme}://{address.host}/", headers=headers).prepare()
+        request.url = address.url
         response = session.send(request, stream=True, timeout=(seconds, seconds))
-    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+    except (requests.RequestException, urllib3.exceptions.HTTPError, HTTPException, OSError) as error:
         failure = type(error).__name__
     else:
-        return _accepted(response, host)
+        return _accepted(response, address.host)
     finally:
         _asking.reset(token)
     # Raised out here, because an exception keeps the one it was raised in, and that one's text holds the
     # address.
-    raise ResultUnavailableError(_broken_off(host, failure, cutter, max_seconds))
+    raise ResultUnavailableError(_broken_off(address.host, failure, cutter, max_seconds))
 
 
 def _broken_off(host: str, failure: str, cutter: _Cutter, max_seconds: float) -> str:
@@ -479,63 +667,94 @@ def _broken_off(host: str, failure: str, cutter: _Cutter, max_seconds: float) ->
 
 def _accepted(response: requests.Response, host: str) -> requests.Response:
     status = response.status_code
-    encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
-    if status == 200 and encoding in ("", "identity"):
+    if 200 <= status < 300:
         return response
     response.close()
-    if status == 200:
-        raise ResultRefusedError(f"{host} sent an encoded body, though none was asked for")
     if 300 <= status < 400:
         raise ResultRefusedError(f"{host} answered {status}: redirects are not followed")
-    if 400 <= status < 500 and status not in (408, 425, 429):
+    if 400 <= status < 500 and status not in _PASSING_STATUSES:
         raise ResultGoneError(f"{host} answered {status}: the result's address works no more")
     raise ResultUnavailableError(f"{host} answered {status}")
 
 
-def _announced_length(response: requests.Response, host: str, max_bytes: int) -> int | None:
-    if response.headers.get("Transfer-Encoding", "").strip().lower() == "chunked":
-        return None
-    text = response.headers.get("Content-Length", "").strip()
-    if not re.fullmatch(r"[0-9]{1,15}", text):
-        # Without either, a cut connection would look like the end of the picture.
-        raise ResultUnavailableError(f"{host} announced neither a length nor chunks")
-    length = int(text)
-    if length > max_bytes:
-        raise ResultRefusedError(f"{host} announced {length} bytes, more than {max_bytes}")
-    return length
+# Timed out, conflict, misdirected, locked, too early, too many: none of them is about the address.
+_PASSING_STATUSES = (408, 409, 421, 423, 425, 429)
 
 
-def _pieces(
-    raw: urllib3.HTTPResponse,
-    host: str,
-    length: int | None,
-    clock: Clock,
-    deadline: float,
-    max_bytes: int,
-    cutter: _Cutter,
-) -> Iterator[bytes]:
-    received = 0
-    while True:
+class _Wire:
+    """A body's bytes as they come, within the time allowed; what was announced about them is kept beside."""
+
+    def __init__(
+        self,
+        response: requests.Response,
+        host: str,
+        clock: Clock,
+        deadline: float,
+        max_bytes: int,
+        cutter: _Cutter,
+    ) -> None:
+        self._raw = response.raw
+        self._host = host
+        self._clock = clock
+        self._deadline = deadline
+        self._cutter = cutter
+        self._received = 0
+        self._chunked = "chunked" in response.headers.get("Transfer-Encoding", "").lower()
+        self.announced = None if self._chunked else _announced(response.headers, max_bytes)
+
+    @property
+    def may_be_cut(self) -> bool:
+        """Whether nothing but the connection's end says where the body ends, and hardly anything came."""
+        return not self._chunked and self.announced is None and self._received < HEAD_BYTES
+
+    def told_all(self, *, picture_ended: bool) -> bool:
+        """Whether nothing more is to be waited for: the picture and what was announced are there.
+
+        Where only one of them is, what still comes has a few seconds.
+        """
+        announced = self.announced is not None and self._received >= self.announced
+        if announced or (picture_ended and self.announced is None):
+            if isinstance(self._raw, _Raw):
+                self._raw.wait_at_most(_LINGER_SECONDS)
+            if picture_ended:
+                self._deadline = min(self._deadline, self._clock.now() + _LINGER_SECONDS)
+        return announced and picture_ended
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
         failure = ""
         piece = b""
+        # Never across the announced end, so that what comes after it can be told apart.
+        left = (self.announced or 0) - self._received
         try:
             # `read1` returns after one receive; `read` would wait for the whole 8 KB before the time can be
             # checked.
-            piece = raw.read1(CHUNK_BYTES, decode_content=False)
-        except (urllib3.exceptions.HTTPError, OSError) as error:
+            piece = self._raw.read1(min(CHUNK_BYTES, left) if left > 0 else CHUNK_BYTES, decode_content=False)
+        except (urllib3.exceptions.HTTPError, HTTPException, OSError) as error:
             failure = type(error).__name__
-        if cutter.fired or clock.now() > deadline:
-            raise ResultUnavailableError(f"{host} took too long: {received} bytes came in the time allowed")
+        if self._cutter.fired or self._clock.now() > self._deadline:
+            raise ResultUnavailableError(f"{self._host} took too long: {self._received} bytes came in the time allowed")
         if failure:
-            raise ResultUnavailableError(f"{host} broke off after {received} bytes ({failure})")
+            raise ResultUnavailableError(f"{self._host} broke off after {self._received} bytes ({failure})")
         if not piece:
-            break
-        received += len(piece)
-        if received > max_bytes:
-            raise ResultRefusedError(f"{host} sent more than {max_bytes} bytes")
-        yield piece
-    if length is not None and received != length:
-        raise ResultUnavailableError(f"{host} sent {received} bytes of the {length} announced")
+            if self.announced is not None and self._received < self.announced:
+                raise ResultUnavailableError(
+                    f"{self._host} sent {self._received} bytes of the {self.announced} announced"
+                )
+            raise StopIteration
+        self._received += len(piece)
+        return piece
+
+
+def _announced(headers: Mapping[str, str], max_bytes: int) -> int | None:
+    """The length that is worth believing: one number, even if it is repeated, of no more than may come."""
+    lengths = {text.strip() for text in headers.get("Content-Length", "").split(",")}
+    text = lengths.pop()
+    if lengths or not re.fullmatch(r"[0-9]{1,15}", text) or int(text) > max_bytes:
+        return None
+    return int(text)
 
 
 def recognise(pieces: Iterator[bytes], source: str, length: int | None) -> ResultStream:
@@ -543,65 +762,20 @@ def recognise(pieces: Iterator[bytes], source: str, length: int | None) -> Resul
 
     Raises `NotAnImageError`, naming the source.
     """
-    head = b""
-    for piece in pieces:
-        head += piece
-        if len(head) >= _HEAD_BYTES:
-            break
-    found = _format_of(head)
+    head, pieces = inflate.peeked(pieces, HEAD_BYTES)
+    found = format_of(head)
     if found is None:
         raise NotAnImageError(f"{source} sent no picture but {_appearance(head)}")
-    width, height = _SIZES[found](head) or (None, None)
-    return ResultStream(found, length, chain((head,), pieces), width, height)
+    end = end_of(found)
+    return ResultStream(found, length, _followed(pieces, end), end, size_of(found, head))
 
 
-def _format_of(head: bytes) -> ResultFormat | None:
-    if head.startswith(b"\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR"):
-        return "png"
-    if head.startswith(b"\xff\xd8\xff"):
-        return "jpeg"
-    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
-        return "webp"
-    return None
+def _followed(pieces: Iterator[bytes], end: End) -> Iterator[bytes]:
+    for piece in pieces:
+        end.feed(piece)
+        yield piece
 
 
 def _appearance(head: bytes) -> str:
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
     return {b"": "nothing", b"<": "HTML or XML", b"{": "JSON", b"[": "JSON"}.get(text, "something else")
-
-
-def _png_size(head: bytes) -> tuple[int, int] | None:
-    return struct.unpack_from(">II", head, 16) if len(head) >= 24 else None
-
-
-def _webp_size(head: bytes) -> tuple[int, int] | None:
-    if len(head) < 30:
-        return None
-    if head[12:16] == b"VP8X":
-        return int.from_bytes(head[24:27], "little") + 1, int.from_bytes(head[27:30], "little") + 1
-    if head[12:16] == b"VP8L":
-        bits = int.from_bytes(head[21:25], "little")
-        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
-    width, height = struct.unpack_from("<HH", head, 26)
-    return width & 0x3FFF, height & 0x3FFF
-
-
-def _jpeg_size(head: bytes) -> tuple[int, int] | None:
-    at = 2
-    while at + 9 <= len(head) and head[at] == 0xFF:
-        marker = head[at + 1]
-        if marker == 0xFF:
-            at += 1
-        elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            height, width = struct.unpack_from(">HH", head, at + 5)
-            return width, height
-        else:
-            at += 2 + int.from_bytes(head[at + 2 : at + 4], "big")
-    return None
-
-
-_SIZES: dict[ResultFormat, Callable[[bytes], tuple[int, int] | None]] = {
-    "png": _png_size,
-    "jpeg": _jpeg_size,
-    "webp": _webp_size,
-}

@@ -54,6 +54,7 @@ class Entry:
 
     `latency` is the service's own, from receipt to the end, when it gave its times; `delay` is from the end
     until a poll saw it, by the same times; `pending_at` is the last poll that saw the task unfinished.
+    `lost` are the candidates that could not be had beside those in `results`, each with number, error and cause.
     `refused_tasks` are those whose results the service refused and that were followed by another, `adopted_task`
     is the one that an earlier run paid for. `visit` numbers the combination's visits to Submit: a slot and a submit
     belong to one visit. `refusal` is how the service refused the latest submit without making a task. `said` is the
@@ -79,6 +80,7 @@ class Entry:
     delay: float | None = None
     candidates: tuple[Mapping[str, Any], ...] = ()
     results: tuple[Mapping[str, Any], ...] = ()
+    lost: tuple[Mapping[str, Any], ...] = ()
     bytes: int = 0
     finished_at: float | None = None
     error: str | None = None
@@ -151,7 +153,7 @@ _OF_ONE_TASK = (
     "resumed",
     "not_found_at",
 )
-_LISTS = ("garments", "candidates", "results", "request_ids", "refused_tasks")
+_LISTS = ("garments", "candidates", "results", "lost", "request_ids", "refused_tasks")
 
 
 def _entry(item: Mapping[str, Any]) -> Entry:
@@ -215,9 +217,7 @@ class Ledger:
 
     def report(self, run_id: str, **attributes: Any) -> None:
         """Write a run's outcome, once; raises `RunEndedError` where it has one."""
-        self._update_run(
-            run_id, attributes, condition="#status = :running", values={":running": RunStatus.RUNNING}
-        )
+        self._update_run(run_id, attributes, condition="#status = :running", values={":running": RunStatus.RUNNING})
 
     def mark_repaired(self, run_id: str, by: Iterable[str]) -> None:
         """Note by which runs every combination of a run that has ended has its picture; its status stays."""
@@ -560,8 +560,15 @@ class Ledger:
                 remove=remove,
             )
 
-    def succeeded(self, run_id: str, n: int, results: Iterable[Mapping[str, Any]], size: int) -> None:
-        """The results lie in S3: their keys and checksums, their size together in bytes.
+    def succeeded(
+        self,
+        run_id: str,
+        n: int,
+        results: Iterable[Mapping[str, Any]],
+        size: int,
+        lost: Iterable[Mapping[str, Any]] = (),
+    ) -> None:
+        """The results lie in S3: their keys and checksums, their size together in bytes, and what could not be had.
 
         Raises `LedgerConflictError` where the combination was given another outcome before: a retry then resumes
         the task, and pays nothing.
@@ -573,6 +580,7 @@ class Ledger:
                 {
                     "status": Status.SUCCEEDED,
                     "results": list(results),
+                    "lost": list(lost) or None,
                     "bytes": size,
                     "finished_at": self._clock.now(),
                 },

@@ -36,6 +36,8 @@ def body(run: Mapping[str, Any], *, bucket: str, prefix: str) -> str:
             more = f" and {count - len(reason['examples'])} more" if count > len(reason["examples"]) else ""
             lines.append(f"  {count} × {reason['error']} ({named}{more}): {reason['cause']}")
         lines.append("")
+    if run.get("pictures_lost"):
+        lines += [f"Pictures that could not be had beside others of their combination: {run['pictures_lost']}.", ""]
     drift = run.get("drift")
     if drift and drift["calibrate_again"]:
         lines += [
@@ -60,6 +62,7 @@ def message(run: Mapping[str, Any], *, bucket: str, prefix: str) -> str:
     text = body(run, bucket=bucket, prefix=prefix)
     machine = json.dumps(
         {name: run[name] for name in ("run_id", "name", "status", "total", "succeeded", "failed", "reasons")}
+        | {"pictures_lost": run.get("pictures_lost", 0)}
         | {"bucket": bucket, "prefix": prefix, "drift": run.get("drift")},
         ensure_ascii=False,
     )

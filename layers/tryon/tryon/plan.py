@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from pydantic import BaseModel, ConfigDict
 
 from tryon.cadence import MAX_POLLS, waits
+from tryon.formats import EXTENSIONS, ResultFormat
 from tryon.manifest import Manifest, ManifestError, Problem
 from tryon.objects import SPOOL_BYTES
 from tryon.parameters import GarmentType, Parameters
@@ -138,9 +139,13 @@ class RunFolder:
         """Where a small copy of an input picture goes; `kind` is models or garments."""
         return f"{self.prefix}{size}/{kind}/{picture_id}.jpg"
 
-    def result(self, model: str, combination_id: str, candidate: int) -> str:
-        """Where a combination's result goes; candidates count from 1, and the service's output is PNG."""
-        return f"{self.prefix}results/{model}/{combination_id}__{candidate}.png"
+    def results(self, model: str, combination_id: str) -> str:
+        """What the keys of a combination's results begin with."""
+        return f"{self.prefix}results/{model}/{combination_id}__"
+
+    def result(self, model: str, combination_id: str, candidate: int, found: ResultFormat = "png") -> str:
+        """Where a combination's result goes; candidates count from 1, PNG is what the service promises."""
+        return f"{self.results(model, combination_id)}{candidate}.{EXTENSIONS[found]}"
 
 
 def result_copy(size: CopySize, result_key: str) -> str:

@@ -30,6 +30,7 @@ _RUN_ITEM_FIELDS = (
     "tasks_unknown",
     "bytes",
     "pictures",
+    "pictures_lost",
     "polls",
     "latency",
     "delay",

@@ -1,8 +1,10 @@
 """Results into S3: streamed, checked on the way, written once."""
 
 import hashlib
+import re
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING, NoReturn, cast
 
 import requests
@@ -16,14 +18,14 @@ from tryon.fetch import (
     MAX_SECONDS,
     FetchError,
     OriginPolicy,
-    ResultFormat,
     ResultGoneError,
     ResultStream,
-    ResultUnavailableError,
+    WrongLengthError,
     open_result,
     recognise,
     stream_of,
 )
+from tryon.formats import EXTENSIONS, ResultFormat
 from tryon.objects import StorageUnavailableError
 from tryon.service import Candidate
 
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef, PutObjectRequestTypeDef
 
-RETRY_DELAYS = (2.0, 5.0)
 # S3's smallest part; only a result of unannounced length is gathered this far.
 PART_BYTES = 5 * 1024 * 1024
 # S3 refuses chunks below 8 KB in a streamed upload, all but the last; network pieces come in any size.
@@ -71,46 +72,62 @@ def download(
     policy: OriginPolicy,
     clock: Clock,
     bucket: str,
-    key: str,
+    key: Callable[[ResultFormat], str],
     max_bytes: int = MAX_BYTES,
     max_seconds: float = MAX_SECONDS,
-    delays: tuple[float, ...] = RETRY_DELAYS,
 ) -> Stored:
-    """Bring one candidate into S3, trying again after each of `delays` (seconds) when the host or S3 fails.
+    """Bring one candidate into S3, under the key that belongs to the format its bytes have.
 
-    Each try begins at the first byte and has `max_seconds` of its own. Raises the `FetchError` subclasses or
-    `StorageUnavailableError`.
+    A host that announced a wrong length is asked a second time, and its picture stored without one. Raises the
+    `FetchError` subclasses or `StorageUnavailableError`.
     """
-    for delay in delays:
-        try:
-            return _download_once(session, s3, candidate, policy, clock, bucket, key, max_bytes, max_seconds)
-        except (ResultUnavailableError, StorageUnavailableError):
-            clock.sleep(delay)
-    return _download_once(session, s3, candidate, policy, clock, bucket, key, max_bytes, max_seconds)
+
+    def bring(*, trust_length: bool) -> Stored:
+        with _source(session, candidate, policy, clock, max_bytes, max_seconds) as stream:
+            length = stream.content_length if trust_length else None
+            return store(s3, replace(stream, content_length=length), bucket=bucket, key=key(stream.format))
+
+    try:
+        return bring(trust_length=True)
+    except WrongLengthError:
+        return bring(trust_length=False)
 
 
-def _download_once(
+def _source(
     session: requests.Session,
-    s3: "S3Client",
     candidate: Candidate,
     policy: OriginPolicy,
     clock: Clock,
-    bucket: str,
-    key: str,
     max_bytes: int,
     max_seconds: float,
-) -> Stored:
-    source: AbstractContextManager[ResultStream]
+) -> AbstractContextManager[ResultStream]:
     if candidate.url is not None:
-        source = open_result(
+        return open_result(
             session, candidate.url, policy=policy, clock=clock, max_bytes=max_bytes, max_seconds=max_seconds
         )
-    elif candidate.data is not None:
-        source = nullcontext(stream_of(candidate.data, max_bytes=max_bytes))
-    else:
-        raise ResultGoneError("the service gave neither an address nor the bytes of this result")
-    with source as stream:
-        return store(s3, stream, bucket=bucket, key=key)
+    if candidate.data is not None:
+        return nullcontext(stream_of(candidate.data, max_bytes=max_bytes))
+    raise ResultGoneError("the service gave neither an address nor the bytes of this result")
+
+
+def find(s3: "S3Client", bucket: str, prefix: str) -> dict[int, Stored]:
+    """The results that lie under a combination's prefix already, by their candidates' numbers.
+
+    An earlier call left them; whatever format each has, it is that candidate's result and is not fetched again.
+    """
+    try:
+        listed = s3.list_objects_v2(Bucket=bucket, Prefix=prefix)
+    except (ClientError, BotoCoreError) as error:
+        _raise_named(error)
+    found: dict[int, Stored] = {}
+    for item in listed.get("Contents", []):
+        number = _CANDIDATE.fullmatch(item["Key"].removeprefix(prefix))
+        if number and int(number[1]) not in found:
+            found[int(number[1])] = _already_stored(s3, bucket, item["Key"])
+    return found
+
+
+_CANDIDATE = re.compile(rf"([1-9][0-9]{{0,2}})\.(?:{'|'.join(EXTENSIONS.values())})")
 
 
 def store(s3: "S3Client", stream: ResultStream, *, bucket: str, key: str) -> Stored:
@@ -162,11 +179,18 @@ class _Body:
 
     def take(self, amount: int) -> bytes:
         """Exactly so many bytes, fewer only at the end."""
+        length = self._stream.content_length
         try:
-            while len(self._held) < amount and (piece := next(self._stream.chunks, b"")):
+            # The last announced byte is given away only when nothing follows it: S3 would take the picture then.
+            while len(self._held) < amount or self.count == length:
+                piece = next(self._stream.chunks, b"")
+                if not piece:
+                    break
                 self.count += len(piece)
                 self.sha256.update(piece)
                 self._held += piece
+            if length is not None and (self.count > length or (len(self._held) < amount and self.count < length)):
+                raise WrongLengthError(f"{self.count} bytes came of a picture announced with {length}")
         except FetchError as error:
             self.failure = error
             raise

@@ -90,7 +90,7 @@ class _Tally:
     """A run's numbers, added up entry by entry: of each entry no more than its three measures is kept."""
 
     def __init__(self, origin: Mapping[str, Any] | None) -> None:
-        self.total = self.succeeded = self.tasks = self.unknown = self.pictures = self.bytes = 0
+        self.total = self.succeeded = self.tasks = self.unknown = self.pictures = self.lost = self.bytes = 0
         self.first_submit: float | None = None
         self.polls, self.latency, self.delay = array("l"), array("d"), array("d")
         self.reasons = Reasons()
@@ -102,6 +102,7 @@ class _Tally:
         if entry.status is Status.SUCCEEDED:
             self.succeeded += 1
             self.pictures += len(entry.results)
+            self.lost += len(entry.lost)
             self.bytes += entry.bytes
         self.tasks += len(entry.tasks)
         self.unknown += entry.outcome_unknown
@@ -131,9 +132,9 @@ def summarize(
 ) -> dict[str, Any]:
     """The content of summary.json, from the run's item and its final entries, read once. Times are in seconds.
 
-    `cost.service` is `price` times the tasks this run started: what the service bills. A submit whose outcome
-    is unknown counts in `tasks_unknown` and may be billed too. `drift` compares with what a learned cadence was
-    learned from.
+    `pictures_lost` counts pictures that could not be had beside others of the same combination. `cost.service` is
+    `price` times the tasks this run started: what the service bills. A submit whose outcome is unknown counts in
+    `tasks_unknown` and may be billed too. `drift` compares with what a learned cadence was learned from.
     """
     origin = run.get("learned")
     tally = _Tally(origin)
@@ -167,6 +168,7 @@ def summarize(
         "failed": tally.total - tally.succeeded,
         "reasons": tally.reasons.told(),
         "pictures": tally.pictures,
+        "pictures_lost": tally.lost,
         "bytes": tally.bytes,
         "cadence": run.get("cadence"),
         "cadence_name": origin["name"] if origin else None,
@@ -221,6 +223,7 @@ COLUMNS = (
     "delay",
     "bytes",
     "results",
+    "lost",
     "error",
     "cause",
     "step",
@@ -236,6 +239,7 @@ def table(entries: Iterable[Entry], out: TextIO) -> Iterator[Entry]:
         row = {name: getattr(entry, name) for name in COLUMNS} | {
             "refused_tasks": " ".join(entry.refused_tasks),
             "results": " ".join(result["key"] for result in entry.results),
+            "lost": "; ".join(f"{one['candidate']} {one['error']}: {one['cause']}" for one in entry.lost),
         }
         writer.writerow([_cell(row[name]) for name in COLUMNS])
         yield entry

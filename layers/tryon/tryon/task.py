@@ -1,10 +1,11 @@
 """One combination at the service: started once, asked after until it ends."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING
 
 import requests
@@ -12,9 +13,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tryon import results
 from tryon.clock import Clock
-from tryon.fetch import OriginPolicy, ResultGoneError
+from tryon.fetch import MAX_SECONDS, FetchError, OriginPolicy, ResultGoneError, ResultUnavailableError
 from tryon.gate import Gate, GateError, Refusal, SlotLostError, Trouble, TurnLaterError
 from tryon.ledger import Entry, Ledger, LedgerConflictError, Status
+from tryon.objects import StorageUnavailableError
 from tryon.parameters import Parameters
 from tryon.plan import Combination, RunFolder
 from tryon.service import Candidate, Submission, TaskStatus, TryOnService
@@ -430,6 +432,36 @@ def _spread(seconds: float, deferrals: int) -> float:
     return seconds + random.uniform(longest / 2, longest)  # noqa: S311 - jitter, no secret
 
 
+@dataclass(frozen=True)
+class Lost:
+    """A candidate that could not be had: its number, the error's name and why."""
+
+    candidate: int
+    error: str
+    cause: str
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What came of a task's candidates: at least one picture, by candidates' numbers, and what could not be had."""
+
+    stored: Mapping[int, results.Stored]
+    lost: tuple[Lost, ...] = ()
+
+
+RETRY_DELAYS = (2.0, 5.0)
+"""Seconds before a candidate is tried again within a call."""
+
+PATIENT_TRIES = 4
+"""Calls in which a candidate whose trouble may pass keeps the others waiting; after them its loss is recorded."""
+
+COLLECT_SECONDS = 260.0
+"""How long a call may try: a little less than the function lives."""
+
+_LEAST_SECONDS = 10.0
+_MAY_PASS = (ResultUnavailableError, StorageUnavailableError)
+
+
 def collect(
     entry: Entry,
     task_id: str,
@@ -441,33 +473,82 @@ def collect(
     s3: "S3Client",
     policy: OriginPolicy,
     clock: Clock,
-) -> list[results.Stored]:
-    """Bring every candidate of an ended task into S3, from the addresses that the last poll left in the ledger.
+    seconds: float = COLLECT_SECONDS,
+    delays: Sequence[float] = RETRY_DELAYS,
+    tries: int = PATIENT_TRIES,
+) -> Collected:
+    """Bring every candidate of an ended task into S3 that can be had, from the addresses that the last poll left.
 
-    Asks the service again, once, when there are none (it sent the pictures themselves) or they no longer work.
-    Raises the errors of `tryon.fetch` and `tryon.results`.
+    One that cannot be had costs no other: each is tried before one of them is tried again, and what an earlier call
+    stored is not fetched again. Asks the service anew, once, for those that have no address (it sent the pictures
+    themselves) or whose address leads to no picture. Raises the errors of `tryon.fetch` and `tryon.results` when
+    there is not one picture, or when another call may get further: `seconds` were too few, or a candidate's trouble may
+    pass and `tries`, the calls before this one, were few.
     """
+    until = clock.now() + seconds
+    stored = results.find(s3, bucket, folder.results(entry.model, entry.id))
+    before = len(stored)
+    known = {n: Candidate(url=c.get("url"), seed=c.get("seed")) for n, c in enumerate(entry.candidates, start=1)}
+    failures: dict[int, Exception] = {}
+    untried: set[int] = set()
 
-    def store(candidates: tuple[Candidate, ...]) -> list[results.Stored]:
-        if not candidates:
-            raise ResultGoneError(f"task {task_id} is done and the service names no picture of it")
-        return [
-            results.download(
-                session,
-                s3,
-                candidate,
-                policy=policy,
-                clock=clock,
-                bucket=bucket,
-                key=folder.result(entry.model, entry.id, i),
-            )
-            for i, candidate in enumerate(candidates, start=1)
-        ]
+    def may_pass(n: int) -> bool:
+        return n not in stored and isinstance(failures.get(n), _MAY_PASS)
 
-    known = tuple(Candidate(url=c.get("url"), seed=c.get("seed")) for c in entry.candidates)
-    if known and all(candidate.url for candidate in known):
+    def bring(candidates: Mapping[int, Candidate]) -> None:
+        for n, candidate in candidates.items():
+            left = until - clock.now()
+            if left < _LEAST_SECONDS:
+                untried.add(n)
+                failures.setdefault(n, ResultUnavailableError("no time was left to fetch this result"))
+                continue
+            try:
+                stored[n] = results.download(
+                    session,
+                    s3,
+                    candidate,
+                    policy=policy,
+                    clock=clock,
+                    bucket=bucket,
+                    key=partial(folder.result, entry.model, entry.id, n),
+                    max_seconds=min(MAX_SECONDS, left),
+                )
+            except (FetchError, StorageUnavailableError) as error:
+                failures[n] = error
+
+    def bring_again(candidates: Mapping[int, Candidate], pauses: Sequence[float]) -> None:
+        for pause in pauses:
+            again = {n: candidate for n, candidate in candidates.items() if may_pass(n)}
+            if not again or until - clock.now() < pause + _LEAST_SECONDS:
+                return
+            clock.sleep(pause)
+            bring(again)
+
+    with_address = {n: candidate for n, candidate in known.items() if candidate.url and n not in stored}
+    bring(with_address)
+    bring_again(with_address, delays)
+    refusal: ServiceError | None = None
+    if not known or any(n not in stored and not may_pass(n) for n in known):
         try:
-            return store(known)
-        except ResultGoneError:
-            pass  # 24 hours have passed, or the service moved them
-    return store(service.result(task_id).candidates)
+            renewed = dict(enumerate(service.result(task_id).candidates, start=1))
+        except ServiceError as error:
+            refusal = error
+        else:
+            wanted = {n: candidate for n, candidate in renewed.items() if n not in stored and not may_pass(n)}
+            known |= wanted
+            bring(wanted)
+            bring_again(wanted, delays)
+    for n in known:
+        failures.setdefault(n, ResultGoneError("the service gave neither an address nor the bytes of this result"))
+    missing = [n for n in sorted(known) if n not in stored]
+    waits = tries < PATIENT_TRIES and any(may_pass(n) for n in missing)
+    if not stored or waits or (untried.intersection(missing) and len(stored) > before):
+        raise _worst(task_id, [failures[n] for n in missing], refusal)
+    return Collected(stored, tuple(Lost(n, type(failures[n]).__name__, str(failures[n])) for n in missing))
+
+
+def _worst(task_id: str, failures: Sequence[Exception], refusal: ServiceError | None) -> Exception:
+    """What a task without a picture failed of: what may pass before what will not."""
+    passing = next((failure for failure in failures if isinstance(failure, _MAY_PASS)), None)
+    nothing = ResultGoneError(f"task {task_id} is done and the service names no picture of it")
+    return passing or refusal or next(iter(failures), nothing)

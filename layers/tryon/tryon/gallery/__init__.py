@@ -229,6 +229,10 @@ class _Content:
             "resumed": entry.resumed or None,
             "part": self._pages.part_of.get(entry.n) if self._pages.shown is None else None,
             "results": [self._result(result) for result in entry.results],
+            "lost": [
+                {"candidate": one["candidate"], "error": one["error"], "cause": one["cause"][:300]}
+                for one in entry.lost
+            ],
         }
         if entry.error:
             cell |= {"error": entry.error, "cause": (entry.cause or "")[:1000], "step": entry.step}
@@ -237,6 +241,7 @@ class _Content:
 
     def _result(self, result: Mapping[str, Any]) -> dict[str, Any]:
         shown = {
+            "candidate": result.get("candidate"),
             "file": posixpath.relpath(result["key"], self._folder.prefix),
             "bytes": result.get("bytes"),
             "width": result.get("width"),
@@ -281,6 +286,7 @@ _RUN_FIELDS = (
     "failed",
     "reasons",
     "pictures",
+    "pictures_lost",
     "bytes",
     "polls",
     "latency",

@@ -454,7 +454,8 @@
     if (chosen && chosen.preferred === variants[cell.v].id) marks.push(el("span", { class: "mark", text: "✓ preferred" }));
     if (stars(cell)) marks.push(el("span", { class: "mark rated", text: `★ ${stars(cell)}` }));
     if (cell.results && cell.results.length > 1) marks.push(el("span", { class: "mark", text: `×${cell.results.length}` }));
-    const name = `${described(cell)}${failed ? `: failed, ${human(cell.error || "no result")}` : ""}${stars(cell) ? `, rated ${stars(cell)} of 5` : ""}`;
+    if (cell.lost) marks.push(el("span", { class: "mark", text: `${cell.lost.length} lost` }));
+    const name = `${described(cell)}${cell.lost ? `, ${plural(cell.lost.length, "picture")} lost` : ""}${failed ? `: failed, ${human(cell.error || "no result")}` : ""}${stars(cell) ? `, rated ${stars(cell)} of 5` : ""}`;
     return el("button", {
       class: ["cell", failed && "failed", !failed && !source && "bare", named && "named", small && "small", width < 100 && "narrow", marks.length && chosen && chosen.preferred === variants[cell.v].id && "preferred"].filter(Boolean).join(" "),
       "data-id": review.blind ? null : cell.id,
@@ -906,7 +907,7 @@
       frame = still(image, style);
     }
     const strip = cell.results.length > 1 ? el("div", { class: "strip", role: "group", "aria-label": "Candidates" },
-      ...cell.results.map((_, i) => el("button", { text: `Candidate ${i + 1}`, "aria-pressed": i === state.candidate, click: () => {
+      ...cell.results.map((one, i) => el("button", { text: `Candidate ${one.candidate || i + 1}`, "aria-pressed": i === state.candidate, click: () => {
         state.candidate = i;
         drawViewer();
       } }))) : null;
@@ -985,6 +986,10 @@
           drawViewer();
           byId("facts").querySelectorAll(".stars button")[n - 1].focus();
         } })))));
+    }
+    if (cell.lost && !inVariants()) {
+      sections.push(el("section", { class: "lost" }, el("h3", { text: "Could not be had" }), el("dl", {},
+        ...cell.lost.flatMap((one) => fact(`Candidate ${one.candidate}`, review.blind ? human(one.error) : `${human(one.error)}: ${one.cause}`)))));
     }
     if (!inVariants() && !review.blind) {
       const result = (cell.results || [])[state.candidate];

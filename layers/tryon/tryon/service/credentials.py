@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -93,24 +94,74 @@ class SecretCredentials:
             raise ServiceUnavailableError(
                 f"secret {self._secret_id!r} cannot be read: {type(error).__name__}"
             ) from error
-        return _parse(self._secret_id, secret.get("SecretString"))
+        return _parse(self._secret_id, secret.get("SecretString") or secret.get("SecretBinary"))
 
 
-def _parse(secret_id: str, text: str | None) -> Credentials:
-    try:
-        fields = json.loads(text or "")
-    except ValueError:
-        fields = None
+# What editors, shells and chats leave around a text: blanks of all kinds, byte order marks, joiners and directions.
+_AROUND = "".join(map(chr, (*range(0x21), 0x7F, 0x85, 0xA0, 0xAD, 0x3000, 0xFEFF, *range(0x2000, 0x2010))))
+_AROUND += "".join(map(chr, (*range(0x2028, 0x2030), 0x205F, *range(0x2060, 0x2070))))
+
+
+def _parse(secret_id: str, content: str | bytes | None) -> Credentials:
+    """The keys in a secret's content, however it was saved; no message holds any of it."""
+    fields = _fields(secret_id, _text(secret_id, content))
+    values = {}
+    for name in ("access_key", "secret_key", "session_token"):
+        value = fields.get(name)
+        if value is None and name == "session_token":
+            value = ""
+        if not isinstance(value, str):
+            what = f"as text: it is {_KINDS[type(value)]}" if name in fields else ""
+            raise ServiceAccessError(f'secret {secret_id!r}: field "{name}" is missing {what}'.rstrip())
+        # A key that was pasted over the end of a line is broken there.
+        values[name] = re.sub(r"[\r\n]+", "", value.strip(_AROUND))
+        if not values[name] and name != "session_token":
+            raise ServiceAccessError(f'secret {secret_id!r}: field "{name}" is missing: it is empty')
+    return Credentials(**values)
+
+
+_KINDS: Mapping[type, str] = {
+    type(None): "null",
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    list: "a list",
+    dict: "an object",
+    str: "text",
+}
+
+
+def _text(secret_id: str, content: str | bytes | None) -> str:
+    if isinstance(content, bytes):
+        try:
+            content = content.decode(json.detect_encoding(content))
+        except UnicodeDecodeError:
+            raise ServiceAccessError(
+                f"secret {secret_id!r} must be a JSON object in UTF-8: its bytes are none"
+            ) from None
+    text = (content or "").strip(_AROUND)
+    # The same mark, read as Latin-1 by whatever saved it.
+    return text.removeprefix("\u00ef\u00bb\u00bf").strip(_AROUND)
+
+
+def _fields(secret_id: str, text: str) -> dict[str, object]:
+    wanted = f'secret {secret_id!r} must be a JSON object with "access_key" and "secret_key"'
+    if not text:
+        raise ServiceAccessError(f"{wanted}: it is empty") from None
+    fields: object = text
+    # Twice, because some tools keep the object as a text inside a text.
+    for _ in range(2):
+        if not isinstance(fields, str):
+            break
+        try:
+            # Line breaks inside a text are a pasted key's.
+            fields = json.loads(fields, strict=False)
+        except json.JSONDecodeError as error:
+            # The parser's own words about the place; the rest of its message would quote the secret.
+            place = f"{error.msg.rstrip(':').lower()} at line {error.lineno}, column {error.colno}"
+            raise ServiceAccessError(f"{wanted}: it is not JSON ({place})") from None
+        except (ValueError, RecursionError):
+            raise ServiceAccessError(f"{wanted}: it is not JSON") from None
     if not isinstance(fields, dict):
-        # The parser's own message would quote the secret.
-        raise ServiceAccessError(
-            f'secret {secret_id!r} must be a JSON object with "access_key" and "secret_key"'
-        ) from None
-    for name in ("access_key", "secret_key"):
-        if not isinstance(fields.get(name), str) or not fields[name].strip():
-            raise ServiceAccessError(f'secret {secret_id!r}: field "{name}" is missing')
-    token = fields.get("session_token") or ""
-    if not isinstance(token, str):
-        raise ServiceAccessError(f'secret {secret_id!r}: field "session_token" must be text')
-    # Pasted keys often end in a line break.
-    return Credentials(fields["access_key"].strip(), fields["secret_key"].strip(), token.strip())
+        raise ServiceAccessError(f"{wanted}: it is {_KINDS[type(fields)]}") from None
+    return {name.strip(_AROUND): value for name, value in fields.items()}

@@ -6,7 +6,7 @@ Whichever client signs the request, it leaves through here, so that both know th
 import contextlib
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http.client import HTTPException
 
@@ -14,6 +14,7 @@ import requests
 from urllib3 import HTTPResponse
 from urllib3.exceptions import HTTPError
 
+from tryon.inflate import MOST_LAYERS, InflateError, inflated, peeked, window
 from tryon.service.errors import (
     ServiceAccessError,
     ServiceError,
@@ -25,12 +26,17 @@ from tryon.service.errors import (
 # What requests, urllib3, http.client and the system raise between them; RequestException is an OSError.
 _BROKEN = (OSError, HTTPError, HTTPException, ValueError)
 
+REFUSAL_LIMIT = 64 * 1024
+"""Bytes that are read of an answer without success: a code and a sentence have a few hundred."""
+
+_BLOCK_BYTES = 8192
+
 _ENDPOINT = re.compile(r"(?:(https?)://)?((?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?)/?")
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back, readable or not; `body` ends where the connection broke or one block past the limit."""
+    """What came back, readable or not; `body` ends where the connection broke or at the limit."""
 
     status: int
     headers: Mapping[str, str]
@@ -55,9 +61,10 @@ def post(
     limit: int,
     reuse: bool,
 ) -> Answer:
-    """Send `body` as it is; `timeout` is connect and read in seconds, `limit` the bytes of answer to read.
+    """Send `body` as it is; `timeout` is connect and read in seconds, `limit` the bytes of answer to read, unpacked.
 
-    Without `reuse` the connection is closed afterwards. Raises `NoAnswerError`.
+    Of a refusal `REFUSAL_LIMIT` bytes are read, of a redirect nothing. Without `reuse` the connection is closed
+    afterwards. Raises `NoAnswerError`.
     """
     if not reuse:
         # A connection kept over a Lambda's freeze may be dead unnoticed: a submission sent into it would get
@@ -70,12 +77,17 @@ def post(
         # Prepared outside the session: its .netrc look-up would open a file and overwrite the signature.
         request = requests.Request("POST", url, headers=dict(headers), data=outgoing).prepare()
         settings = session.merge_environment_settings(url, {}, True, None, None)
-        response = session.send(request, timeout=timeout, allow_redirects=False, **settings)
+        # By the adapter, because a session reads a redirect's body whole, even when it does not follow it.
+        response = session.get_adapter(url).send(request, timeout=timeout, **settings)  # type: ignore[arg-type] # `verify` is never None here
     except _BROKEN as error:
         # Not by the error's name: a TLS handshake that stalls is a ReadTimeout too.
         raise NoAnswerError(type(error).__name__, sent=outgoing.tell() >= len(body)) from error
     with response:
-        return Answer(response.status_code, response.headers, _read(response, limit))
+        status = response.status_code
+        if 300 <= status < 400:
+            return Answer(status, response.headers, b"")
+        body = _read(response, limit if status < 300 else min(limit, REFUSAL_LIMIT))
+        return Answer(status, response.headers, body)
 
 
 def submit_failure(error: NoAnswerError) -> ServiceError:
@@ -105,10 +117,24 @@ def origin(endpoint: str) -> tuple[str, str]:
 
 def _read(response: requests.Response, limit: int) -> bytes:
     received = bytearray()
-    decoding = {"decode_content": True} if isinstance(response.raw, HTTPResponse) else {}
-    # An answer that breaks off is kept as far as it came, which iter_content would not do: its status still
-    # counts, a whole task_id in it too, and JSON that was cut never parses.
-    with contextlib.suppress(*_BROKEN):
-        while len(received) <= limit and (block := response.raw.read1(8192, **decoding)):
-            received += block
+    # An answer that breaks off is kept as far as it came: its status still counts, a whole task_id in it too.
+    with contextlib.suppress(*_BROKEN, InflateError):
+        pieces, coding = _pieces(response), response.headers.get("Content-Encoding", "")
+        for _ in range(MOST_LAYERS):
+            head, pieces = peeked(pieces, 2)
+            bits = window(head, coding)
+            if bits is None:
+                break
+            pieces, coding = inflated(pieces, bits), ""
+        for piece in pieces:
+            received += piece[: limit - len(received)]
+            if len(received) == limit:
+                break
     return bytes(received)
+
+
+def _pieces(response: requests.Response) -> Iterator[bytes]:
+    # What is packed is unpacked here: urllib3 takes its word for it from a header, and whole pieces at once.
+    raw = {"decode_content": False} if isinstance(response.raw, HTTPResponse) else {}
+    while block := response.raw.read1(_BLOCK_BYTES, **raw):
+        yield block

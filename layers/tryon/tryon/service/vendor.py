@@ -38,9 +38,17 @@ SERVICE = "cv"
 SUBMIT_QUERY = "Action=CVSubmitTask&Version=2022-08-31"
 RESULT_QUERY = "Action=CVGetResult&Version=2022-08-31"
 
-# A receipt is some 200 bytes; a result may carry its pictures as base64 when the service sends no addresses.
+# A receipt is some 200 bytes; a result may carry its pictures as base64 when the service sends no addresses, though
+# it was asked for them: 16 of 1.5 MB, or three of 8 MB. Read and parsed, the worst that these limits let in makes
+# a process of 300 MB (benchmarks/answer_memory.py); Poll and Download have 512 MB.
 SUBMIT_ANSWER_LIMIT = 1 << 20
-RESULT_ANSWER_LIMIT = 64 << 20
+RESULT_ANSWER_LIMIT = 32 << 20
+
+# An answer holds a few hundred values, and an object takes up to thirty times its text in memory.
+_MOST_VALUES = 500_000
+
+# A larger answer is pictures: one character beyond ASCII would double or quadruple what it takes as text.
+_PLAIN_TEXT_BYTES = 1 << 20
 
 # The vendor's example has three. With the longest address each these fit in an item of DynamoDB, which takes 400 KB.
 _MOST_CANDIDATES = 16
@@ -144,13 +152,17 @@ def read_submit_answer(status: int, headers: Mapping[str, str], body: bytes, *, 
     when it proves that no task was made.
     """
     answer = _open(status, headers, body, now)
+    task_id = _task_id(answer.data)
+    if not task_id and answer.code in (_SUCCESS, None):
+        task_id = _loose_task_id(_text(body))
+    # Whatever the HTTP status and the other fields say: a task_id that came with a success is never thrown away.
+    if task_id and answer.code == _SUCCESS:
+        return Submitted(task_id, answer.request_id)
     if answer.gateway is not None:
         raise _gateway_failure("submit", answer)
     if answer.code not in (_SUCCESS, None):
         raise _failure("submit", answer, done=False)
-    task_id = _task_id(answer.data)
     if task_id:
-        # Whatever the HTTP status says: a task_id that came is never thrown away.
         return Submitted(task_id, answer.request_id)
     if answer.code == _SUCCESS:
         raise answer.error(
@@ -167,9 +179,9 @@ def read_result_answer(status: int, headers: Mapping[str, str], body: bytes, *, 
     when this answer says nothing about it.
     """
     answer = _open(status, headers, body, now)
-    if answer.gateway is not None:
-        raise _gateway_failure("result", answer)
     word = _status_word(answer.data)
+    if answer.gateway is not None and (answer.code != _SUCCESS or not word):
+        raise _gateway_failure("result", answer)
     if answer.code is None:
         if status == HTTPStatus.TOO_MANY_REQUESTS:
             raise answer.error(ServiceThrottledError, "too many requests")
@@ -258,9 +270,10 @@ def _inference_config(parameters: Parameters) -> dict[str, Any]:
 
 def _open(status: int, headers: Mapping[str, str], body: bytes, now: float) -> _Answer:
     lowered = {name.lower(): value for name, value in headers.items()}
-    fields = _object(body)
+    fields = _object(_text(body))
     metadata = _dict(fields.get("ResponseMetadata"))
-    refusal = _dict(metadata.get("Error"))
+    refusal = _refusal(_dict(metadata.get("Error")))
+    data = fields.get("data")
     gateway = _gateway_code(refusal) if refusal else None
     request_id = fields.get("request_id") or metadata.get("RequestId") or lowered.get("x-tt-logid")
     return _Answer(
@@ -270,9 +283,16 @@ def _open(status: int, headers: Mapping[str, str], body: bytes, now: float) -> _
         message=_plain(refusal.get("Message") if refusal else fields.get("message")),
         request_id=request_id if isinstance(request_id, str) and _ID.fullmatch(request_id) else "",
         retry_after=_retry_after(lowered, now),
-        data=_dict(fields.get("data")),
+        data=_object(data) if isinstance(data, str) else _dict(data),
         size=len(body),
     )
+
+
+def _refusal(error: dict[str, Any]) -> dict[str, Any]:
+    """The gateway's error; one that names neither a code nor a reason is none."""
+    number, name = _integer(error.get("CodeN")), error.get("Code")
+    said = number or _integer(name) or (isinstance(name, str) and name.strip(" 0")) or _plain(error.get("Message"))
+    return error if said else {}
 
 
 def _gateway_code(refusal: dict[str, Any]) -> int | str:
@@ -348,14 +368,20 @@ def _candidates(answer: _Answer, details: dict[str, Any]) -> tuple[Candidate, ..
         raise answer.error(ServiceUnavailableError, "the task is done but names too many pictures to be true")
     found = []
     seeds = _seeds(details, max(len(addresses), len(pictures)))
-    for address, picture, seed in zip_longest(addresses, pictures, seeds):
-        if isinstance(address, str) and address.isprintable() and 0 < len(address) <= 8192:
-            found.append(Candidate(url=address, seed=seed))
+    for n, (address, picture, seed) in enumerate(zip_longest(addresses, pictures, seeds)):
+        url = address.strip() if isinstance(address, str) else ""
+        if url.isprintable() and 0 < len(url) <= 8192:
+            found.append(Candidate(url=url, seed=seed))
         elif data := _decoded(picture):
             found.append(Candidate(data=data, seed=seed))
-    if not found and any([*addresses, *pictures]):
+        elif n < len(addresses) or picture:
+            # It keeps its number, and is told as lost.
+            found.append(Candidate(seed=seed))
+    if any(candidate.url or candidate.data for candidate in found):
+        return tuple(found)
+    if any([*addresses, *pictures]):
         raise answer.error(ServiceUnavailableError, "the task is done but its pictures are unreadable")
-    return tuple(found)
+    return ()
 
 
 def _status_word(data: dict[str, Any]) -> str:
@@ -397,11 +423,22 @@ def _seconds(value: object) -> float | None:
     return float(value)
 
 
+_STANDARD = str.maketrans("-_", "+/")
+
+
 def _decoded(picture: object) -> bytes | None:
     if not isinstance(picture, str):
         return None
     try:
         return base64.b64decode(picture, validate=True)
+    except ValueError:
+        pass
+    # As a data URL, in lines, without padding, or in the alphabet for addresses.
+    text = "".join(re.sub(r"^data:[^,]{0,100},", "", picture).split()).rstrip("=")
+    try:
+        return base64.b64decode(
+            text + "=" * (-len(text) % 4), altchars=b"-_" if set("-_") & set(text) else None, validate=True
+        )
     except ValueError:
         return None
 
@@ -414,12 +451,41 @@ def _task_id(data: dict[str, Any]) -> str:
     value = data.get("task_id")
     if type(value) is int and 0 <= value < 1 << 64:
         value = str(value)
-    return value if isinstance(value, str) and _TASK_ID.fullmatch(value) else ""
+    value = value.strip() if isinstance(value, str) else ""
+    return value if _TASK_ID.fullmatch(value) else ""
 
 
-def _object(text: str | bytes) -> dict[str, Any]:
+# An id in quotes, which may themselves be quoted, or a whole number.
+_LOOSE_ID = re.compile(r'\\*"task_id\\*"\s*:\s*(?:\\*"\s*([A-Za-z0-9_.:-]{1,128})\s*\\*"|([0-9]{1,20})(?=[\s,}\]]))')
+_LOOSE_CODE = re.compile(r'\\*"code\\*"\s*:\s*\\*"?\s*(-?[0-9]+)')
+
+
+def _loose_task_id(text: str) -> str:
+    """The only task_id in a receipt that is not JSON, or not where it should be; none beside a code of failure."""
+    code = _LOOSE_CODE.search(text)
+    if code is not None and code[1] != str(_SUCCESS):
+        return ""
+    found = {in_quotes or bare for in_quotes, bare in _LOOSE_ID.findall(text)}
+    return found.pop() if len(found) == 1 else ""
+
+
+def _text(body: bytes) -> str:
+    """A body as text, whatever is wrong with its bytes."""
+    if len(body) > _PLAIN_TEXT_BYTES:
+        return body.decode("ascii", "ignore")
+    return body.decode(json.detect_encoding(body), "replace")
+
+
+# Line breaks and tabs inside texts are let through.
+_DECODER = json.JSONDecoder(strict=False)
+
+
+def _object(text: str) -> dict[str, Any]:
+    """The JSON object that a text begins with; what follows it is not looked at."""
+    if text.count(",") + text.count("{") + text.count("[") > _MOST_VALUES:
+        return {}
     try:
-        return _dict(json.loads(text))
+        return _dict(_DECODER.raw_decode(text.lstrip("\ufeff\x00 \t\r\n"))[0])
     except (ValueError, RecursionError):
         return {}
 
@@ -429,7 +495,9 @@ def _dict(value: object) -> dict[str, Any]:
 
 
 def _integer(value: object) -> int | None:
-    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value):
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value.strip()):
+        return int(value)
+    if isinstance(value, float) and value.is_integer() and 0 <= value < 1e9:
         return int(value)
     return value if type(value) is int and 0 <= value < 10**9 else None
 
