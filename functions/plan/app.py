@@ -1,6 +1,7 @@
 """Plan: check the manifest and every picture it names; write the plan and the ledger."""
 
 import os
+from datetime import timedelta
 from functools import cache, partial
 from typing import Any
 
@@ -10,13 +11,14 @@ from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.parser import event_parser
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import BaseModel
+from pydantic import AwareDatetime, BaseModel
 
 from tryon import learned, plan, retry, task
 from tryon import manifest as manifests
 from tryon.clock import Clock, SystemClock
 from tryon.intake import take_in
 from tryon.ledger import Ledger
+from tryon.manifest import ManifestError, PicturesMissingError
 from tryon.settings import GateSettings, LedgerSettings, PlanSettings, ServiceSettings
 
 # X-Ray would patch requests too: it adds headers after signing, and keeps addresses that are secrets.
@@ -29,15 +31,23 @@ ledger_settings = LedgerSettings.model_validate(os.environ)
 service_settings = ServiceSettings.model_validate(os.environ)
 clients = cache(boto3.client)
 
+PATIENCE = timedelta(seconds=60)
+"""How long after its event a manifest waits for pictures: who copies a folder copies the small manifest first."""
+
 
 class PlanEvent(BaseModel):
-    """What the state machine passes: the claimed manifest and the run it became."""
+    """What the state machine passes: the claimed manifest and the run it became.
+
+    `time` is the event's; `missing` names the pictures that were not there the last time.
+    """
 
     run_id: str
     bucket: str
     key: str
     version: str
     execution: str
+    time: AwareDatetime
+    missing: str = ""
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -50,13 +60,28 @@ def handler(event: PlanEvent, context: LambdaContext) -> dict[str, Any]:
     folder = plan.RunFolder(event.run_id)
     started_at = clock.now()
 
-    manifest = manifests.fetch(s3, event.bucket, event.key, event.version, allowed_buckets=settings.input_buckets)
+    fetched = manifests.fetch(s3, event.bucket, event.key, event.version, allowed_buckets=settings.input_buckets)
+    manifest = fetched.manifest
     ledger = Ledger(clients("dynamodb"), ledger_settings.table, clock)
     earlier = retry.look_back(manifest, ledger, started_at)
     total = plan.check_size(manifest, settings.max_combinations, earlier.done)
     cadence, origin = learned.resolve(s3, event.bucket, manifest, settings.cadence)
     plan.check_polls(cadence, gate_settings.deadline)
-    models, garments = take_in(s3, manifest, bucket=event.bucket, folder=folder, max_bytes=settings.max_image_bytes)
+    try:
+        models, garments = take_in(
+            s3,
+            manifest,
+            bucket=event.bucket,
+            folder=folder,
+            max_bytes=settings.max_image_bytes,
+            awaited=PicturesMissingError.missing(event.missing),
+            note=logger.warning,
+        )
+    except PicturesMissingError as error:
+        # An event's time ahead of the clock by more than that is as wrong as one behind it.
+        if fetched.complete or abs(clock.now() - event.time.timestamp()) >= PATIENCE.total_seconds():
+            raise ManifestError(error.problems) from None
+        raise
     task.check_access(
         service_settings.build(session, clients("secretsmanager"), clock),
         gate_settings.build(clients("dynamodb"), clients("stepfunctions"), clock),
@@ -64,7 +89,7 @@ def handler(event: PlanEvent, context: LambdaContext) -> dict[str, Any]:
 
     ledger.open_run(
         event.run_id,
-        name=manifest.name or plan.default_name(event.key),
+        name=manifest.name or manifests.default_name(event.key),
         bucket=event.bucket,
         manifest_key=event.key,
         manifest_version=event.version,
