@@ -50,6 +50,28 @@ class PlanEvent(BaseModel):
     missing: str = ""
 
 
+def look_at_pictures(
+    s3: Any, event: PlanEvent, fetched: manifests.Fetched, folder: plan.RunFolder
+) -> tuple[dict[str, plan.Picture], dict[str, plan.Picture]]:
+    """Take the pictures in; `PicturesMissingError` leaves while they may be on their way still, never later."""
+    # An event's time ahead of the clock by more than that is as wrong as one behind it.
+    early = abs(clock.now() - event.time.timestamp()) < PATIENCE.total_seconds()
+    try:
+        return take_in(
+            s3,
+            fetched.manifest,
+            bucket=event.bucket,
+            folder=folder,
+            max_bytes=settings.max_image_bytes,
+            awaited=PicturesMissingError.missing(event.missing),
+            note=logger.warning,
+        )
+    except PicturesMissingError as error:
+        if early and not fetched.complete:
+            raise
+        raise ManifestError(error.problems) from None
+
+
 @logger.inject_lambda_context(clear_state=True)
 @tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
@@ -67,21 +89,7 @@ def handler(event: PlanEvent, context: LambdaContext) -> dict[str, Any]:
     total = plan.check_size(manifest, settings.max_combinations, earlier.done)
     cadence, origin = learned.resolve(s3, event.bucket, manifest, settings.cadence)
     plan.check_polls(cadence, gate_settings.deadline)
-    try:
-        models, garments = take_in(
-            s3,
-            manifest,
-            bucket=event.bucket,
-            folder=folder,
-            max_bytes=settings.max_image_bytes,
-            awaited=PicturesMissingError.missing(event.missing),
-            note=logger.warning,
-        )
-    except PicturesMissingError as error:
-        # An event's time ahead of the clock by more than that is as wrong as one behind it.
-        if fetched.complete or abs(clock.now() - event.time.timestamp()) >= PATIENCE.total_seconds():
-            raise ManifestError(error.problems) from None
-        raise
+    models, garments = look_at_pictures(s3, event, fetched, folder)
     task.check_access(
         service_settings.build(session, clients("secretsmanager"), clock),
         gate_settings.build(clients("dynamodb"), clients("stepfunctions"), clock),
