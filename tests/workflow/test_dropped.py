@@ -11,7 +11,7 @@ import pytest
 from local.app import ROOT
 from local.aws.faults import AwsFault, AwsFaults, Refused
 from tests.workflow.pipeline import Ended, Pipeline, manifest, picture, running
-from tryon.manifest import COMPLETE, MAX_TEXT
+from tryon.manifest import COMPLETE, MAX_TEXT, ManifestError, parse
 
 
 @pytest.fixture(scope="module")
@@ -293,3 +293,21 @@ def test_however_much_is_wrong_the_refusal_is_short_recorded_and_told(pipeline: 
     assert len(json.dumps(ended.item["cause"])) <= MAX_TEXT
     (notification,) = ended.notifications
     assert json.loads(notification["Message"])["cause"] == ended.item["cause"] == ended.execution["cause"]
+    try:
+        parse(content, bucket=pipeline.app.bucket)
+    except ManifestError as error:
+        assert ended.item["cause"] == str(error)
+
+
+@pytest.mark.parametrize(
+    ("text", "length"),
+    [("E", 300_000), ('\\"}', 9_000), ("\x01\x02", 9_000), ("\u2028é\U0001f469", 9_000), ('", "errorType": "', 9_000)],
+)
+def test_an_error_of_plan_is_recorded_as_it_was_said_and_cut(pipeline: Pipeline, text: str, length: int) -> None:
+    code = text * (length // len(text))
+    fault = AwsFault("dynamodb.UpdateItem", Refused(code), nth=(), by="PlanFunction")
+    with AwsFaults(fault).on(pipeline.app.stack):
+        ended = run(pipeline, "manifests/failing.json", manifest(1, 1))
+    assert (ended.status, ended.item["error"]) == ("FAILED", "ClientError")
+    assert ended.item["cause"] == f"An error occurred ({code}"[:8_000]
+    assert len(ended.notifications) == 1
