@@ -10,7 +10,7 @@ from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.parser import event_parser
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import BaseModel
+from pydantic import AwareDatetime, BaseModel
 
 from tryon import manifest as manifests
 from tryon import task
@@ -32,13 +32,18 @@ clients = cache(boto3.client)
 
 
 class PlanEvent(BaseModel):
-    """What the state machine passes: the claimed manifest and the run it became."""
+    """What the state machine passes: the claimed manifest and the run it became.
+
+    `time` is the event's; `missing` names the pictures that were not there the last time.
+    """
 
     run_id: str
     bucket: str
     key: str
     version: str
     execution: str
+    time: AwareDatetime
+    missing: str = ""
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -51,7 +56,9 @@ def handler(event: PlanEvent, context: LambdaContext) -> dict[str, Any]:
     run = plan_run(
         s3,
         Ledger(clients("dynamodb"), ledger_settings.table, clock),
-        Origin(event.run_id, event.bucket, event.key, event.version, event.execution),
+        Origin(
+            event.run_id, event.bucket, event.key, event.version, event.execution, event.time.timestamp(), event.missing
+        ),
         lambda: manifests.fetch(s3, event.bucket, event.key, event.version, allowed_buckets=settings.input_buckets),
         lambda: task.check_access(
             service_settings.build(session, clients("secretsmanager"), clock),
@@ -61,6 +68,8 @@ def handler(event: PlanEvent, context: LambdaContext) -> dict[str, Any]:
         now=clock.now(),
     )
     folder = RunFolder(event.run_id)
+    for note in run.get("notes", []):
+        logger.warning(note)
     logger.info("planned", total=run["total"])
     metrics.add_metric("CombinationsPlanned", MetricUnit.Count, run["total"])
     return {

@@ -219,6 +219,7 @@ def test_loops_run_back_beside_the_states_that_they_repeat() -> None:
         "Done? > Wait",
         "SubmitAgain? > ReserveSlot",
         "AnotherSeed? > ReserveSlot",
+        "AwaitPictures > Plan",
     }
     again = line(drawing, "Done?", "Wait")
     assert max(point.x for point in again.points) == node(drawing, "Wait").x

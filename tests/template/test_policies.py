@@ -9,6 +9,9 @@ import pytest
 from local.app import ROOT
 from local.aws.template import expand
 
+STARTING = ("ManifestCreated", "TextCreated", "YamlCreated", "SpreadsheetCreated")
+"""The rules that start a run."""
+
 REASONS = {
     # role or resource policy, statement: why it is needed, and why on that much
     ("PlanRole", "ReadManifestsAndPictures"): "a manifest may name any key of its own bucket",
@@ -65,7 +68,10 @@ REASONS = {
     ("WorkflowRole", "WatchAndRedriveChildren"): "and follows, stops and redrives them",
     ("WorkflowRole", "DeliverLogs"): "AWS names no resource for vended log delivery",
     ("WorkflowRole", "Trace"): "AWS names no resource for X-Ray",
-    ("StateMachineManifestCreatedRole", "StateMachineManifestCreatedRoleStartExecutionPolicy"): "the rule starts runs",
+    **{
+        (f"StateMachine{rule}Role", f"StateMachine{rule}RoleStartExecutionPolicy"): "the rule starts runs"
+        for rule in STARTING
+    },
     (
         "StateMachineExecutionStoppedRole",
         "StateMachineExecutionStoppedRoleStartExecutionPolicy",
@@ -75,7 +81,7 @@ REASONS = {
     ("AlarmTopicPolicy", "OnlyOverTls"): "nobody publishes in clear",
     ("AlarmTopicPolicy", "RaiseAlarms"): "this account's alarms",
     ("DeadLetterQueuePolicy", "OnlyOverTls"): "nobody sends or reads in clear",
-    ("DeadLetterQueuePolicy", "BuryEvents"): "this stack's two rules, no other",
+    ("DeadLetterQueuePolicy", "BuryEvents"): "this stack's rules, no other",
     **{
         (f"{name}Role", sid): reason
         for name in ("Plan", "Reserve", "Submit", "Poll", "Download", "Summarize")
@@ -150,8 +156,8 @@ def test_every_role_is_assumed_by_one_service(resources: dict[str, Any]) -> None
         for name, properties in roles.items()
     }
     assert assumed.pop("WorkflowRole") == {"states.amazonaws.com"}
-    assert assumed.pop("StateMachineManifestCreatedRole") == {"events.amazonaws.com"}
-    assert assumed.pop("StateMachineExecutionStoppedRole") == {"events.amazonaws.com"}
+    for rule in (*STARTING, "ExecutionStopped"):
+        assert assumed.pop(f"StateMachine{rule}Role") == {"events.amazonaws.com"}
     assert set(map(frozenset, assumed.values())) == {frozenset({"lambda.amazonaws.com"})}
     assert len(assumed) == 6
 

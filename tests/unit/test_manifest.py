@@ -5,7 +5,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tryon.manifest import MAX_BYTES, MAX_RETRY_BYTES, Manifest, ManifestError, parse
+from tryon.manifest import (
+    MAX_BYTES,
+    MAX_DESCRIBED,
+    MAX_RETRY_BYTES,
+    ImageSource,
+    Manifest,
+    ManifestError,
+    Problem,
+    parse,
+)
 
 MODEL = {"id": "anna", "image": "inputs/anna.jpg"}
 SHIRT = {"id": "linen-shirt", "image": "inputs/linen-shirt.png", "type": "upper"}
@@ -107,6 +116,18 @@ def test_a_byte_order_mark_is_no_error() -> None:
         (json.dumps(manifest()).encode() + b" " * 10_000_000, "", "bytes, at most 8,000,000 are read"),
         (manifest(name="a\nb"), "name", "'a\\u000ab' must not hold the control character U+000A"),
         (manifest(name="a\u202eb"), "name", "must not hold the control character U+202E"),
+        (manifest(name="a\u061cb"), "name", "must not hold the control character U+061C"),
+        (manifest(models=[{**MODEL, "image": "in\u2029puts/a.jpg"}]), "models[0].image", "'in\\u2029puts/a.jpg' must not hold the control character U+2029"),
+        ({**manifest(), "$schema": "a\nb"}, "$schema", "must not hold the control character U+000A"),
+        ({**manifest(), "$schema": "x" * 3000}, "$schema", "at most 2048 characters"),
+        (manifest(models=[{**MODEL, "image": "s3://arn:aws:s3:us-east-1:123456789012:accesspoint/mine/a.jpg"}]), "models[0].image", "names an access point by its ARN"),
+        (manifest(models=[{**MODEL, "image": "s3://mine-abcdefghij0123456789-s3alias/a.jpg"}]), "models[0].image", "names an access point"),
+        (manifest(models=[{**MODEL, "image": "s3://mine--usw2-az1--x-s3/a.jpg"}]), "models[0].image", "a directory bucket"),
+        (manifest(models=[{**MODEL, "image": "s3://Old_Bucket/a.jpg"}]), "models[0].image", "bucket 'Old_Bucket' is not one that this stack may read"),
+        (manifest(models=[{**MODEL, "image": f"s3://{'a' * 256}/a.jpg"}]), "models[0].image", "must look like s3://bucket/key"),
+        (manifest(models=[{**MODEL, "image": "s3://a bucket/a.jpg"}]), "models[0].image", "must look like s3://bucket/key"),
+        (b'{"models": [], ' + b'"a":"b",' * 60_000 + b'"a":1}', "a", "is given 60,001 times in one object, as 'b' and 'b' and 'b' and 59,998 more"),
+        (b'{"models": [' + b"[]," * 2_000_000 + b"[]]}", "", "the manifest holds more than 1,500,000 values"),
         (manifest(parameters={"steps": "16"}), "parameters.steps", "must be a whole number, not '16'"),
     ],
 )  # fmt: skip
@@ -119,6 +140,30 @@ def test_a_mistake_is_named_with_its_field(content: Any, field: str, message: st
 def test_every_mistake_is_told_at_once() -> None:
     found = problems({"models": [{"id": "A"}], "garments": [{"id": "x", "image": "x.png", "type": "hat"}], "oops": 1})
     assert set(found) == {"models[0].id", "models[0].image", "garments[0].type", "oops"}
+
+
+def test_a_bucket_may_have_a_name_that_only_old_buckets_have() -> None:
+    for bucket in ("Old_Bucket", "UPPER.case-_", "a" * 255, "_x_"):
+        data = json.dumps(manifest(models=[{**MODEL, "image": f"s3://{bucket}/People/a.jpg"}])).encode()
+        found = parse(data, bucket="pictures", allowed_buckets=[bucket])
+        assert found.source(found.models[0].image, "pictures") == ImageSource(bucket, "People/a.jpg")
+
+
+def test_more_mistakes_than_anybody_mends_are_counted_not_described(monkeypatch: pytest.MonkeyPatch) -> None:
+    described: list[object] = []
+    monkeypatch.setattr("tryon.manifest.Problem", lambda *told: described.append(told) or Problem(*told))
+    entries = b",".join([b"{}"] * 20_000)
+    with pytest.raises(ManifestError) as caught:
+        read(b'{"models": [' + entries + b'], "garments": [' + entries + b"]}")
+    assert str(caught.value).endswith("and 99,980 more problems")
+    assert len(described) == len(caught.value.problems) == MAX_DESCRIBED
+
+
+def test_more_contradictions_than_anybody_mends_are_counted_not_described() -> None:
+    with pytest.raises(ManifestError) as caught:
+        read(manifest(models=[MODEL] * 5_001))
+    assert str(caught.value).endswith("and 4,980 more problems")
+    assert len(caught.value.problems) == MAX_DESCRIBED
 
 
 def test_a_message_with_a_thousand_mistakes_stays_short() -> None:

@@ -155,3 +155,23 @@ def test_pictures_that_could_not_be_had_are_counted_and_named() -> None:
     assert "2 ResultGoneError: answered 404; 2 ResultGoneError: answered 404" in table_of(entries)
     text = notification.body(found | {"run_id": "r"}, bucket="b", prefix="p/")
     assert "Pictures that could not be had beside others of their combination: 2." in text
+
+
+@pytest.mark.parametrize(("text", "kept"), [("plain ", 30), ("衣服 ", 30), ('"\\\\" ', 5), ("\x01 ", 5)])
+def test_a_message_about_many_different_errors_fits_sns_and_keeps_what_matters(text: str, kept: int) -> None:
+    found = told([good(1), *(bad(n, f"Error{n}" + text * 20) for n in range(2, 62))])
+    long = "garment-" * 7
+    for reason in found["reasons"]:
+        reason.update(cause=text * 300, count=1000, examples=[f"{long}__{i}-{long}__{long}" for i in range(10)])
+    found.update(error="States.Runtime", cause=text * 5_000)
+    message = notification.message(found, bucket="pictures", prefix="runs/run-1/")
+    assert len(json.dumps({"Payload": {"notification": {"message": message}}})) < 262_144
+    for channel, content in json.loads(message).items():
+        assert len(content.encode()) < 262_144
+        if channel not in ("default", "email"):
+            machine = json.loads(content)
+            assert (machine["status"], machine["succeeded"], machine["failed"]) == ("PARTIAL", 1, 60)
+            assert (machine["bucket"], machine["prefix"]) == ("pictures", "runs/run-1/")
+            assert kept <= len(machine["reasons"]) == 60 - machine.get("reasons_left_out", 0)
+    assert "1 of 61 combinations have a picture" in json.loads(message)["default"]
+    assert "Gallery: s3://pictures/runs/run-1/index.html" in json.loads(message)["default"]

@@ -72,6 +72,6 @@ def test_every_mistake_in_the_pictures_is_told_at_once(pipeline: Pipeline) -> No
 
 def test_a_file_that_is_no_manifest_starts_nothing(pipeline: Pipeline) -> None:
     before = pipeline.app.stack.executions()
-    pipeline.app.put("manifests/readme.txt", b"hello")
+    pipeline.app.put("manifests/readme.md", b"hello")
     pipeline.app.put("inputs/other.json", b"{}")
     assert pipeline.app.stack.executions() == before

@@ -1,9 +1,10 @@
 """The pictures that a manifest names: read once, checked, and laid where every submit finds them ready."""
 
 import json
-from collections.abc import Iterator, Mapping
+import unicodedata
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -11,11 +12,13 @@ from pydantic import BaseModel, ConfigDict
 
 from tryon import objects, plan, thumbnails
 from tryon.images import ImageError, prepare
-from tryon.manifest import Manifest, ManifestError, Problem
+from tryon.manifest import MAX_SHOWN_KEY, ImageSource, Manifest, ManifestError, PicturesMissingError, Problem
 from tryon.plan import Picture, RunFolder
+from tryon.text import quoted, shown
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
 
 READERS = 4
 """Pictures read at once: S3 answers in tens of milliseconds, decoding fills one core."""
@@ -116,39 +119,54 @@ def _kept_in_plan(s3: "S3Client", run: Mapping[str, Any], folder: RunFolder) -> 
 
 
 def take_in(
-    s3: "S3Client", manifest: Manifest, *, bucket: str, folder: RunFolder, max_bytes: int, kept: Kept | None = None
+    s3: "S3Client",
+    manifest: Manifest,
+    *,
+    bucket: str,
+    folder: RunFolder,
+    max_bytes: int,
+    awaited: Collection[str] = (),
+    kept: Kept | None = None,
 ) -> Intake:
     """Check every picture that the manifest names.
 
     A picture that the service takes as it is stays where it lies, pinned to the bytes that were checked; any other is
     converted and written to the run's folder, and that copy pinned. `kept` are the pictures of the run that this one
     repeats: one that the manifest names as that run did is taken as it was then. Raises `ManifestError` naming every
-    field whose picture is missing, unreadable or too large (`max_bytes`).
+    field whose picture is missing, unreadable or too large (`max_bytes`); `PicturesMissingError` when all that is wrong
+    is that some are not there. The fields that such an error named last time are `awaited`: they are looked at first,
+    and the others only when all of these are there, so that looking again costs little.
     """
     max_side = max([manifest.parameters.max_side, *(variant.max_side for variant in manifest.variants.values())])
 
-    def one(named: _Named) -> tuple[KeptPicture, str] | Problem:
+    def one(named: _Named) -> tuple[KeptPicture, str] | _UnusableError:
         try:
             known = (kept or {}).get((named.kind, named.id))
             if known is not None and known.image == named.image:
                 return _take_again(s3, manifest, named, known, bucket, folder)
-            return _take_in_one(s3, manifest, named, bucket, folder, max_bytes, max_side), ""
+            return _take_in_one(s3, manifest, named, bucket, folder, max_bytes, max_side)
         except _UnusableError as unusable:
-            return Problem(named.field, str(unusable))
+            return unusable
 
     found = Intake()
-    problems: list[Problem] = []
+    unusable: dict[str, _UnusableError] = {}
+    everything = list(_named(manifest))
     with ThreadPoolExecutor(READERS) as pool:
-        named = list(_named(manifest))
-        for name, taken in zip(named, pool.map(one, named), strict=True):
-            if isinstance(taken, Problem):
-                problems.append(taken)
-                continue
-            picture, note = taken
-            getattr(found, name.kind)[name.id] = picture
-            found.notes.extend([note] if note else [])
-    if problems:
-        raise ManifestError(problems)
+        for asked in (True, False):
+            named = [name for name in everything if (name.field in awaited) is asked]
+            for name, taken in zip(named, pool.map(one, named), strict=True):
+                if isinstance(taken, _UnusableError):
+                    unusable[name.field] = taken
+                    continue
+                picture, note = taken
+                getattr(found, name.kind)[name.id] = picture
+                found.notes.extend([note] if note else [])
+            if unusable:
+                break
+    if unusable:
+        problems = [Problem(field, str(error)) for field, error in unusable.items()]
+        missing = all(isinstance(error, _MissingError) for error in unusable.values())
+        raise PicturesMissingError(problems) if missing else ManifestError(problems)
     return found
 
 
@@ -183,6 +201,10 @@ class _UnusableError(Exception):
     """Why a picture cannot be used, in the user's words."""
 
 
+class _MissingError(_UnusableError):
+    """The picture is not there, as far as this stack may see."""
+
+
 def _take_in_one(
     s3: "S3Client",
     manifest: Manifest,
@@ -191,15 +213,12 @@ def _take_in_one(
     folder: RunFolder,
     max_bytes: int,
     max_side: int,
-) -> KeptPicture:
-    source = manifest.source(named.image, bucket)
-    try:
-        answer = objects.get(s3, source.bucket, source.key)
-    except ClientError as error:
-        code = error.response["Error"]["Code"]
-        if code in ("NoSuchKey", "NoSuchBucket", "404", "AccessDenied", "403"):
-            raise _UnusableError(f"{named.image!r} is not there, or may not be read ({code})") from None
-        raise
+) -> tuple[KeptPicture, str]:
+    wanted = manifest.source(named.image, bucket)
+    source, answer = _open(s3, wanted, named.image)
+    note = ""
+    if source != wanted:
+        note = f"{named.field}: {quoted(named.image, MAX_SHOWN_KEY)} lies under a key in another Unicode normal form"
     if answer["ContentLength"] > max_bytes:
         answer["Body"].close()
         raise _UnusableError(f"{named.image!r} has {answer['ContentLength']:,} bytes, at most {max_bytes:,} are read")
@@ -210,7 +229,83 @@ def _take_in_one(
     thumbnails.of_input(s3, bucket, folder, named.kind, named.id, picture.data)
     place = Picture(bucket=source.bucket, key=source.key, **objects.pin(answer))
     if picture.untouched:
-        return KeptPicture(image=named.image, source=place, picture=place)
+        return KeptPicture(image=named.image, source=place, picture=place), note
     key = folder.input(named.kind, named.id, {"jpeg": "jpg"}.get(picture.format, picture.format))
     put = s3.put_object(Bucket=bucket, Key=key, Body=picture.data, ContentType=f"image/{picture.format}")
-    return KeptPicture(image=named.image, source=place, picture=Picture(bucket=bucket, key=key, **objects.pin(put)))
+    copy = Picture(bucket=bucket, key=key, **objects.pin(put))
+    return KeptPicture(image=named.image, source=place, picture=copy), note
+
+
+def _open(s3: "S3Client", source: ImageSource, image: str) -> tuple[ImageSource, "GetObjectOutputTypeDef"]:
+    """Open a picture, under its key in another Unicode normal form when there is nothing under the key itself.
+
+    A Mac writes letters with accents as two code points where other machines write one; both look the same.
+    """
+    forms = {unicodedata.normalize(form, source.key) for form in ("NFC", "NFD")} - {source.key}
+    try:
+        return source, objects.get(s3, source.bucket, source.key)
+    except ClientError as error:
+        refused = _refused(source, image, error, forms)
+    for key in sorted(forms):
+        if isinstance(refused, _MissingError):
+            try:
+                return replace(source, key=key), objects.get(s3, source.bucket, key)
+            except ClientError as error:
+                refused = _refused(source, image, error, forms)
+    raise refused
+
+
+_MISSING = frozenset({"NoSuchKey", "404", "NotFound", "AccessDenied", "403", "Forbidden"})
+"""What S3 answers where nothing is. Whoever may not list a bucket is told 403 for that too."""
+
+
+_ELSEWHERE = frozenset(
+    {
+        "PermanentRedirect",
+        "Redirect",
+        "301",
+        "307",
+        "308",
+        "AuthorizationHeaderMalformed",
+        "IllegalLocationConstraintException",
+    }
+)
+"""What S3 answers where a bucket is not; botocore has followed it to where the bucket should be by then."""
+
+
+def _refused(source: ImageSource, image: str, error: ClientError, forms: Collection[str]) -> _UnusableError:
+    """S3's refusal to hand a picture out, in the user's words; raises the error itself when it may pass.
+
+    `forms` are the other spellings that are looked for.
+    """
+    if objects.may_pass(error):
+        raise error
+    code, named, bucket = objects.code_of(error), quoted(image, MAX_SHOWN_KEY), quoted(source.bucket)
+    said = str(error.response.get("Error", {}).get("Message", ""))
+    if code.startswith("KMS") or "kms:" in said.lower():
+        return _UnusableError(
+            f"{named} is encrypted with a KMS key that this stack may not use, or that is switched off ({code}): "
+            "let the stack's roles decrypt with it, or store the picture without it"
+        )
+    if code in _MISSING:
+        spelled = ", in no Unicode normal form of its key (NFC, NFD)" if forms else ""
+        return _MissingError(f"{named} is not there{spelled}, or may not be read ({code})")
+    if code == "InvalidObjectState":
+        where = error.response.get("Error", {}).get("StorageClass") or error.response.get("StorageClass")
+        kept = f"in storage class {shown(where)}" if where else "in a storage class"
+        return _UnusableError(f"{named} is archived ({kept}, {code}): restore it first")
+    if code == "InvalidRequest":
+        return _UnusableError(
+            f"{named} cannot be read without more than its key ({code}): it may be encrypted with a key of your own "
+            "(SSE-C); store it without one"
+        )
+    if code == "NoSuchBucket":
+        return _UnusableError(f"{named}: there is no bucket {bucket} ({code})")
+    if code == "InvalidBucketName":
+        return _UnusableError(f"{named}: {bucket} is not the name of a bucket ({code})")
+    if code in _ELSEWHERE:
+        return _UnusableError(
+            f"{named}: bucket {bucket} cannot be reached from this stack's region ({code}): "
+            "copy the picture into a bucket that can"
+        )
+    return _UnusableError(f"{named} cannot be read ({code}{': ' if said else ''}{shown(said, 200)})")

@@ -134,5 +134,6 @@ def _unknown(name: str, known: Sequence[str]) -> str:
     if not known:
         return f"{name!r} is not the name of a learned cadence: none has been stored yet (tryon calibrate --store)"
     near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else "known are " + ", ".join(known)
+    more = f" and {len(known) - 20:,} more" if len(known) > 20 else ""
+    hint = f"did you mean {near[0]!r}?" if near else "known are " + ", ".join(known[:20]) + more
     return f"{name!r} is not the name of a learned cadence here; {hint}"

@@ -4,9 +4,10 @@ import difflib
 import json
 import re
 import sys
-import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 from pydantic import (
@@ -24,6 +25,7 @@ from pydantic_core import ErrorDetails
 from tryon import objects
 from tryon.cadence import MAX_WAIT, MAX_WAITS
 from tryon.parameters import GarmentType, Parameters
+from tryon.text import cut, escaped_bytes, misleads, on_one_line, quoted, shown
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -39,8 +41,31 @@ MAX_ENTRIES = 100_000
 """Most entries of one list: as many combinations as any stack runs. Millions of wrong ones would take more memory to
 name than a function has."""
 
+MAX_VALUES = 1_500_000
+"""Most values of the whole: the largest retry has a third of them. Each may be a mistake, and each mistake takes
+memory before it is counted."""
+
 MAX_PROBLEMS = 20
-"""Problems shown in one message: a person mends these first, and a cause holds 32 KiB."""
+"""Problems shown in one message: a person mends these first."""
+
+MAX_DESCRIBED = 1_000
+"""Problems put into words; more are only counted, so that a file of nothing but mistakes is refused in seconds."""
+
+MAX_PROBLEM_TEXT = 1_500
+"""Most bytes of one problem's text, as `escaped_bytes` counts them."""
+
+MAX_NAME = 80
+"""Most characters of a run's name."""
+
+MAX_SHOWN_KEY = 200
+"""Most characters of a key in a message: enough to find it by, of 1,024."""
+
+MAX_TEXT = 8_000
+"""Most bytes of a whole refusal, as `escaped_bytes` counts them: an execution's cause holds 32 KiB, and a function's
+traceback comes with it."""
+
+ENDINGS = (".json.txt", ".json", ".json5", ".jsonl", ".txt", ".yaml", ".yml", ".csv", ".xlsx")
+"""How the files end that the stack looks at, in lower case: manifests, and what people put in a manifest's place."""
 
 Id = Annotated[
     str,
@@ -64,14 +89,42 @@ class Problem:
 
 
 class ManifestError(Exception):
-    """The manifest cannot be run; `problems` holds all that is wrong with it."""
+    """The manifest cannot be run; `problems` holds what is wrong with it, `more` counts what was not put into words."""
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
-        shown = [str(problem) for problem in problems[:MAX_PROBLEMS]]
-        if len(problems) > MAX_PROBLEMS:
-            shown.append(f"and {len(problems) - MAX_PROBLEMS} more")
-        super().__init__("; ".join(shown))
+    def __init__(self, problems: Sequence[Problem], more: int = 0) -> None:
+        super().__init__(_told(problems, more))
         self.problems = tuple(problems)
+
+
+def _told(problems: Sequence[Problem], more: int) -> str:
+    """As many problems as one message holds, and how many there are besides."""
+    told: list[str] = []
+    size = 0
+    for problem in problems[:MAX_PROBLEMS]:
+        text = cut(str(problem), MAX_PROBLEM_TEXT)
+        size += escaped_bytes(text) + 2
+        if size > MAX_TEXT - 100:
+            break
+        told.append(text)
+    left = len(problems) + more - len(told)
+    if left:
+        told.append(f"and {left:,} more problem{'s' if left > 1 else ''}")
+    return "; ".join(told)
+
+
+class PicturesMissingError(ManifestError):
+    """Nothing is wrong but that some pictures are not there, which may be on their way still.
+
+    Its text is the names of their fields, for whoever looks again; `missing` reads it.
+    """
+
+    def __str__(self) -> str:
+        return ", ".join(problem.field for problem in self.problems[:MAX_DESCRIBED])
+
+    @staticmethod
+    def missing(text: str) -> frozenset[str]:
+        """The fields that such an error's text names."""
+        return frozenset(filter(None, text.split(", ")))
 
 
 @dataclass(frozen=True)
@@ -82,25 +135,26 @@ class ImageSource:
     key: str
 
 
-_TURNS_TEXT = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""Characters that make text run in the other direction: what is shown is then not what was written."""
+_BUCKET = re.compile(r"[A-Za-z0-9._-]{3,255}")
+"""Names of buckets, those too that were made in us-east-1 before March 2018: with capitals, underscores, 255 long."""
 
-
-def _on_one_line(value: str) -> str:
-    for char in value:
-        if unicodedata.category(char) in ("Cc", "Zl", "Zp") or char in _TURNS_TEXT:
-            raise ValueError(f"must not hold the control character U+{ord(char):04X}")
-    return value
+_NO_BUCKET = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
+"""How names end that S3 keeps for other things than buckets of general purpose."""
 
 
 def _checked_image(value: str) -> str:
-    if not value.isprintable():
-        raise ValueError("must not hold control characters")
-    key = value
+    key = on_one_line(value)
+    if value.startswith("s3://arn:"):
+        raise ValueError("names an access point by its ARN, which is not supported: name the bucket itself")
     if value.startswith("s3://"):
         bucket, _, key = value.removeprefix("s3://").partition("/")
-        if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", bucket):
+        if not _BUCKET.fullmatch(bucket):
             raise ValueError("must look like s3://bucket/key")
+        if bucket.endswith(_NO_BUCKET):
+            raise ValueError(
+                "names an access point, a directory bucket or a table bucket, which are not supported: "
+                "name a bucket of general purpose"
+            )
     elif "://" in value:
         raise ValueError("must be a key in the manifest's bucket or an s3:// address")
     if not key or key.startswith("/") or {".", ".."} & set(key.split("/")):
@@ -171,8 +225,10 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, title="tryon manifest")
 
-    schema_: str | None = Field(None, alias="$schema", description="The address of this schema, for editors.")
-    name: Annotated[str, Field(min_length=1, max_length=80), AfterValidator(_on_one_line)] | None = Field(
+    schema_: Annotated[str, Field(max_length=2048), AfterValidator(on_one_line)] | None = Field(
+        None, alias="$schema", description="The address of this schema, for editors."
+    )
+    name: Annotated[str, Field(min_length=1, max_length=MAX_NAME), AfterValidator(on_one_line)] | None = Field(
         None,
         description="What people call this run; the file's name when left out.",
         examples=["spring-lookbook"],
@@ -237,25 +293,73 @@ def parse(data: bytes, *, bucket: str, allowed_buckets: Iterable[str] = ()) -> M
     for field, value in raw.items():
         if isinstance(value, list | dict) and len(value) > MAX_ENTRIES:
             raise ManifestError(
-                [Problem(_shown(field), f"has {len(value):,} entries, at most {MAX_ENTRIES:,} are read")]
+                [Problem(shown(field), f"has {len(value):,} entries, at most {MAX_ENTRIES:,} are read")]
             )
     try:
         manifest = Manifest.model_validate(raw)
     except ValidationError as error:
-        raise ManifestError([_problem(detail) for detail in error.errors(include_url=False)]) from None
-    problems = list(_contradictions(manifest, {bucket, *allowed_buckets}, bucket))
+        details = _first_mistakes(raw, error)
+        described = [_problem(detail, hint=i < MAX_PROBLEMS) for i, detail in enumerate(details)]
+        raise ManifestError(described, error.error_count() - len(described)) from None
+    found = _contradictions(manifest, {bucket, *allowed_buckets}, bucket)
+    problems = list(islice(found, MAX_DESCRIBED))
     if problems:
-        raise ManifestError(problems)
+        raise ManifestError(problems, sum(1 for _ in found))
     return manifest
 
 
-def fetch(s3: "S3Client", bucket: str, key: str, version: str = "", *, allowed_buckets: Iterable[str] = ()) -> Manifest:
-    """Read and parse one version of a manifest in S3."""
+@dataclass(frozen=True)
+class Fetched:
+    """A manifest from S3; `complete` when its pictures were put before it, so that none is on its way still."""
+
+    manifest: Manifest
+    complete: bool
+
+
+COMPLETE = {"pictures": "complete"}
+"""The metadata of a manifest's object whose pictures were put before it."""
+
+
+def fetch(s3: "S3Client", bucket: str, key: str, version: str = "", *, allowed_buckets: Iterable[str] = ()) -> Fetched:
+    """Read and parse one version of a manifest in S3.
+
+    Raises `ManifestError` for what is wrong with it, in one line for a file that is no JSON and has another
+    ending: a spreadsheet's first wrong byte says nothing to whoever put it there.
+    """
     answer = objects.get(s3, bucket, key, version)
+    named_json = key.lower().endswith(".json")
     if answer["ContentLength"] > MAX_RETRY_BYTES:
         answer["Body"].close()
-        _check_bytes(answer["ContentLength"])
-    return parse(answer["Body"].read(), bucket=bucket, allowed_buckets=allowed_buckets)
+        _check_bytes(answer["ContentLength"]) if named_json else _refuse_file(key)
+    data = answer["Body"].read()
+    if not named_json and not _is_object(data):
+        _refuse_file(key)
+    return Fetched(
+        parse(data, bucket=bucket, allowed_buckets=allowed_buckets),
+        complete=COMPLETE.items() <= answer.get("Metadata", {}).items(),
+    )
+
+
+def _is_object(data: bytes) -> bool:
+    try:
+        return isinstance(json.loads(data.decode("utf-8-sig")), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _refuse_file(key: str) -> NoReturn:
+    _refuse(
+        f"{shown(key, MAX_SHOWN_KEY)} is no JSON file: a manifest is one JSON object, such as "
+        '{"models": […], "garments": […]}, in a file whose name ends in .json'
+    )
+
+
+def default_name(key: str) -> str:
+    """What a run is called whose manifest has no name: its file's, without the ending."""
+    name = PurePosixPath(key).name
+    ending = next((ending for ending in ENDINGS if name.lower().endswith(ending)), "")
+    plain = "".join("_" if misleads(char) else char for char in name[: len(name) - len(ending)])
+    return plain[:MAX_NAME] or "manifest"
 
 
 def _check_bytes(size: int, *, retry: bool = False) -> None:
@@ -263,16 +367,23 @@ def _check_bytes(size: int, *, retry: bool = False) -> None:
         _refuse(f"the manifest has {size:,} bytes, at most {MAX_BYTES:,} are read, {MAX_RETRY_BYTES:,} with retry_of")
 
 
+_MAYBE_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
+"""What JSON writes half a surrogate pair with; a whole one too, for characters that few manifests hold."""
+
+
 def _read_json(data: bytes) -> Any:
     if len(data) > MAX_RETRY_BYTES:
         _check_bytes(len(data))
+    if data.count(b",") > MAX_VALUES:
+        _refuse(f"the manifest holds more than {MAX_VALUES:,} values, which no run needs")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         _refuse(f"the manifest is not UTF-8 text (byte {error.start})")
     try:
         raw = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
-        json.dumps(raw, ensure_ascii=False).encode()
+        if _MAYBE_HALF.search(data):
+            json.dumps(raw, ensure_ascii=False).encode()
         return raw
     except UnicodeEncodeError:
         _refuse("the manifest holds half a surrogate pair, which no file can hold as text")
@@ -297,20 +408,12 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         seen: set[str] = set()
         twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        given = " and ".join(_quoted(value) for name, value in pairs if name == twice)
-        raise ManifestError([Problem(_shown(twice), f"is given twice in one object, as {given}")])
+        values = [value for name, value in pairs if name == twice]
+        given = " and ".join(quoted(value) for value in values[:3])
+        more = f" and {len(values) - 3:,} more" if len(values) > 3 else ""
+        times = "twice" if len(values) == 2 else f"{len(values):,} times"
+        raise ManifestError([Problem(shown(twice), f"is given {times} in one object, as {given}{more}")])
     return found
-
-
-def _quoted(value: object) -> str:
-    return f"'{_shown(value)}'" if isinstance(value, str) else _shown(value)
-
-
-def _shown(value: object) -> str:
-    """A user's value as it may stand in a message: short, on one line, nothing invisible."""
-    text = value if isinstance(value, str) else json.dumps(value, default=str)
-    text = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text[:80])
-    return text if len(text) <= 60 else text[:59] + "…"
 
 
 _MESSAGES = {
@@ -337,21 +440,51 @@ _KNOWN_FIELDS: dict[str, type[BaseModel]] = {
     "variants": Parameters,
 }
 
+_FIELD_NAMES = frozenset(
+    info.alias or name for model in _KNOWN_FIELDS.values() for name, info in model.model_fields.items()
+)
 
-def _problem(detail: ErrorDetails) -> Problem:
-    """A validation error in the user's words."""
+
+def _first_mistakes(raw: dict[str, Any], error: ValidationError) -> list[ErrorDetails]:
+    """The first `MAX_DESCRIBED` mistakes of a manifest.
+
+    pydantic makes all of them or none, a million in half a minute: of that many, those at the beginning of each list
+    are found by validating the beginnings alone.
+    """
+    for size in (100, 3_000):
+        if error.error_count() <= 10 * MAX_DESCRIBED:
+            break
+        try:
+            Manifest.model_validate(_beginnings(raw, size))
+        except ValidationError as fewer:
+            error = fewer if fewer.error_count() >= MAX_DESCRIBED else error
+    return error.errors(include_url=False)[:MAX_DESCRIBED]
+
+
+def _beginnings(value: Any, size: int, depth: int = 4) -> Any:
+    """A value with the first entries of each list alone, and of each object the first besides the fields we know."""
+    if depth and isinstance(value, list):
+        return [_beginnings(entry, size, depth - 1) for entry in value[:size]]
+    if depth and isinstance(value, dict):
+        kept = dict(islice(value.items(), size)) | {name: value[name] for name in _FIELD_NAMES & value.keys()}
+        return {name: _beginnings(entry, size, depth - 1) for name, entry in kept.items()}
+    return value
+
+
+def _problem(detail: ErrorDetails, *, hint: bool) -> Problem:
+    """A validation error in the user's words; with a `hint` at what was meant, which takes a while to find."""
     tags = _TAGS.get(str(detail["loc"][0]), ()) if detail["loc"] else ()
     loc = [part for i, part in enumerate(detail["loc"]) if not (i == 1 and part in tags)]
     field = ""
     for part in loc:
-        field += f"[{part}]" if isinstance(part, int) else f".{_shown(part)}" if field else _shown(part)
-    kind, given = detail["type"], _quoted(detail["input"])
+        field += f"[{part}]" if isinstance(part, int) else f".{shown(part)}" if field else shown(part)
+    kind, given = detail["type"], quoted(detail["input"])
     if kind == "extra_forbidden":
         owner = _KNOWN_FIELDS[str(loc[0]) if len(loc) > 1 else ""]
         known = [info.alias or name for name, info in owner.model_fields.items()]
-        near = difflib.get_close_matches(str(loc[-1])[:80], known, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else "known are " + ", ".join(known)
-        return Problem(field, f"is not a known field; {hint}")
+        near = difflib.get_close_matches(str(loc[-1])[:80], known, n=1, cutoff=0.5) if hint else ()
+        likely = f"did you mean {near[0]!r}?" if near else "known are " + ", ".join(known)
+        return Problem(field, f"is not a known field; {likely}")
     if field.endswith(".[key]") or (kind == "string_pattern_mismatch"):
         return Problem(
             field.removesuffix(".[key]"),
@@ -372,7 +505,7 @@ def _problem(detail: ErrorDetails) -> Problem:
     return Problem(field, f"{message}, not {given}")
 
 
-def _contradictions(manifest: Manifest, buckets: set[str], own: str) -> Iterable[Problem]:
+def _contradictions(manifest: Manifest, buckets: set[str], own: str) -> Iterator[Problem]:
     """What each field allows but the whole does not."""
     hints = iter(range(MAX_PROBLEMS))
 

@@ -4,8 +4,16 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from tryon.text import cut, escaped_bytes
+
 MAX_SUBJECT = 99
 """SNS takes fewer than 100 ASCII characters on one line."""
+
+MAX_MESSAGE = 200_000
+"""Most bytes of a message, as `escaped_bytes` counts them: SNS takes 262,144, and so does the state that it passes."""
+
+_SHORTER = ((1_000, 10, 4_000), (100, 3, 500), (30, 3, 300), (5, 1, 200))
+"""How many reasons a message holds, examples of each and bytes of each text, until it is short enough."""
 
 
 class NotificationError(Exception):
@@ -58,15 +66,49 @@ def body(run: Mapping[str, Any], *, bucket: str, prefix: str) -> str:
 
 
 def message(run: Mapping[str, Any], *, bucket: str, prefix: str) -> str:
-    """What SNS takes as a JSON-structured message: text by default, JSON for queues, functions and endpoints."""
-    text = body(run, bucket=bucket, prefix=prefix)
-    machine = json.dumps(
-        {name: run[name] for name in ("run_id", "name", "status", "total", "succeeded", "failed", "reasons")}
-        | {"pictures_lost": run.get("pictures_lost", 0)}
-        | {"bucket": bucket, "prefix": prefix, "drift": run.get("drift")},
-        ensure_ascii=False,
-    )
-    return json.dumps(
-        {"default": text, "email": text, **dict.fromkeys(("sqs", "lambda", "http", "https"), machine)},
-        ensure_ascii=False,
-    )
+    """What SNS takes as a JSON-structured message: text by default, JSON for queues, functions and endpoints.
+
+    Where the whole would be more than SNS takes, causes are cut and the rarest reasons left out and counted in
+    `reasons_left_out`; counts, names and places stay.
+    """
+    whole = ""
+    for reasons, examples, words in _SHORTER:
+        told = _shortened(run, reasons, examples, words)
+        text = body(told, bucket=bucket, prefix=prefix)
+        machine = json.dumps(
+            {name: told[name] for name in ("run_id", "name", "status", "total", "succeeded", "failed", "reasons")}
+            | {"pictures_lost": run.get("pictures_lost", 0)}
+            | ({"reasons_left_out": left} if (left := len(run["reasons"]) - len(told["reasons"])) else {})
+            | {"bucket": bucket, "prefix": prefix, "drift": run.get("drift")},
+            ensure_ascii=False,
+        )
+        whole = json.dumps(
+            {"default": text, "email": text, **dict.fromkeys(("sqs", "lambda", "http", "https"), machine)},
+            ensure_ascii=False,
+        )
+        if escaped_bytes(whole) <= MAX_MESSAGE:
+            break
+    return whole
+
+
+def _shortened(run: Mapping[str, Any], reasons: int, examples: int, words: int) -> Mapping[str, Any]:
+    """The run with at most so many reasons, examples of each, and bytes of each text that comes from outside."""
+
+    def short(text: str | None) -> str | None:
+        return text and cut(text, words)
+
+    return {
+        **run,
+        "name": cut(run["name"], 1_000),
+        "error": short(run.get("error")),
+        "cause": short(run.get("cause")),
+        "reasons": [
+            {
+                **reason,
+                "error": short(reason["error"]),
+                "cause": short(reason["cause"]),
+                "examples": [short(example) for example in reason["examples"][:examples]],
+            }
+            for reason in run["reasons"][:reasons]
+        ],
+    }

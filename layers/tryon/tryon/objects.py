@@ -29,10 +29,39 @@ class StorageUnavailableError(Exception):
     """S3 would not give or take a picture just now: later it may."""
 
 
-PASSING_ERRORS = frozenset(
-    {"InternalError", "OperationAborted", "RequestTimeout", "ServiceUnavailable", "SlowDown", "503", "500"}
+_PASSING = frozenset(
+    {
+        "SlowDown",
+        "RequestTimeout",
+        "RequestTimeTooSkewed",
+        "RequestLimitExceeded",
+        "TooManyRequestsException",
+        "BandwidthLimitExceeded",
+        "OperationAborted",
+        "InternalError",
+        "ServiceUnavailable",
+        "TemporaryRedirect",
+        # The function's own credentials, of which a new environment has new ones.
+        "ExpiredToken",
+        "InvalidToken",
+        "TokenRefreshRequired",
+        "InvalidAccessKeyId",
+        "SignatureDoesNotMatch",
+    }
 )
-"""Codes of S3 that another try may not meet."""
+"""What S3 answers with a status below 500 and would not answer for ever: codes of its table of errors."""
+
+
+def code_of(error: ClientError) -> str:
+    """S3's own name for what is wrong."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def may_pass(error: ClientError) -> bool:
+    """Whether the same question may have another answer soon: then it is no fault of the picture."""
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    code = code_of(error)
+    return status >= 500 or status in (408, 429) or code in _PASSING or "throttl" in code.lower()
 
 
 def get(s3: "S3Client", bucket: str, key: str, version: str | None = None) -> "GetObjectOutputTypeDef":
@@ -71,7 +100,7 @@ def get_pinned(s3: "S3Client", picture: "Picture") -> "GetObjectOutputTypeDef":
             raise PictureChangedError(f"{place} was replaced after it was checked") from None
         if code in ("NoSuchKey", "NoSuchVersion", "NoSuchBucket", "404", "MethodNotAllowed", "405"):
             raise PictureChangedError(f"{place} is not there any more as it was when it was checked ({code})") from None
-        if code in PASSING_ERRORS:
+        if may_pass(error):
             raise StorageUnavailableError(f"{place} could not be read just now ({code})") from None
         raise
     except (EndpointConnectionError, HTTPClientError) as error:

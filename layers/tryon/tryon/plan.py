@@ -297,11 +297,6 @@ def write(s3: "S3Client", bucket: str, key: str, combinations: Iterator[Combinat
     return True
 
 
-def default_name(key: str) -> str:
-    """What a run is called whose manifest has no name: its file's."""
-    return PurePosixPath(key).stem
-
-
 def decode(data: bytes) -> list[Combination]:
     """Read a plan again."""
     return [Combination.model_validate(item) for item in json.loads(data)]

@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from tryon import intake, learned, objects, plan, retry
 from tryon.ledger import Ledger, RunEndedError, RunStatus
-from tryon.manifest import Manifest
+from tryon.manifest import Fetched, Manifest, ManifestError, PicturesMissingError, default_name
 from tryon.retry import Earlier, NothingLeftError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+ARRIVAL_SECONDS = 60.0
+"""How long after its event a manifest waits for pictures: who copies a folder copies the small manifest first."""
 
 MOST_NOTES = 20
 """Notes that a run's item keeps: one a picture would pass DynamoDB's 400 KB."""
@@ -33,20 +36,26 @@ class Limits:
 
 @dataclass(frozen=True)
 class Origin:
-    """The run and the manifest's version that it is of; `execution` claimed it."""
+    """The run and the manifest's version that it is of; `execution` claimed it.
+
+    The manifest was put at `put_at`, in seconds since the epoch; `missing` names the pictures that were not there the
+    last time.
+    """
 
     run_id: str
     bucket: str
     key: str
     version: str
     execution: str
+    put_at: float
+    missing: str = ""
 
 
 def plan_run(
     s3: "S3Client",
     ledger: Ledger,
     origin: Origin,
-    read: Callable[[], Manifest],
+    read: Callable[[], Fetched],
     check_access: Callable[[], None],
     *,
     limits: Limits,
@@ -55,8 +64,8 @@ def plan_run(
     """Plan a run and open it in the ledger; returns its item as it is then.
 
     `read` gives the manifest, `check_access` asks the service whether it would answer. Raises `ManifestError` for what
-    cannot be run, `NothingLeftError` for a retry that has nothing to do and is ready to be reported, and
-    `RunEndedError` where the run was ended meanwhile.
+    cannot be run, `PicturesMissingError` while pictures may be on their way still, `NothingLeftError` for a retry that
+    has nothing to do and is ready to be reported, and `RunEndedError` where the run was ended meanwhile.
     """
     run_id, folder = origin.run_id, plan.RunFolder(origin.run_id)
     known = ledger.run(run_id)
@@ -64,7 +73,8 @@ def plan_run(
         raise RunEndedError(f"run {run_id} has ended, or belongs to another execution")
     if known is not None and "planned_at" in known:
         return _planned(known)
-    manifest = read()
+    fetched = read()
+    manifest = fetched.manifest
     earlier = retry.look_back(manifest, ledger, now, me=run_id)
     total = plan.check_size(manifest, limits.combinations, earlier.done)
     cadence, learned_cadence = learned.resolve(s3, origin.bucket, manifest, limits.cadence)
@@ -72,7 +82,7 @@ def plan_run(
     open_run = partial(
         ledger.open_run,
         run_id,
-        name=manifest.name or plan.default_name(origin.key),
+        name=manifest.name or default_name(origin.key),
         bucket=origin.bucket,
         manifest_key=origin.key,
         manifest_version=origin.version,
@@ -85,14 +95,21 @@ def plan_run(
     if total == 0:
         open_run(total=0)
         raise _nothing_left(ledger, run_id, earlier.by)
-    taken = intake.take_in(
-        s3,
-        manifest,
-        bucket=origin.bucket,
-        folder=folder,
-        max_bytes=limits.image_bytes,
-        kept=_kept(s3, ledger, manifest),
-    )
+    try:
+        taken = intake.take_in(
+            s3,
+            manifest,
+            bucket=origin.bucket,
+            folder=folder,
+            max_bytes=limits.image_bytes,
+            awaited=PicturesMissingError.missing(origin.missing),
+            kept=_kept(s3, ledger, manifest),
+        )
+    except PicturesMissingError as error:
+        # An event's time ahead of the clock by more than that is as wrong as one behind it.
+        if abs(now - origin.put_at) < ARRIVAL_SECONDS and not fetched.complete:
+            raise
+        raise ManifestError(error.problems) from None
     check_access()
     open_run(total=total, notes=taken.notes[:MOST_NOTES] or None)
     done, by = _claim(ledger, run_id, manifest, earlier)
