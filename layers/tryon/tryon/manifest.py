@@ -224,8 +224,11 @@ class Manifest(BaseModel):
         return ImageSource(bucket, image)
 
 
-def parse(data: bytes, *, bucket: str, allowed_buckets: Iterable[str] = ()) -> Manifest:
-    """Read a manifest that lies in `bucket`; raises `ManifestError` with everything wrong with it."""
+def parse(data: bytes, *, bucket: str, allowed_buckets: Iterable[str] = (), any_bucket: bool = False) -> Manifest:
+    """Read a manifest that lies in `bucket`; raises `ManifestError` with everything wrong with it.
+
+    With `any_bucket` every bucket may be named: which ones may be read is a stack's to say.
+    """
     raw = _read_json(data)
     if not isinstance(raw, dict):
         raise ManifestError([Problem("", 'the manifest must be a JSON object, such as {"models": […], …}')])
@@ -239,7 +242,7 @@ def parse(data: bytes, *, bucket: str, allowed_buckets: Iterable[str] = ()) -> M
         manifest = Manifest.model_validate(raw)
     except ValidationError as error:
         raise ManifestError([_problem(detail) for detail in error.errors(include_url=False)]) from None
-    problems = list(_contradictions(manifest, {bucket, *allowed_buckets}, bucket))
+    problems = list(_contradictions(manifest, None if any_bucket else {bucket, *allowed_buckets}, bucket))
     if problems:
         raise ManifestError(problems)
     return manifest
@@ -368,7 +371,7 @@ def _problem(detail: ErrorDetails) -> Problem:
     return Problem(field, f"{message}, not {given}")
 
 
-def _contradictions(manifest: Manifest, buckets: set[str], own: str) -> Iterable[Problem]:
+def _contradictions(manifest: Manifest, buckets: set[str] | None, own: str) -> Iterable[Problem]:
     """What each field allows but the whole does not."""
     hints = iter(range(MAX_PROBLEMS))
 
@@ -394,7 +397,7 @@ def _contradictions(manifest: Manifest, buckets: set[str], own: str) -> Iterable
     ):
         for i, image in enumerate(images):
             bucket = manifest.source(image, own).bucket
-            if bucket not in buckets:
+            if buckets is not None and bucket not in buckets:
                 yield Problem(f"{field}[{i}].image", f"bucket {bucket!r} is not one that this stack may read")
     for i, outfit in enumerate(manifest.outfits):
         if outfit.id in garments:
