@@ -229,7 +229,7 @@ def parse(data: bytes, *, bucket: str, allowed_buckets: Iterable[str] = (), any_
 
     With `any_bucket` every bucket may be named: which ones may be read is a stack's to say.
     """
-    raw = _read_json(data)
+    raw = read_json(data)
     if not isinstance(raw, dict):
         raise ManifestError([Problem("", 'the manifest must be a JSON object, such as {"models": […], …}')])
     _check_bytes(len(data), retry="retry_of" in raw)
@@ -262,7 +262,8 @@ def _check_bytes(size: int, *, retry: bool = False) -> None:
         _refuse(f"the manifest has {size:,} bytes, at most {MAX_BYTES:,} are read, {MAX_RETRY_BYTES:,} with retry_of")
 
 
-def _read_json(data: bytes) -> Any:
+def read_json(data: bytes) -> Any:
+    """The JSON of a manifest, before anything else of it is looked at; raises `ManifestError`."""
     if len(data) > MAX_RETRY_BYTES:
         _check_bytes(len(data))
     try:

@@ -11,7 +11,7 @@ MAX_SUBJECT = 99
 begins with a letter, a number or a punctuation mark."""
 
 _LETTERS = {"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "\u0131": "i"}
-_INDIVISIBLE = str.maketrans(_LETTERS | {"Æ": "AE", "Œ": "OE", "Ø": "O", "Ł": "L", "Đ": "D", "Ð": "D", "Þ": "Th"})
+_INDIVISIBLE = str.maketrans(_LETTERS | {"Æ": "Ae", "Œ": "Oe", "Ø": "O", "Ł": "L", "Đ": "D", "Ð": "D", "Þ": "Th"})
 """Latin letters that Unicode does not take apart into one without an accent and the accent."""
 
 

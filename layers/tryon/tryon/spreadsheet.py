@@ -17,8 +17,8 @@ _DIGIT = re.compile(r"\d")
 _WORD = re.compile(r"[^\W\d_]{2,}")
 # fmt: off
 _TRUE = {
-    "true", "wahr", "vrai", "verdadero", "vero", "verdadeiro", "waar", "sant", "sand", "prawda", "pravda", "igaz", "tosi",
-    "adevarat", "dogru",
+    "true", "wahr", "vrai", "verdadero", "vero", "verdadeiro", "waar", "sant", "sand", "prawda", "pravda", "igaz",
+    "tosi", "adevarat", "dogru",
 }
 _FALSE = {
     "false", "falsch", "faux", "falso", "onwaar", "falskt", "falsk", "usann", "falsz", "nepravda", "hamis", "epatosi",
