@@ -149,12 +149,12 @@ def _leave_pictures(folder: Path, found: Found) -> None:
 def _reason(path: Path) -> str | None:
     """Why a file is no picture for a manifest; None if it is one."""
     try:
-        path.name.encode()
+        _text(path)
         if not path.is_file():
             return "is no file" if path.exists() else "is a link that leads nowhere"
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES)
-    except UnicodeEncodeError:
+    except UnicodeDecodeError:
         return "has a name that is not UTF-8"
     except OSError as error:
         return f"cannot be read: {error.strerror}"
@@ -164,15 +164,20 @@ def _reason(path: Path) -> str | None:
     return "is empty" if not head else f"is not a {sentence()} picture" + (f": it looks like {looks}" if looks else "")
 
 
+def _text(path: PurePath) -> str:
+    """A path as UTF-8 reads it, whatever code page the system is set to; raises UnicodeDecodeError."""
+    return os.fsencode(path.as_posix()).decode("utf-8")
+
+
 def manifest(folder: Path, name: str, found: Found, out: Path) -> dict[str, Any]:
     """A manifest of the pictures that were found, with paths as they are from the folder that `out` is in."""
     ids: dict[str, set[str]] = {"models": set(), "garments": set()}
     models = [
-        {"id": identifier(path.stem, ids["models"]), "image": _from(out, folder, path)}
+        {"id": identifier(PurePath(_text(path)).stem, ids["models"]), "image": _from(out, folder, path)}
         for path in found.pictures["models"]
     ]
     garments = [
-        {"id": identifier(path.stem, ids["garments"]), "image": _from(out, folder, path), "type": kind}
+        {"id": identifier(PurePath(_text(path)).stem, ids["garments"]), "image": _from(out, folder, path), "type": kind}
         for kind in get_args(GarmentType)
         for path in found.pictures[kind]
     ]
@@ -184,9 +189,9 @@ def _from(out: Path, folder: Path, picture: Path) -> str:
     # The folders' links are followed, for `..` is taken after them; the picture's own are not.
     there = folder.resolve() / picture.relative_to(folder)
     try:
-        path = PurePath(os.path.relpath(there, out.parent.resolve())).as_posix()
+        path = _text(PurePath(os.path.relpath(there, out.parent.resolve())))
     except ValueError:
-        return there.as_posix()
+        return _text(there)
     return f"./{path}" if path.startswith("~") else path
 
 
@@ -216,7 +221,11 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     if not out.parent.is_dir():
         raise TargetError(f"{out.parent} is not a folder")
     found = look(folder)
-    made = manifest(folder, arguments.name or folder.resolve().name[:MAX_NAME] or "manifest", found, out)
+    try:
+        name = arguments.name or _text(PurePath(folder.resolve().name))[:MAX_NAME] or "manifest"
+        made = manifest(folder, name, found, out)
+    except UnicodeDecodeError:
+        raise TargetError(f"the path of {folder} is not UTF-8: no manifest can hold it") from None
     _say_left_out(found, console)
     if not made["models"] or not made["garments"]:
         missing = "models/" if not made["models"] else _TYPE_FOLDERS
@@ -241,7 +250,7 @@ def _checked(made: dict[str, Any]) -> bytes:
     """The manifest's bytes, once what can be wrong with it (its name) was looked at."""
     try:
         data = (json.dumps(made, indent=1, ensure_ascii=False) + "\n").encode()
-    except UnicodeEncodeError:
+    except UnicodeEncodeError:  # of --name
         raise TargetError("the name or the folder's path is not UTF-8: choose another with --name") from None
     entries = {kind: [entry | {"image": "inputs/picture"} for entry in made[kind]] for kind in ("models", "garments")}
     parse(json.dumps(made | entries).encode(), bucket="bucket")

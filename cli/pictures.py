@@ -57,8 +57,10 @@ def find(image: str, folder: Path) -> Path | None:
     """The file that an image of a manifest in `folder` names; None when there is none here."""
     if "\0" in image or _ADDRESS.match(image):
         return None
-    # The same letters may be written in two ways: a Mac's archive has one, the manifest the other.
-    for form in dict.fromkeys((image, *(unicodedata.normalize(form, image) for form in ("NFC", "NFD")))):
+    # The same letters may be written in two ways: a Mac's archive has one, the manifest the other. And file names are
+    # UTF-8, whatever code page the system is set to.
+    names = (image, *(unicodedata.normalize(form, image) for form in ("NFC", "NFD")))
+    for form in dict.fromkeys(os.fsdecode(name.encode()) for name in names):
         paths = [folder / form]
         if form.startswith("~"):
             paths.append(Path(os.path.expanduser(form)))  # noqa: PTH111 Path's raises for a user that is not known

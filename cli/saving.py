@@ -96,9 +96,11 @@ def _place(root: Path, parts: list[str]) -> Path:
 
 
 def _check_name(part: str) -> None:
-    if part in ("", ".", ".."):
+    if not part:
+        raise _UnsafeError("has a folder or file without a name")
+    if part in (".", ".."):
         raise _UnsafeError("leads out of its folder")
-    if any(char in '\\:*?"<>|' or not char.isprintable() for char in part):
+    if any(char in '/\\:*?"<>|' or not char.isprintable() for char in part):
         raise _UnsafeError("has a character that no file name has everywhere")
     if part[-1] in ". " or part.partition(".")[0].rstrip().casefold() in _RESERVED:
         raise _UnsafeError("is a name that Windows reserves")
