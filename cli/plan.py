@@ -226,19 +226,21 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
 _BOUNDS: Mapping[str, str] = {
     "slots": "the slots decide",
-    "pace": "the pace of submits decides",
-    "requests": "the rate of requests decides",
+    "pace": "the least time between submits decides",
+    "requests": "the requests a second decide",
 }
 
 
 def _show(told: Forecast, draft: Draft, console: Console) -> None:
+    receiver = "the stand-in, not real" if told.stack == LOCAL_STACK else "the service"
     console.print(
         f"[bold]{counted(len(told.combinations), 'combination')}[/], about {duration(told.seconds)} with "
-        f"{counted(told.slots, 'slot')} ({counted(told.polls, 'poll')} each at the typical {told.latency:.0f} s; "
-        f"{_BOUNDS[told.bound]}), {told.cost:.2f} {told.currency} to the service",
+        f"{counted(told.slots, 'slot')} ({counted(told.polls, 'poll')} each), {told.cost:.2f} {told.currency} "
+        f"to {receiver}",
         highlight=False,
         soft_wrap=True,
     )
+    _line(f"a task takes {told.latency:.0f} s as a rule; {_BOUNDS[told.bound]} how long the run takes", console)
     if told.resumed:
         console.print(f"  {told.resumed} of them were paid for by an earlier run and are resumed", highlight=False)
     if told.cost_at_most > told.cost:
@@ -250,7 +252,7 @@ def _show(told: Forecast, draft: Draft, console: Console) -> None:
     for image, changes in told.converted.items():
         _line(f"{image} will be converted: {', '.join(changes)}", console)
     for path in draft.outside:
-        _line(f"{path} is outside of the manifest's folder: `tryon run` asks before it uploads it", console)
+        _line(f"{path.resolve()} is outside of the manifest's folder: `tryon run` asks before it uploads it", console)
     for number, image in enumerate(told.unchecked):
         where = "the stack looks for it in the bucket" if told.stack is None else "the stack may not be asked for it"
         _line(f"{image} is no file here: {where}{pictures.hint(image, draft.folder, number)}", console)

@@ -164,7 +164,7 @@ def test_the_clock_of_the_stack_and_the_times_in_its_ledger_are_the_same(port: i
 
 def test_an_unknown_run_is_told(port: int, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["watch", "no-such-run", "--port", str(port)]) == 2
-    assert "has no run no-such-run: see `tryon list`" in capsys.readouterr().err
+    assert f"has no run no-such-run: see `tryon list --port {port}`" in capsys.readouterr().err
 
 
 def test_where_no_stack_answers_the_error_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:

@@ -57,9 +57,8 @@ def told(path: Path, capsys: pytest.CaptureFixture[str], *words: str) -> dict[st
 def test_without_a_stack_it_says_what_it_assumed(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", str(path)]) == 0
     said = capsys.readouterr().out
-    assert (
-        "10 combinations, about 5 min 12 s with 1 slot (4 polls each at the typical 27 s; the slots decide), " in said
-    )
+    assert "10 combinations, about 5 min 12 s with 1 slot (4 polls each), 10.00 CNY to the service\n" in said
+    assert "  a task takes 27 s as a rule; the slots decide how long the run takes\n" in said
     assert (
         "no local stack answers on port 4577; assumed are 1 slot, 1 CNY a task, 2 requests a second, "
         "the cadence 5/8/10/8/10 s\n"
@@ -179,7 +178,9 @@ def test_a_retry_pays_only_for_what_has_neither_a_picture_nor_a_task(path: Path,
         found = told(write(path, retry_of="run-1"), capsys)
         assert (len(found["combinations"]), found["resumed"], found["cost"]) == (10, 3, 14.0)
         assert main(["plan", str(path)]) == 0
-        assert "  3 of them were paid for by an earlier run and are resumed\n" in capsys.readouterr().out
+        said = capsys.readouterr().out
+        assert "14.00 CNY to the stand-in, not real\n" in said
+        assert "  3 of them were paid for by an earlier run and are resumed\n" in said
         assert main(["plan", str(write(path, retry_of="run-2"))]) == 2
         assert "retry_of: 'run-2' is no run of this stack" in capsys.readouterr().err
 

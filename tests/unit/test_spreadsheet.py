@@ -46,6 +46,7 @@ def test_a_mark_comes_off_again(text: str) -> None:
 
 def test_the_gallery_marks_the_same_text() -> None:
     page = PAGE.read_text(encoding="utf-8")
+    assert 'return "\\ufeff" + [COLUMNS' in page
     node = shutil.which("node")
     if node is None:
         pytest.skip("there is no node on this machine; tests/browser has a review of such names")

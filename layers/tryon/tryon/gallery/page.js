@@ -252,7 +252,7 @@
       ...whole.ratings,
     ].map((line) => ({ ...line, run_id: whole.run_id, review: whole.review, reviewer: whole.reviewer }));
     const cell = (value) => `"${(typeof value === "string" ? marked(value) : String(value ?? "")).replaceAll('"', '""')}"`;
-    return [COLUMNS.join(","), ...lines.map((line) => COLUMNS.map((name) => cell(line[name])).join(","))].join("\r\n") + "\r\n";
+    return "\ufeff" + [COLUMNS.join(","), ...lines.map((line) => COLUMNS.map((name) => cell(line[name])).join(","))].join("\r\n") + "\r\n";
   }
 
   function download(name, type, text) {
