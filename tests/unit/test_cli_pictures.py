@@ -190,8 +190,9 @@ def test_what_is_there_with_the_same_content_is_not_put_again(tmp_path: Path) ->
     with fake_stack() as stack:
         assert (upload(stack, draft).new, upload(stack, draft).there) == (2, 2)
         key = draft.manifest.models[0].image
-        stack.s3.put_object(Bucket=BUCKET, Key=key, Body=b"somebody else's")
-        assert upload(stack, draft).new == 1
+        for other in (b"somebody else's", bytes(len(jpeg()))):
+            stack.s3.put_object(Bucket=BUCKET, Key=key, Body=other)
+            assert upload(stack, draft).new == 1
         assert stack.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() == jpeg()
 
 
@@ -403,7 +404,23 @@ def test_deep_nesting_is_an_error_and_no_traceback(
     path = lay(tmp_path)
     path.write_text(path.read_text()[:-1] + ', "x": ' + "[" * depth + "]" * depth + "}")
     assert main([command, str(path)]) == 2
-    assert ("is nested too deeply" if depth > 1000 else "x: is not a known field") in capsys.readouterr().err
+    # How deep Python's JSON goes is another number in each of its versions.
+    said = capsys.readouterr().err
+    assert "is nested too deeply" in said or ("x: is not a known field" in said and depth < 100_000)
+
+
+def test_json_that_python_cannot_indent_is_written_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dumps = json.dumps
+
+    def shallow(value: Any, **options: Any) -> str:
+        if options.get("indent"):
+            raise RecursionError
+        return dumps(value, **options)
+
+    put(tmp_path, "models/anna.jpg", jpeg())
+    path = lay(tmp_path)
+    monkeypatch.setattr(dropping.json, "dumps", shallow)
+    assert read(path).data.count(b"\n") == 0
 
 
 def test_a_field_that_is_given_twice_is_told_though_pictures_are_named_anew(tmp_path: Path) -> None:
