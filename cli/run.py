@@ -126,7 +126,10 @@ def say_pictures(uploaded: Uploaded, in_bucket: InBucket, console: Console) -> N
         parts.append(f"{counted(uploaded.new, 'picture')} uploaded")
     if uploaded.there:
         parts.append(f"{uploaded.there if parts else counted(uploaded.there, 'picture')} there already")
-    for images, words in ((in_bucket.there, "taken from the bucket"), (in_bucket.unknown, "that may not be looked at")):
+    for images, words in (
+        (in_bucket.there, "taken from the bucket"),
+        (in_bucket.unknown, "in the bucket, not checked"),
+    ):
         if images:
             number = str(len(images)) if parts else counted(len(images), "picture")
             named = ", ".join(images[:MAX_NAMED]) + (", …" if len(images) > MAX_NAMED else "")
