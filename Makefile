@@ -11,12 +11,18 @@ ARCHITECTURE ?= x86_64
 # Where a machine forbids compiled modules, every process of every test would compile all of moto again.
 unexport PYTHONDONTWRITEBYTECODE
 
+# For the shell, as it was given: with blanks, quotes and dollar signs.
+python = '$(subst ','\'',$(PYTHON))'
+quoted = '$(subst ','\'',$(value $(1)))'
+
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -W ignore::UserWarning
 
 # What `make test` leaves to `make check`: pages in a browser, builds without a safeguard, whole runs of the command.
 CHECKED := tests/browser tests/workflow/test_weakened.py tests/end_to_end/test_local_run.py
+
+OPTIONS = --speed $(call quoted,SPEED) --slots $(call quoted,SLOTS) $(if $(value FAULTS),--faults $(call quoted,FAULTS))
 
 .DEFAULT_GOAL := help
 .PHONY: help run up test soak check sam-test build lock clean
@@ -25,9 +31,9 @@ help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
 $(VENV)/.tools: requirements/tools.txt
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, with venv; name one: make PYTHON=/path/to/python3" >&2; exit 1; }
-	@echo "setting up with $$($(PYTHON) --version)"
-	@$(PYTHON) -m venv $(VENV)
+	@test -n $(python) || { echo "Python 3.11 or newer is needed, with venv; name one: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@echo "setting up with $$($(python) --version)"
+	@$(python) -m venv $(VENV)
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/tools.txt
 	@touch $@
 
@@ -42,10 +48,10 @@ $(VENV)/.test: $(VENV)/.run requirements/test.txt
 	@touch $@
 
 run: $(VENV)/.run ## run the sample manifest on the embedded stack (SPEED=1 is the real pace)
-	@$(BIN)/tryon local run $(MANIFEST) --speed $(SPEED) --slots $(SLOTS) $(if $(FAULTS),--faults $(FAULTS))
+	@$(BIN)/tryon local run $(call quoted,MANIFEST) $(OPTIONS)
 
 up: $(VENV)/.run ## keep the embedded stack running for the AWS CLI
-	@$(BIN)/tryon local up --speed $(SPEED) --slots $(SLOTS) $(if $(FAULTS),--faults $(FAULTS))
+	@$(BIN)/tryon local up $(OPTIONS)
 
 test: $(VENV)/.test ## run all tests
 	@$(PYTEST) $(addprefix --ignore=,$(CHECKED))

@@ -377,7 +377,7 @@ def page() -> str:
 What is sent to the service for each kind of file, at the default `max_side` of 1920 pixels. A file is known by
 its bytes, never by its name. Most samples are {SIZE[0]} x {SIZE[1]} pixels. Errors are shown as a user sees them.
 
-Written by `python -m benchmarks.pictures`; a test compares it with what the code does.
+Written by `.venv/bin/python -m benchmarks.pictures`; a test compares it with what the code does.
 
 | file | sent | what was done, or why not |
 |---|---|---|

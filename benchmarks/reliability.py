@@ -207,7 +207,9 @@ def main() -> int:
     fresh = before + BEGIN + matrix() + END + rest.partition(END)[2]
     if check:
         if fresh != page:
-            sys.stderr.write(f"{PAGE.name} is not what the code does: python -m benchmarks.reliability writes it\n")
+            sys.stderr.write(
+                f"{PAGE.name} is not what the code does: .venv/bin/python -m benchmarks.reliability writes it\n"
+            )
         return int(fresh != page)
     PAGE.write_text(fresh)
     return 0

@@ -97,9 +97,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--deadline",
         type=whole(*DEADLINES),
-        default=DEADLINE,
         metavar="SECONDS",
-        help="seconds until a task is late (%(default)s)",
+        help="seconds until a task is late (default: the stack's)",
     )
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw latencies and polls into this SVG file")
     parser.add_argument("--store", type=_name, metavar="NAME", help='keep it in the stack: "cadence": "NAME" uses it')
@@ -108,6 +107,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def command(arguments: argparse.Namespace, console: Console) -> int:
     """Learn from the stack that the options name."""
     found = target(arguments)
+    if arguments.deadline is None:
+        arguments.deadline = int(found.parameters().get("DeadlineSeconds", DEADLINE))
     return run(arguments, found.ledger, found.s3, found.bucket, console, now=found.clock.now())
 
 

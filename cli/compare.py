@@ -18,7 +18,8 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help="say which variant wins, from reviewers' exports",
         description="Read the JSON or CSV files that reviewers exported from galleries, and say which variant wins: "
         "wins by combination, 95 % confidence interval, sign test.",
-        epilog="exit codes: 0 a variant wins, 1 none does yet, 2 a file is no export",
+        epilog="exit codes: 0 the files were compared, 2 a file is no export or was changed by a spreadsheet. Scripts "
+        'read the verdict with --json: "winner" is a variant, or null while none wins.',
     )
     parser.add_argument("exports", type=Path, nargs="+", metavar="EXPORT")
     json_option(parser)
@@ -28,7 +29,8 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Print the verdict."""
     try:
-        found = compare([read_export(path.read_bytes(), path.name) for path in arguments.exports])
+        # With its folder: two reviewers' exports of one run have one name.
+        found = compare([read_export(path.read_bytes(), str(path)) for path in arguments.exports])
     except ExportError as error:
         Console(stderr=True).print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         return 2
@@ -36,7 +38,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         print_json(console, _told(found))
     else:
         _show(found, console)
-    return 0 if found.winner is not None else 1
+    return 0
 
 
 def _show(found: Comparison, console: Console) -> None:

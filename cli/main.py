@@ -1,6 +1,7 @@
 """The command line of tryon."""
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 
@@ -9,6 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
 from cli import calibrate, compare, local, new, plan, run, runs
+from cli.options import LOG_WIDTH
 from cli.target import TargetError
 from tryon.manifest import ManifestError
 
@@ -37,8 +39,12 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code: 0 all well, 1 something failed, 2 the input was wrong."""
     parsed = parser().parse_args(arguments)
-    # Without a terminal there is no width to fit into: a log wants whole lines.
-    console = Console(width=None if sys.stdout.isatty() else 140)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A name that the terminal's code page lacks shall not end the command.
+            stream.reconfigure(errors="backslashreplace")
+    # Without a terminal there is no width to fit into.
+    console = Console(width=None if sys.stdout.isatty() else LOG_WIDTH)
     errors = Console(stderr=True)
     try:
         code: int = parsed.command(parsed, console)
@@ -50,11 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (TargetError, OSError, ClientError, BotoCoreError) as error:
         errors.print(_reason(error), style="red", markup=False, highlight=False, soft_wrap=True)
         return 2
-    except KeyboardInterrupt:
-        if parsed.command is local.run:
-            errors.print("interrupted; the run ended with its stack")
-        else:
-            errors.print("interrupted; a run that was started goes on: `tryon watch` follows it")
+    except KeyboardInterrupt as error:
+        errors.print(str(error) or "interrupted", markup=False, highlight=False, soft_wrap=True)
         return 130
     return code
 

@@ -2,15 +2,21 @@
 
 import argparse
 import json
+import mimetypes
+import os
 import re
+import shlex
 import unicodedata
-from pathlib import Path
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path, PurePath
 from typing import Any, get_args
 
 from rich.console import Console
 
 from cli.options import counted
 from cli.target import TargetError
+from tryon.formats import HEAD_BYTES, looks_like, recognise_format, sentence
 from tryon.manifest import json_schema, parse
 from tryon.parameters import GarmentType
 
@@ -22,7 +28,14 @@ _INDIVISIBLE = str.maketrans(
 )
 """Latin letters that Unicode does not take apart into one without an accent and the accent."""
 
-PICTURES = {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".heic", ".heif", ".tif", ".tiff", ".bmp", ".gif"}
+MAX_NAME = 80
+"""Longest name of a manifest, in characters."""
+
+MAX_LOOKED_AT = 1000
+"""Files that are looked at in a folder of which nothing is taken."""
+
+MAX_LEFT_OUT = 200
+"""Files that are named when they are left out; a folder of thousands shall not scroll the rest away."""
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -31,7 +44,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "new",
         help="write a manifest from a folder of pictures",
         description="Write a manifest from a folder that holds models/ and garments/upper, garments/lower and "
-        "garments/full. A picture's name becomes its id.",
+        "garments/full. A picture is known by its first bytes; its name becomes its id. What is left out is named.",
     )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--name", help="what people call the run (default: the folder's name)")
@@ -53,33 +66,133 @@ def identifier(name: str, taken: set[str]) -> str:
     return found
 
 
-def manifest(folder: Path, name: str) -> dict[str, Any]:
-    """A manifest of everything in the folder; raises `TargetError` when something is not where it belongs."""
+@dataclass
+class Found:
+    """The pictures of a folder, by `models` and by the garments' types, and why other files were left out."""
 
-    def pictures(of: Path) -> list[Path]:
-        return sorted(path for path in of.glob("*") if path.suffix.lower() in PICTURES)
+    pictures: dict[str, list[Path]]
+    left_out: dict[Path, str] = field(default_factory=dict)
+    hidden: int = 0
 
-    taken: dict[str, set[str]] = {"models": set(), "garments": set()}
+
+def look(folder: Path) -> Found:
+    """Look at every file in the folder; raises `TargetError` for a garment that says no type."""
+    types = get_args(GarmentType)
+    found = Found({kind: [] for kind in ("models", *types)})
+    for path in _listed(folder, found):
+        kind = path.name.casefold()
+        if path.is_dir() and kind == "models":
+            _take(path, "models", found)
+        elif path.is_dir() and kind == "garments":
+            for inner in _listed(path, found):
+                if inner.is_dir() and inner.name.casefold() in types:
+                    _take(inner, inner.name.casefold(), found)
+                elif inner.is_dir():
+                    _leave_all(inner, f"{inner.name}/ is none of {_TYPE_FOLDERS}", found)
+                elif _reason(inner) is None:
+                    raise TargetError(f"{inner} says no type: put it into {_TYPE_FOLDERS}")
+                else:
+                    found.left_out[inner] = _reason(inner) or ""
+        elif path.is_dir():
+            _leave_pictures(path, found)
+        elif (reason := _reason(path)) is None:
+            found.left_out[path] = f"is in neither models/ nor {_TYPE_FOLDERS}"
+        elif (mimetypes.guess_type(path.name)[0] or "").startswith("image/"):
+            found.left_out[path] = reason
+    return found
+
+
+_TYPE_FOLDERS = "garments/upper, garments/lower or garments/full"
+
+
+def _listed(folder: Path, found: Found) -> list[Path]:
+    """What is in a folder, by name, without what begins with a dot: a Mac's twins of pictures, settings."""
+    try:
+        paths = sorted(folder.iterdir())
+    except OSError as error:
+        found.left_out[folder] = f"cannot be read: {error.strerror}"
+        return []
+    found.hidden += sum(path.name.startswith(".") and not path.is_dir() for path in paths)
+    return [path for path in paths if not path.name.startswith(".")]
+
+
+def _take(folder: Path, kind: str, found: Found) -> None:
+    for path in _listed(folder, found):
+        if path.is_dir():
+            _leave_all(path, f"is in a folder inside {folder.name}/", found)
+        elif reason := _reason(path):
+            found.left_out[path] = reason
+        else:
+            found.pictures[kind].append(path)
+
+
+def _leave_all(folder: Path, reason: str, found: Found) -> None:
+    for path in _listed(folder, found):
+        if path.is_symlink() and path.is_dir():
+            found.left_out[path] = reason
+        elif path.is_dir():
+            _leave_all(path, reason, found)
+        else:
+            found.left_out[path] = reason
+
+
+def _leave_pictures(folder: Path, found: Found) -> None:
+    """Name another folder that has pictures, such as one of results, by their number alone."""
+    inside = Found({})
+    _leave_all(folder, "", inside)
+    number = sum(_reason(path) is None for path in islice(inside.left_out, MAX_LOOKED_AT))
+    if number:
+        more = " or more" if len(inside.left_out) > MAX_LOOKED_AT else ""
+        found.left_out[folder] = f"has {number}{more} pictures and is neither models/ nor garments/"
+
+
+def _reason(path: Path) -> str | None:
+    """Why a file is no picture for a manifest; None if it is one."""
+    try:
+        _text(path)
+        if not path.is_file():
+            return "is no file" if path.exists() else "is a link that leads nowhere"
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+    except UnicodeDecodeError:
+        return "has a name that is not UTF-8"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    if recognise_format(head) is not None:
+        return None
+    looks = looks_like(head)
+    return "is empty" if not head else f"is not a {sentence()} picture" + (f": it looks like {looks}" if looks else "")
+
+
+def _text(path: PurePath) -> str:
+    """A path as UTF-8 reads it, whatever code page the system is set to; raises UnicodeDecodeError."""
+    return os.fsencode(path.as_posix()).decode("utf-8")
+
+
+def manifest(folder: Path, name: str, found: Found, out: Path) -> dict[str, Any]:
+    """A manifest of the pictures that were found, with paths as they are from the folder that `out` is in."""
+    ids: dict[str, set[str]] = {"models": set(), "garments": set()}
     models = [
-        {"id": identifier(path.stem, taken["models"]), "image": path.relative_to(folder).as_posix()}
-        for path in pictures(folder / "models")
+        {"id": identifier(PurePath(_text(path)).stem, ids["models"]), "image": _from(out, folder, path)}
+        for path in found.pictures["models"]
     ]
     garments = [
-        {
-            "id": identifier(path.stem, taken["garments"]),
-            "image": path.relative_to(folder).as_posix(),
-            "type": kind,
-        }
+        {"id": identifier(PurePath(_text(path)).stem, ids["garments"]), "image": _from(out, folder, path), "type": kind}
         for kind in get_args(GarmentType)
-        for path in pictures(folder / "garments" / kind)
+        for path in found.pictures[kind]
     ]
-    stray = pictures(folder / "garments")
-    if stray:
-        raise TargetError(f"{stray[0]} says no type: put it into garments/upper, garments/lower or garments/full")
-    if not models or not garments:
-        missing = "models/" if not models else "garments/upper, garments/lower or garments/full"
-        raise TargetError(f"{folder} has no pictures in {missing}")
     return {"$schema": f"./{SCHEMA_NAME}", "name": name, "models": models, "garments": garments}
+
+
+def _from(out: Path, folder: Path, picture: Path) -> str:
+    """A picture's path from the manifest's folder, an absolute one where there is none (another drive)."""
+    # The folders' links are followed, for `..` is taken after them; the picture's own are not.
+    there = folder.resolve() / picture.relative_to(folder)
+    try:
+        path = _text(PurePath(os.path.relpath(there, out.parent.resolve())))
+    except ValueError:
+        return _text(there)
+    return f"./{path}" if path.startswith("~") else path
 
 
 def schema_text() -> str:
@@ -104,17 +217,50 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     folder: Path = arguments.folder
     if not folder.is_dir():
         raise TargetError(f"{folder} is not a folder")
-    found = manifest(folder, arguments.name or folder.resolve().name)
     out: Path = arguments.out or folder / "manifest.json"
-    data = json.dumps(found, indent=1, ensure_ascii=False) + "\n"
-    parse(data.encode(), bucket="bucket")
+    if not out.parent.is_dir():
+        raise TargetError(f"{out.parent} is not a folder")
+    found = look(folder)
+    try:
+        name = arguments.name or _text(PurePath(folder.resolve().name))[:MAX_NAME] or "manifest"
+        made = manifest(folder, name, found, out)
+    except UnicodeDecodeError:
+        raise TargetError(f"the path of {folder} is not UTF-8: no manifest can hold it") from None
+    _say_left_out(found, console)
+    if not made["models"] or not made["garments"]:
+        missing = "models/" if not made["models"] else _TYPE_FOLDERS
+        raise TargetError(f"{folder} has no pictures in {missing}")
+    data = _checked(made)
     if out.exists() and not arguments.force:
         raise TargetError(f"{out} is there already: --force overwrites it")
-    out.write_text(data)
-    (out.parent / SCHEMA_NAME).write_text(schema_text())
+    out.write_bytes(data)
+    (out.parent / SCHEMA_NAME).write_text(schema_text(), encoding="utf-8")
     console.print(
-        f"{out}: {counted(len(found['models']), 'model')}, {counted(len(found['garments']), 'garment')}, "
-        f"{counted(len(found['models']) * len(found['garments']), 'combination')}\nnext: tryon run {out}",
+        f"{out}: {counted(len(made['models']), 'model')}, {counted(len(made['garments']), 'garment')}, "
+        f"{counted(len(made['models']) * len(made['garments']), 'combination')}\n"
+        f"next: tryon run {shlex.quote(str(out))}",
+        markup=False,
         highlight=False,
+        soft_wrap=True,
     )
     return 0
+
+
+def _checked(made: dict[str, Any]) -> bytes:
+    """The manifest's bytes, once what can be wrong with it (its name) was looked at."""
+    try:
+        data = (json.dumps(made, indent=1, ensure_ascii=False) + "\n").encode()
+    except UnicodeEncodeError:  # of --name
+        raise TargetError("the name or the folder's path is not UTF-8: choose another with --name") from None
+    entries = {kind: [entry | {"image": "inputs/picture"} for entry in made[kind]] for kind in ("models", "garments")}
+    parse(json.dumps(made | entries).encode(), bucket="bucket")
+    return data
+
+
+def _say_left_out(found: Found, console: Console) -> None:
+    for path, reason in islice(found.left_out.items(), MAX_LEFT_OUT):
+        console.print(f"left out: {path}: {reason}", markup=False, highlight=False, soft_wrap=True)
+    if len(found.left_out) > MAX_LEFT_OUT:
+        console.print(f"left out: {len(found.left_out) - MAX_LEFT_OUT:,} more", highlight=False)
+    if found.hidden:
+        console.print(f"left out: {counted(found.hidden, 'file')} beginning with a dot", highlight=False)

@@ -4,6 +4,7 @@ import argparse
 import json
 import math
 import os
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,9 @@ MOST_SLOTS = 200
 """Of the template's parameter `Slots`, which begins at 1."""
 
 MOST_PORTS = 65535
+
+LOG_WIDTH = 140
+"""Columns where no terminal says how many there are: a log wants whole lines."""
 
 
 def whole(least: int, most: int | None = None) -> Callable[[str], int]:
@@ -92,4 +96,18 @@ def target(arguments: argparse.Namespace) -> Target:
 
 def print_json(console: Console, value: Any) -> None:
     """JSON as it is, without colours or wrapping, so that other programs can read it."""
-    console.file.write(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+    encoding = str(getattr(console.file, "encoding", None) or "utf-8").lower().replace("-", "")
+    # In another code page a letter that it lacks would end the command, and readers expect UTF-8.
+    console.file.write(json.dumps(value, indent=1, ensure_ascii=encoding != "utf8") + "\n")
+
+
+def said(arguments: argparse.Namespace, console: Console) -> Console:
+    """Where text for people goes: with --json standard output holds nothing but JSON."""
+    return Console(stderr=True, width=None if sys.stderr.isatty() else LOG_WIDTH) if arguments.json else console
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words: `33 s`, `5 min 3 s`, `2 h 4 min`."""
+    minutes, rest = divmod(max(1, round(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"

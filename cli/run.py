@@ -2,19 +2,23 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from cli.drop import await_claim, drop, read
-from cli.options import json_option, print_json, stack_options, target
+from cli.drop import Draft, InBucket, Uploaded, await_claim, check, put, read, upload
+from cli.options import counted, json_option, print_json, said, stack_options, target
 from cli.target import Target, TargetError
 from cli.watch import table, watch
 from tryon import objects, plan, retry
 from tryon.ledger import RunStatus, Status
 from tryon.manifest import Manifest
+
+MAX_NAMED = 3
+"""Pictures of the bucket that are named; the manifest has all."""
 
 EXIT_CODES = "exit codes: 0 every combination has a picture, 1 some or all failed, 2 the manifest cannot be run"
 
@@ -24,10 +28,14 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     parser = commands.add_parser(
         "run",
         help="upload a manifest and the pictures it names, then watch",
-        description="Upload the pictures that a manifest names by local path, then the manifest, then watch.",
+        description="Check a manifest and its pictures as `tryon plan` does, upload the pictures that are files here, "
+        "then the manifest, then watch.",
         epilog=EXIT_CODES,
     )
     parser.add_argument("manifest", type=Path)
+    parser.add_argument(
+        "--yes", action="store_true", help="upload pictures from outside of the manifest's folder without asking"
+    )
     parser.add_argument("--detach", action="store_true", help="do not wait for the end")
     json_option(parser)
     stack_options(parser)
@@ -65,20 +73,79 @@ def newest(found: Target, run_id: str | None) -> str:
     """The run asked for, or the newest one."""
     if run_id is not None:
         if found.ledger.run(run_id) is None:
-            raise TargetError(f"stack {found.name!r} has no run {run_id}: see `tryon list`")
+            raise TargetError(f"stack {found.name!r} has no run {run_id}: see `tryon list{found.options}`")
         return run_id
     runs = found.ledger.runs(1)
     if not runs:
-        raise TargetError(f"stack {found.name!r} has no runs yet: start one with `tryon run MANIFEST`")
+        raise TargetError(f"stack {found.name!r} has no runs yet: start one with `tryon run MANIFEST{found.options}`")
     return str(runs[0]["run_id"])
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
-    """Upload, drop, watch."""
-    draft = read(arguments.manifest)
-    found = target(arguments)
-    key, version = drop(found, draft)
+    """Check, upload, drop, watch."""
+    talk = said(arguments, console)
+    try:
+        draft = read(arguments.manifest)
+        found = target(arguments)
+        in_bucket = check(found, draft)
+        _ask(draft, talk, yes=arguments.yes)
+        uploaded = bring(found, draft, talk)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("interrupted before the manifest was put: nothing was started") from None
+    say_pictures(uploaded, in_bucket, talk)
+    try:
+        key, version = put(found, draft, complete=in_bucket.complete)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(_perhaps_started(found)) from None
     return _follow_claimed(found, key, version, arguments, console)
+
+
+def bring(found: Target, draft: Draft, console: Console) -> Uploaded:
+    """Upload a draft's pictures, with a line that says so in a terminal."""
+    with console.status(f"uploading {counted(len(draft.pictures), 'picture')}"):
+        return upload(found, draft)
+
+
+def _ask(draft: Draft, console: Console, *, yes: bool) -> None:
+    """Name the files from outside of the manifest's folder, and go on when somebody says yes."""
+    if not draft.outside:
+        return
+    console.print(
+        f"{counted(len(draft.outside), 'picture')} outside of the manifest's folder would be uploaded:",
+        highlight=False,
+        soft_wrap=True,
+    )
+    for path in draft.outside:
+        console.print(f"  {path.resolve()}", markup=False, highlight=False, soft_wrap=True)
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise TargetError("nothing was uploaded: there is no terminal to ask in; --yes uploads them")
+    console.print("upload them? [y/N] ", end="", markup=False, highlight=False)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise TargetError("nothing was uploaded")
+
+
+def say_pictures(uploaded: Uploaded, in_bucket: InBucket, console: Console) -> None:
+    """Say where the pictures of a run come from."""
+    parts = []
+    if uploaded.new:
+        parts.append(f"{counted(uploaded.new, 'picture')} uploaded")
+    if uploaded.there:
+        parts.append(f"{uploaded.there if parts else counted(uploaded.there, 'picture')} there already")
+    for images, words in (
+        (in_bucket.there, "taken from the bucket"),
+        (in_bucket.unknown, "in the bucket, not checked"),
+    ):
+        if images:
+            number = str(len(images)) if parts else counted(len(images), "picture")
+            named = ", ".join(images[:MAX_NAMED]) + (", …" if len(images) > MAX_NAMED else "")
+            parts.append(f"{number} {words}: {named}")
+    console.print(", ".join(parts), markup=False, highlight=False, soft_wrap=True)
+
+
+def _perhaps_started(found: Target) -> str:
+    return f"interrupted while the manifest was put; if a run was started, `tryon list{found.options}` shows it"
 
 
 def follow(arguments: argparse.Namespace, console: Console) -> int:
@@ -149,9 +216,13 @@ def _without_repaired(
 
 
 def _follow_claimed(found: Target, key: str, version: str, arguments: argparse.Namespace, console: Console) -> int:
-    claim = await_claim(found, key, version)
-    if not arguments.json:
-        console.print(f"run [bold]{claim.run_id}[/], from s3://{found.bucket}/{key}", highlight=False, soft_wrap=True)
+    try:
+        claim = await_claim(found, key, version)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(_perhaps_started(found)) from None
+    said(arguments, console).print(
+        f"run [bold]{claim.run_id}[/], from s3://{found.bucket}/{key}", highlight=False, soft_wrap=True
+    )
     if arguments.detach:
         if arguments.json:
             print_json(console, {"run_id": claim.run_id, "execution": claim.execution})
@@ -161,7 +232,12 @@ def _follow_claimed(found: Target, key: str, version: str, arguments: argparse.N
 
 def finish(found: Target, run_id: str, arguments: argparse.Namespace, console: Console) -> int:
     """Watch to the end and say how it ended."""
-    ended = watch(found, run_id, Console(stderr=True) if arguments.json else console)
+    try:
+        ended = watch(found, run_id, said(arguments, console))
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"interrupted; run {run_id} goes on: `tryon watch {run_id}{found.options}` follows it"
+        ) from None
     if arguments.json:
         print_json(console, ended)
         return exit_code(ended)
@@ -170,15 +246,21 @@ def finish(found: Target, run_id: str, arguments: argparse.Namespace, console: C
         say_broken(ended, console)
         return exit_code(ended)
     table(entries, console)
-    console.print(
-        f"\n[bold]{ended['succeeded']} of {ended['total']}[/] succeeded in {ended['seconds']:.0f} s, "
-        f"{ended['cost']['service']:.2f} {ended['cost']['currency']} to the service",
-        highlight=False,
-    )
+    console.print(f"\n{outcome(found, ended)}", highlight=False, soft_wrap=True)
     if any(entry.status is not Status.SUCCEEDED for entry in entries):
-        console.print(f"repair: tryon retry {run_id}", highlight=False)
-    console.print(f"gallery: tryon open {run_id}", highlight=False)
+        console.print(f"repair: tryon retry {run_id}{found.options}", highlight=False, soft_wrap=True)
+    console.print(f"gallery: tryon open {run_id}{found.options}", highlight=False, soft_wrap=True)
     return exit_code(ended)
+
+
+def outcome(found: Target, ended: Mapping[str, Any]) -> str:
+    """How a run ended, in a line: a stand-in's seconds and money are not real."""
+    money = f"{ended['cost']['service']:.2f} {ended['cost']['currency']}"
+    return (
+        f"[bold]{ended['succeeded']} of {ended['total']}[/] succeeded in {ended['seconds']:.0f} s"
+        + (" of workflow" if found.is_local else "")
+        + (f", {money} to the stand-in, not real" if found.is_local else f", {money} to the service")
+    )
 
 
 def say_broken(ended: Mapping[str, Any], console: Console) -> None:

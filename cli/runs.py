@@ -10,11 +10,15 @@ from rich.table import Table
 
 from cli.options import json_option, print_json, stack_options, target, whole
 from cli.run import newest
-from cli.target import Target, TargetError
+from cli.saving import Saved, save
+from cli.target import TargetError
 from tryon.plan import RunFolder
 
 LINK_SECONDS = 12 * 3600
 """How long a gallery's link works; a role's own credentials may end it earlier."""
+
+MAX_LEFT_OUT = 20
+"""Objects that are named when they cannot be saved."""
 
 _COLOURS = {"SUCCEEDED": "green", "PARTIAL": "yellow", "RUNNING": "cyan"}
 
@@ -66,7 +70,9 @@ def open_gallery(arguments: argparse.Namespace, console: Console) -> int:
     if "succeeded" not in item:
         raise TargetError(f"run {run_id} is {str(item.get('status', 'unknown')).lower()}: it has no gallery")
     if arguments.save:
-        address = (save(found, run_id, arguments.save) / "index.html").resolve().as_uri()
+        saved = save(found, run_id, arguments.save)
+        say_left_out(saved, Console(stderr=True))
+        address = (saved.folder / "index.html").resolve().as_uri()
     else:
         address = found.s3.generate_presigned_url(
             "get_object",
@@ -79,13 +85,10 @@ def open_gallery(arguments: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def save(found: Target, run_id: str, out: Path) -> Path:
-    """Copy a run's files out of the bucket; returns their folder."""
-    prefix = RunFolder(run_id).prefix
-    folder = out / run_id
-    for page in found.s3.get_paginator("list_objects_v2").paginate(Bucket=found.bucket, Prefix=prefix):
-        for item in page.get("Contents", []):
-            path = folder / item["Key"].removeprefix(prefix)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(found.s3.get_object(Bucket=found.bucket, Key=item["Key"])["Body"].read())
-    return folder
+def say_left_out(saved: Saved, console: Console) -> None:
+    """Name the objects that were not written, and why."""
+    if len(saved.left_out) > MAX_LEFT_OUT:
+        console.print(f"{len(saved.left_out):,} objects were left out, such as", highlight=False)
+    for key, reason in [*saved.left_out.items()][:MAX_LEFT_OUT]:
+        shown = "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in key[:200])
+        console.print(f"left out: {shown}: {reason}", markup=False, highlight=False, soft_wrap=True)

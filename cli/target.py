@@ -1,6 +1,8 @@
 """The stack that a command speaks to: its bucket, its ledger and its clock."""
 
 import json
+import shlex
+import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -77,6 +79,7 @@ class Target:
     """A stack: its outputs and a way to its services.
 
     `clock` is the stack's own; `speed` is how much faster than real time it runs at most, None where it is real.
+    `options` are the words by which a command names this stack, with a blank before each, empty for the usual one.
     """
 
     name: str
@@ -85,6 +88,12 @@ class Target:
     clock: Clock
     stack: str = "tryon"
     speed: float | None = None
+    options: str = ""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the stack and the service are this machine's stand-ins, whose money is not real."""
+        return self.name == LOCAL_STACK
 
     @property
     def bucket(self) -> str:
@@ -120,6 +129,11 @@ def connect(stack: str, *, profile: str | None = None, region: str | None = None
     """The stack called `stack`, through ordinary AWS profiles; `local` is the one that `tryon local up` runs."""
     if stack == LOCAL_STACK:
         return _connect_local(port)
+    options = "".join(
+        f" --{name} {shlex.quote(value)}"
+        for name, value in (("stack", stack), ("profile", profile), ("region", region))
+        if value
+    )
     session = boto3.Session(profile_name=profile, region_name=region)
     try:
         described = session.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
@@ -129,7 +143,16 @@ def connect(stack: str, *, profile: str | None = None, region: str | None = None
     def client(service: str) -> Any:
         return session.client(service)  # type: ignore[call-overload]
 
-    return Target(stack, _outputs(described, stack), client, SystemClock(), stack=stack)
+    return Target(stack, _outputs(described, stack), client, SystemClock(), stack=stack, options=options)
+
+
+def listens(port: int) -> bool:
+    """Whether anything answers on a port of this machine."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=2):
+            return True
+    except OSError:
+        return False
 
 
 def _connect_local(port: int) -> Target:
@@ -148,7 +171,8 @@ def _connect_local(port: int) -> Target:
         ) from None
     outputs = _outputs(described, LOCAL_STACK)
     _, speed = _told_time(port)
-    return Target(LOCAL_STACK, outputs, client, LocalStackClock(port, speed), speed=speed)
+    options = "" if port == LOCAL_PORT else f" --port {port}"
+    return Target(LOCAL_STACK, outputs, client, LocalStackClock(port, speed), speed=speed, options=options)
 
 
 def _outputs(described: Mapping[str, Any], stack: str) -> dict[str, str]:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
+from cli.options import duration
 from cli.target import Target
 from tryon.ledger import Entry, RunStatus, Status
 
@@ -50,9 +51,9 @@ class Progressed:
             if number:
                 parts.append(f"{number} {word}")
         if self.seconds_left is not None:
-            parts.append(f"about {_duration(self.seconds_left / (self.pace or 1))} left")
+            parts.append(f"about {duration(self.seconds_left / (self.pace or 1))} left")
             if self.pace is not None:
-                parts[-1] += f" here ({_duration(self.seconds_left)} of workflow)"
+                parts[-1] += f" here ({duration(self.seconds_left)} of workflow)"
         return ", ".join(parts)
 
 
@@ -148,9 +149,3 @@ def table(entries: Sequence[Entry], console: Console) -> None:
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.1f}"
-
-
-def _duration(seconds: float) -> str:
-    minutes, seconds = divmod(max(1, round(seconds)), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s" if minutes else f"{seconds} s"

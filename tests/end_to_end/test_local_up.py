@@ -95,7 +95,14 @@ def test_from_a_folder_to_a_gallery(port: int, folder: Path, capsys: pytest.Capt
     assert main(["new", str(folder), "--name", "summer"]) == 0
     assert main(["run", str(folder / "manifest.json"), "--port", str(port)]) == 0
     said = capsys.readouterr().out
+    assert "3 pictures uploaded\n" in said
     assert "2 of 2 succeeded" in said
+    assert "2.00 CNY to the stand-in, not real" in said
+    assert f"gallery: tryon open {connect('local', port=port).ledger.runs(1)[0]['run_id']} --port {port}" in said
+    assert main(["plan", str(folder / "manifest.json"), "--port", str(port)]) == 0
+    planned = capsys.readouterr().out
+    assert "with 6 slots" in planned
+    assert "assumed" not in planned
     assert main(["list", "--port", str(port), "--json"]) == 0
     run = json.loads(capsys.readouterr().out)[0]
     assert (run["name"], run["status"], run["succeeded"]) == ("summer", "SUCCEEDED", 2)
@@ -111,10 +118,25 @@ def test_from_a_folder_to_a_gallery(port: int, folder: Path, capsys: pytest.Capt
 def test_a_manifest_that_the_stack_rejects_has_exit_code_2(
     port: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    s3 = client("s3", port)
+    s3.put_object(Bucket=connect("local", port=port).bucket, Key="inputs/broken.jpg", Body=b"no picture")
     path = tmp_path / "wrong.json"
-    path.write_text(json.dumps(manifest(1, 1, models=[{"id": "m0", "image": "inputs/nowhere.jpg"}])))
+    garments = [{"id": "g0", "image": "inputs/broken.jpg", "type": "upper"}]
+    path.write_text(json.dumps(manifest(1, 1, models=[{"id": "m0", "image": "inputs/broken.jpg"}], garments=garments)))
     assert main(["run", str(path), "--port", str(port)]) == 2
-    assert "models[0].image: 'inputs/nowhere.jpg' is not there" in capsys.readouterr().out
+    assert "models[0].image: inputs/broken.jpg: is not a JPEG" in capsys.readouterr().out
+
+
+def test_a_picture_that_is_nowhere_is_told_before_anything_is_put(
+    port: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "nowhere.json"
+    path.write_text(json.dumps(manifest(1, 1, models=[{"id": "m0", "image": "inputs/nowhere.jpg"}])))
+    for command in ("plan", "run"):
+        assert main([command, str(path), "--port", str(port)]) == 2
+        said = capsys.readouterr()
+        assert "models[0].image: 'inputs/nowhere.jpg' is no file here and is not in s3://tryon-" in said.err
+        assert said.out == ""
 
 
 def test_the_stand_ins_keys_are_printed_and_open_it(up: tuple[int, str]) -> None:
@@ -142,7 +164,7 @@ def test_the_clock_of_the_stack_and_the_times_in_its_ledger_are_the_same(port: i
 
 def test_an_unknown_run_is_told(port: int, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["watch", "no-such-run", "--port", str(port)]) == 2
-    assert "has no run no-such-run: see `tryon list`" in capsys.readouterr().err
+    assert f"has no run no-such-run: see `tryon list --port {port}`" in capsys.readouterr().err
 
 
 def test_where_no_stack_answers_the_error_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:

@@ -66,8 +66,14 @@ def test_a_csv_export_says_what_the_json_export_says() -> None:
         ('{"format": "tryon-review", "version": 2}', "another version of the gallery (2)"),
         ("some,table\n1,2\n", "has no column 'run_id'"),
         (",".join(COLUMNS) + "\n", "holds no judgement"),
-        (",".join(COLUMNS) + "\nr,a,,m,w,,a,a b,,,true,\nr,b,,m,w,,a,a b,,,true,\n", "line 3 is of another review"),
-        (",".join(COLUMNS) + "\nr,a,,m,w,,,,a,9,true,\n", "ratings[0].stars: Input should be less than or equal to 5"),
+        (
+            ",".join(COLUMNS) + "\nr,a,,m,01-w,,a,a b,,,true,\nr,b,,m,01-w,,a,a b,,,true,\n",
+            "line 3 is of another review",
+        ),
+        (
+            ",".join(COLUMNS) + "\nr,a,,m,01-w,,,,a,9,true,\n",
+            "ratings[0].stars: Input should be less than or equal to 5",
+        ),
         (json.dumps(export([preference(1, "c")])), "preferences[0]: prefers 'c', which was not shown"),
         (json.dumps(export([preference(1, "a", ("a", "a"))])), "preferences[0]: shows one variant twice"),
         (json.dumps(export([preference(1, "a", ("a",))])), "preferences[0].shown"),

@@ -1,81 +1,78 @@
-"""Where a picture ends, found in files of real encoders, however they are cut on their way."""
-
-import io
+"""Which files are pictures that are taken, by their first bytes."""
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from PIL import Image, ImageDraw
+from PIL import Image
 
-from tests.result_pictures import jpeg
-from tryon.formats import EXTENSIONS, end_of, format_of
+from benchmarks.pictures import encoded, graphic, heic_photograph
+from tryon.formats import FORMATS, HEAD_BYTES, looks_like, recognise_format, sentence
+from tryon.images import ImageError, prepare
 
-
-def encoded(kind: str, **options: object) -> bytes:
-    image = Image.effect_noise((90, 120), 60).convert("RGB")
-    ImageDraw.Draw(image).rectangle((20, 30, 70, 100), fill=(200, 30, 40))
-    out = io.BytesIO()
-    image.save(out, kind, **options)
-    return out.getvalue()
-
-
-EXIF = Image.Exif()
-EXIF[0x010E] = "words " * 50
-
-FILES = {
-    "baseline JPEG": encoded("JPEG"),
-    "progressive JPEG": encoded("JPEG", progressive=True),
-    "JPEG with restart markers": encoded("JPEG", restart_marker_rows=1, quality=98),
-    "JPEG with a profile and words": encoded("JPEG", exif=EXIF.tobytes(), icc_profile=b"\xff\xd9" * 40_000),
-    "PNG": encoded("PNG"),
-    "PNG with a profile": encoded("PNG", icc_profile=b"IEND\xae\x42\x60\x82" * 30, compress_level=0),
-    "WebP": encoded("WEBP"),
-    "lossless WebP with words": encoded("WEBP", lossless=True, exif=EXIF.tobytes()),
+SAMPLES = {
+    "JPEG": lambda: encoded(graphic(), "JPEG"),
+    "PNG": lambda: encoded(graphic(), "PNG"),
+    "WebP": lambda: encoded(graphic(), "WEBP"),
+    "HEIC": heic_photograph,
+    "AVIF": lambda: encoded(graphic(), "AVIF", speed=10),
 }
 
 
-def seen_after(data: bytes, sizes: list[int]) -> int | None:
-    """How many bytes were fed in pieces of those sizes, over and over, when the end was seen."""
-    found = format_of(data)
-    assert found is not None
-    end, at, turn = end_of(found), 0, 0
-    while at < len(data):
-        size = sizes[turn % len(sizes)]
-        end.feed(data[at : at + size])
-        at, turn = min(len(data), at + size), turn + 1
-        if end.seen:
-            return at
-    return None
+def test_every_format_that_is_listed_is_recognised_and_taken() -> None:
+    assert set(SAMPLES) == set(FORMATS)
+    for name, build in SAMPLES.items():
+        data = build()
+        assert recognise_format(data[:HEAD_BYTES]) == name
+        assert looks_like(data[:HEAD_BYTES]) is None
+        assert prepare(data, name="a").data
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_the_last_byte_of_a_file_is_its_end_and_none_before(name: str) -> None:
-    data = FILES[name]
-    # A chunk of odd size has a byte behind it in WebP, which the container counts.
-    assert seen_after(data, [1]) == len(data)
-    assert seen_after(data[:-1], [1]) is None
-    assert seen_after(data + b"\xff\xd9IEND" * 9, [1]) == len(data)
+def test_extensions_are_lower_case_and_belong_to_one_format() -> None:
+    extensions = [extension for found in FORMATS.values() for extension in found.extensions]
+    assert all(extension.startswith(".") and extension == extension.lower() for extension in extensions)
+    assert len(set(extensions)) == len(extensions)
 
 
-@settings(deadline=None, max_examples=60)
-@given(st.sampled_from(sorted(FILES)), st.lists(st.integers(1, 9000), min_size=1, max_size=5))
-def test_the_end_is_seen_in_pieces_of_any_size(name: str, sizes: list[int]) -> None:
-    data = FILES[name]
-    at = seen_after(data + b"trailing", sizes)
-    assert at is not None
-    assert at >= len(data)
-    assert seen_after(data[:-1], sizes) is None
+def box(brand: bytes, *compatible: bytes, version: bytes = bytes(4)) -> bytes:
+    content = b"ftyp" + brand + version + b"".join(compatible)
+    return (4 + len(content)).to_bytes(4, "big") + content + bytes(300)
 
 
-def test_rubbish_between_segments_is_passed_over_as_decoders_do() -> None:
-    data = jpeg().replace(b"\xff\xff\xc0", b"rubbish\xff\x00\xff\xc0")
-    assert seen_after(data, [7]) is not None
+@pytest.mark.parametrize(
+    ("head", "name"),
+    [
+        (box(b"mif1", b"miaf", b"avif"), "AVIF"),
+        (box(b"avis", b"msf1"), "AVIF"),
+        (box(b"mif1", b"heic"), "HEIC"),
+        (box(b"MiHE", b"mif1"), "HEIC"),
+        (box(b"isom", b"mp42", version=b"avif"), None),
+        (box(b"crx ", b"isom"), None),
+        (b"RIFF\0\0\0\0WAVEfmt ", None),
+        (b"", None),
+        (b"\xff\xd8", None),
+    ],
+)
+def test_a_container_is_known_by_its_brands(head: bytes, name: str | None) -> None:
+    assert recognise_format(head[:HEAD_BYTES]) == name
 
 
-@pytest.mark.parametrize("head", [b"RIFF\0\0\0\0WEBPVP8 ", b"RIFF\x0b\0\0\0WEBPVP8 ", b"RIFF", b"\xff\xd8", b"GIF89a"])
-def test_what_cannot_hold_a_picture_is_none(head: bytes) -> None:
-    assert format_of(head) is None
+@pytest.mark.parametrize(
+    ("head", "words"),
+    [
+        (b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        ", "twin that a Mac"),
+        (box(b"qt  "), "video"),
+        (box(b"crx ", b"isom"), "raw"),
+        (b"\x00\x00\x00\x0cjP  \r\n\x87\n", "JPEG 2000"),
+        (b"\x00\x00\x00\x0cJXL \r\n\x87\n", "JPEG XL"),
+        (encoded(Image.new("RGB", (64, 64)), "TIFF"), "TIFF"),
+        (encoded(Image.new("RGB", (64, 64)), "BMP"), "BMP"),
+    ],
+)
+def test_what_is_not_taken_is_called_by_its_name(head: bytes, words: str) -> None:
+    assert recognise_format(head) is None
+    assert words in (looks_like(head) or "")
+    with pytest.raises(ImageError, match=f"is not a {sentence()} picture: it looks like .*{words}"):
+        prepare(head, name="a")
 
 
-def test_every_format_has_its_extension() -> None:
-    assert EXTENSIONS == {"png": "png", "jpeg": "jpg", "webp": "webp"}
+def test_nothing_is_said_of_bytes_that_could_be_anything() -> None:
+    assert looks_like(b"\x01\x02\x03\x04") is None
+    assert looks_like(b"") is None

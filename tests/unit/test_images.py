@@ -634,4 +634,4 @@ def test_a_thumbnail_of_a_bomb_or_of_nothing_is_a_named_error() -> None:
 
 
 def test_the_table_in_the_documents_is_what_the_code_does() -> None:
-    assert pictures.PAGE.read_text(encoding="utf-8") == pictures.page(), "run: python -m benchmarks.pictures"
+    assert pictures.PAGE.read_text(encoding="utf-8") == pictures.page(), "run: .venv/bin/python -m benchmarks.pictures"

@@ -139,7 +139,7 @@ def test_what_is_told_agrees_whatever_the_ledger_says_later() -> None:
 
     told, bucket = end(Changing(50))
     summary = json.loads(bucket.kept[FOLDER + "summary.json"])
-    rows = list(csv.DictReader(io.StringIO(bucket.kept[FOLDER + "combinations.csv"].decode())))
+    rows = list(csv.DictReader(io.StringIO(bucket.kept[FOLDER + "combinations.csv"].decode("utf-8-sig"))))
     again = json.loads(bucket.kept[FOLDER + "retry-manifest.json"])
     assert (summary["succeeded"], summary["failed"], told["failed"]) == (45, 5, 5)
     assert [row["status"] for row in rows].count("FAILED") == len(again["combinations"]) == 5

@@ -31,7 +31,7 @@ from tryon.fetch import (
     guarded_session,
     recognise,
 )
-from tryon.formats import EXTENSIONS, ResultFormat
+from tryon.result_formats import EXTENSIONS, ResultFormat
 from tryon.results import PART_BYTES, StorageUnavailableError, Stored, client_config, download, find, store
 from tryon.service import Candidate
 

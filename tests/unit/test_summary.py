@@ -124,6 +124,37 @@ def test_a_subject_fits_sns_whatever_the_name() -> None:
     assert subject.isprintable()
 
 
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("x" * 80, "x" * 69 + "..."),
+        ("Frühling in Łódź – Ærø", "Fruhling in Lodz Aero"),
+        ("春季外套", "run-1"),
+        ("Лето 2026", "run-1"),
+        ("spring 🌸", "spring"),
+        ("🌸", "run-1"),
+        ("a\x07b\x1b[31m\u202e", "a b [31m"),
+        ("two\r\nlines\x7f", "two lines"),
+        ("\u200b", "run-1"),
+    ],
+)
+def test_a_subject_names_the_run_and_keeps_its_counts(name: str, shown: str) -> None:
+    entries = [*(good(n) for n in range(1, 11)), bad(11, "A")]
+    subject = notification.subject({**told(entries), "name": name, "run_id": "run-1"})
+    assert subject == f"tryon: {shown}: 10 of 11, 1 failed"
+    assert len(subject) < 100
+    assert subject.isascii()
+    assert subject.isprintable()
+
+
+def test_names_that_ascii_cannot_hold_differ_without_a_run_id_too() -> None:
+    run = {"succeeded": 17, "total": 18, "failed": 1}
+    first, second = (notification.subject(run | {"name": name}) for name in ("春季外套", "秋季外套"))
+    assert first != second
+    assert "?" not in first + second
+    assert first.isascii()
+
+
 def test_the_message_says_what_failed_and_what_to_do_next() -> None:
     found = told([good(1), bad(2, "InputRefusedError"), bad(3, "InputRefusedError")])
     text = notification.body(found | {"retry_manifest": "key"}, bucket="pictures", prefix="runs/run-1/")

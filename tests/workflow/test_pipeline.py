@@ -69,7 +69,9 @@ def test_two_models_wear_nine_garments() -> None:
         assert {f"runs/{ended.run_id}/{name}" for name in ("plan.json", "combinations.csv", "index.html")} <= set(
             ended.keys
         )
-        rows = list(csv.DictReader(io.StringIO(pipeline.app.get(f"runs/{ended.run_id}/combinations.csv").decode())))
+        rows = list(
+            csv.DictReader(io.StringIO(pipeline.app.get(f"runs/{ended.run_id}/combinations.csv").decode("utf-8-sig")))
+        )
         assert len(rows) == 18
         assert {row["status"] for row in rows} == {"SUCCEEDED"}
 

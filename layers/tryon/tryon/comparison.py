@@ -17,21 +17,25 @@ An export is a JSON file (UTF-8):
 
 or a CSV file of the same judgements, a line each, with the columns of `COLUMNS`: `preferred` is a variant or `=`,
 `shown` holds variants separated by blanks, and a rating has `variant` and `stars` instead of the two. `type` is
-upper, lower, full, outfit or empty.
+upper, lower, full, outfit or empty. Text that a spreadsheet would read as something else carries a leading apostrophe
+(`tryon.spreadsheet`); a spreadsheet may have saved the file again, with its own delimiter, encoding and words.
 """
 
 import csv
 import io
 import json
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from math import sqrt
 from statistics import fmean
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+
+from tryon.spreadsheet import decoded, is_doubtful, truth, unmarked, whole
 
 MAX_BYTES = 50_000_000
 """Largest export read: 10,000 preferences and as many ratings have about 5 MB."""
@@ -63,8 +67,23 @@ _Name = Annotated[str, Field(min_length=1, max_length=256)]
 _MODEL = ConfigDict(frozen=True)
 
 
+_ID = re.compile(r"[a-z0-9][a-z0-9-]*")
+_WORN = re.compile(r"[0-9]+-[a-z0-9][a-z0-9-]*")
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(Z|[+-][0-9:]+)?")
+
+
 class ExportError(Exception):
-    """A file that is no export of the gallery; the message names the file and what is wrong with it."""
+    """A file that is no export of the gallery, or that a spreadsheet changed; the message names file and place."""
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A cell of a CSV file that a spreadsheet may have changed: `007` and `7` look alike to it."""
+
+    file: str
+    line: int
+    column: str
+    text: str
 
 
 class Preference(BaseModel):
@@ -115,6 +134,22 @@ class Review(BaseModel):
     reviewer: _Text = ""
     preferences: tuple[Preference, ...] = ()
     ratings: tuple[Rating, ...] = ()
+    _doubts: tuple[Doubt, ...] = PrivateAttr(())
+
+    def __eq__(self, other: object) -> bool:
+        """Whether they say the same, whatever files they were in."""
+        return isinstance(other, Review) and self.model_dump() == other.model_dump()
+
+    @property
+    def doubts(self) -> tuple[Doubt, ...]:
+        """The cells that only another file of the run can confirm."""
+        return self._doubts
+
+    @property
+    def judged(self) -> Iterator[Preference | Rating]:
+        """All judgements."""
+        yield from self.preferences
+        yield from self.ratings
 
     @property
     def who(self) -> str:
@@ -127,16 +162,21 @@ def read_export(data: bytes, name: str) -> Review:
     if len(data) > MAX_BYTES:
         raise ExportError(f"{name}: has {len(data):,} bytes, at most {MAX_BYTES:,} are read")
     try:
-        text = data.decode("utf-8-sig")
+        text = decoded(data)
     except UnicodeDecodeError as error:
-        raise ExportError(f"{name}: is not UTF-8 text (byte {error.start})") from None
+        raise ExportError(
+            f"{name}: is not UTF-8 text (byte {error.start}); a spreadsheet saves it so as 'CSV UTF-8'"
+        ) from None
     if not text.strip():
         raise ExportError(f"{name}: is empty")
-    raw = _from_json(text, name) if text.lstrip()[0] in "{[" else _from_csv(text, name)
+    doubts: list[Doubt] = []
+    raw = _from_json(text, name) if text.lstrip()[0] in "{[" else _from_csv(text, name, doubts)
     try:
-        return Review.model_validate(raw)
+        review = Review.model_validate(raw)
     except ValidationError as error:
         raise ExportError(f"{name}: {_problem(error)}") from None
+    review._doubts = tuple(doubts)
+    return review
 
 
 def _from_json(text: str, name: str) -> Any:
@@ -151,33 +191,103 @@ def _from_json(text: str, name: str) -> Any:
     return raw
 
 
-def _from_csv(text: str, name: str) -> Any:
-    first = text.lstrip().partition("\n")[0]
-    delimiter = max(",;\t", key=first.count)  # spreadsheets save with the delimiter of their country
-    reader = csv.DictReader(io.StringIO(text.lstrip()), delimiter=delimiter, strict=True)
+def _from_csv(text: str, name: str, doubts: list[Doubt]) -> Any:
+    lines, delimiter, before = _table(text)
+    reader = csv.DictReader(lines, delimiter=delimiter, strict=True, restval="")
     review: dict[str, Any] = {"format": "tryon-review", "version": 1, "preferences": [], "ratings": []}
     try:
-        missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
+        reader.fieldnames = [field.strip().casefold() for field in reader.fieldnames or ()]
+        missing = [column for column in COLUMNS if column not in reader.fieldnames]
         if missing:
             raise ExportError(f"{name}: is no review of the gallery: it has no column {missing[0]!r}")
-        for line in reader:
-            own = {column: (line[column] or "").removeprefix("'") for column in ("run_id", "review", "reviewer")}
+        for row in reader:
+            cells = _Cells(name, before + reader.line_num, {column: row[column].strip() for column in COLUMNS})
+            if not any(cells.row.values()):
+                continue  # spreadsheets save rows that were once filled
+            own = {column: cells.text(column) for column in ("run_id", "review", "reviewer")}
             if any(review.setdefault(column, value) != value for column, value in own.items()):
-                raise ExportError(f"{name}: line {reader.line_num} is of another review; compare the files one by one")
-            judgement: dict[str, Any] = {column: line[column] for column in ("model", "worn", "type", "at")}
-            judgement["blind"] = (line["blind"] or "false").lower()
-            if line["stars"]:
-                review["ratings"].append(judgement | {"variant": line["variant"], "stars": line["stars"]})
+                raise ExportError(f"{name}: line {cells.line} is of another review; compare the files one by one")
+            judgement: dict[str, Any] = {
+                "model": cells.id("model", _ID),
+                "worn": cells.id("worn", _WORN),
+                "type": cells.text("type"),
+                "at": cells.time("at"),
+                "blind": cells.truth("blind"),
+            }
+            if cells.row["stars"]:
+                rating = {"variant": cells.id("variant", _ID), "stars": cells.whole("stars")}
+                review["ratings"].append(judgement | rating)
             else:
-                preferred = None if line["preferred"] in (_EQUAL, "'" + _EQUAL) else line["preferred"]
+                preferred = cells.text("preferred")
+                shown = cells.text("shown").split()
                 review["preferences"].append(
-                    judgement | {"preferred": preferred, "shown": (line["shown"] or "").split()}
+                    judgement | {"preferred": None if preferred == _EQUAL else preferred, "shown": shown}
                 )
+            doubts.extend(cells.doubts)
     except csv.Error as error:
-        raise ExportError(f"{name}: line {reader.line_num} is not CSV: {error}") from None
+        raise ExportError(f"{name}: line {before + reader.line_num} is not CSV: {error}") from None
     if "run_id" not in review:
         raise ExportError(f"{name}: holds no judgement")
     return review
+
+
+def _table(text: str) -> tuple[io.StringIO, str, int]:
+    """The lines from the head on, their delimiter, and how many lines were before."""
+    rest = text.lstrip()
+    before = text[: len(text) - len(rest)].count("\n")
+    first, _, after = rest.partition("\n")
+    if re.fullmatch(r'"?sep=.?"?', first.rstrip("\r"), re.IGNORECASE):  # a line of Excel's own
+        rest, before = after, before + 1
+        first = rest.partition("\n")[0]
+    # Spreadsheets save with the delimiter of their country.
+    return io.StringIO(rest), max(",;\t", key=first.count), before
+
+
+@dataclass
+class _Cells:
+    """A row of a CSV file, read cell by cell; errors name file, line and column."""
+
+    name: str
+    line: int
+    row: Mapping[str, str]
+    doubts: list[Doubt] = field(default_factory=list)
+
+    def text(self, column: str) -> str:
+        return unmarked(self.row[column])
+
+    def id(self, column: str, pattern: re.Pattern[str]) -> str:
+        """An id; what is none was made of one by a spreadsheet, and what might be changed is doubted."""
+        cell, text = self.row[column], self.text(column)
+        if not pattern.fullmatch(text):
+            self._refuse(column, f"is not the id of a {_THINGS[column]}: has a spreadsheet changed it?")
+        if cell == text and is_doubtful(text):
+            self.doubts.append(Doubt(self.name, self.line, column, text))
+        return text
+
+    def time(self, column: str) -> str:
+        text = self.text(column)
+        if text[:1].isdigit() and not _TIME.fullmatch(text):
+            self._refuse(column, "is not a time such as 2026-11-23T09:58:12.000Z: has a spreadsheet changed it?")
+        return text
+
+    def truth(self, column: str) -> bool:
+        value = truth(self.row[column])
+        if value is None:
+            self._refuse(column, "is neither true nor false")
+        return value
+
+    def whole(self, column: str) -> int:
+        value = whole(self.row[column])
+        if value is None:
+            self._refuse(column, "is not a whole number")
+        return value
+
+    def _refuse(self, column: str, reason: str) -> NoReturn:
+        shown = self.row[column][:60]
+        raise ExportError(f"{self.name}: line {self.line}, column {column!r}: {shown!r} {reason}")
+
+
+_THINGS = {"model": "model", "worn": "garment or outfit with its number", "variant": "variant"}
 
 
 def _problem(error: ValidationError) -> str:
@@ -326,9 +436,11 @@ def compare(exports: Iterable[Review]) -> Comparison:
 
     A combination is won by the variant that most of its reviewers preferred: several votes on one pair of pictures
     are one piece of evidence, and only different combinations count as further ones. Each person has one vote a
-    combination, the latest.
+    combination, the latest. Raises `ExportError` for an id that a spreadsheet may have changed and that no other file
+    of the run knows.
     """
     reviews = list(exports)
+    _check_doubts(reviews)
     votes: dict[tuple[_Key, str], Preference] = {}
     stars: dict[tuple[_Key, str, str], Rating] = {}
     given = 0
@@ -358,6 +470,36 @@ def compare(exports: Iterable[Review]) -> Comparison:
         agreement=_agreement(by_combination.values()),
         first_shown=_first_shown(votes.values()),
     )
+
+
+def _check_doubts(reviews: Sequence[Review]) -> None:
+    """Hold each doubtful cell against what the other files of its run name there."""
+    for review in reviews:
+        others = [other for other in reviews if other is not review and other.run_id == review.run_id]
+        for doubt in review.doubts if others else ():
+            known = sorted({name for other in others for name in _named(other, doubt.column)})
+            if doubt.text not in known:
+                like = [name for name in known if _digits(name) == _digits(doubt.text)]
+                raise ExportError(
+                    f"{doubt.file}: line {doubt.line}, column {doubt.column!r}: {doubt.text!r} is in no other file of "
+                    f"run {review.run_id}, and a spreadsheet may have changed it"
+                    + (f"; was it {like[0]!r}?" if like else "")
+                    + " (compare the JSON export, which nothing changes)"
+                )
+
+
+def _named(review: Review, column: str) -> Iterator[str]:
+    """What a review names in a column."""
+    for judgement in review.judged:
+        if column == "variant" and isinstance(judgement, Preference):
+            yield from judgement.shown
+        else:
+            yield getattr(judgement, column)
+
+
+def _digits(text: str) -> list[int]:
+    """The numbers in a text, which stay when a spreadsheet takes zeros away."""
+    return [int(number) for number in re.findall(r"[0-9]{1,18}", text)]
 
 
 def _latest(kept: dict[Any, Any], key: Any, judgement: Preference | Rating) -> None:

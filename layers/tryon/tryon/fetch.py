@@ -28,7 +28,7 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from tryon import inflate
 from tryon.clock import Clock
-from tryon.formats import HEAD_BYTES, End, ResultFormat, end_of, format_of, size_of
+from tryon.result_formats import HEAD_BYTES, End, ResultFormat, end_of, format_of, size_of
 
 CHUNK_BYTES = 8192
 SOCKET_SECONDS = 30.0

@@ -284,9 +284,12 @@ class Manifest(BaseModel):
         return ImageSource(bucket, image)
 
 
-def parse(data: bytes, *, bucket: str, allowed_buckets: Iterable[str] = ()) -> Manifest:
-    """Read a manifest that lies in `bucket`; raises `ManifestError` with everything wrong with it."""
-    raw = _read_json(data)
+def parse(data: bytes, *, bucket: str, allowed_buckets: Iterable[str] = (), any_bucket: bool = False) -> Manifest:
+    """Read a manifest that lies in `bucket`; raises `ManifestError` with everything wrong with it.
+
+    With `any_bucket` every bucket may be named: which ones may be read is a stack's to say.
+    """
+    raw = read_json(data)
     if not isinstance(raw, dict):
         raise ManifestError([Problem("", 'the manifest must be a JSON object, such as {"models": […], …}')])
     _check_bytes(len(data), retry="retry_of" in raw)
@@ -301,7 +304,7 @@ def parse(data: bytes, *, bucket: str, allowed_buckets: Iterable[str] = ()) -> M
         details = _first_mistakes(raw, error)
         described = [_problem(detail, hint=i < MAX_PROBLEMS) for i, detail in enumerate(details)]
         raise ManifestError(described, error.error_count() - len(described)) from None
-    found = _contradictions(manifest, {bucket, *allowed_buckets}, bucket)
+    found = _contradictions(manifest, None if any_bucket else {bucket, *allowed_buckets}, bucket)
     problems = list(islice(found, MAX_DESCRIBED))
     if problems:
         raise ManifestError(problems, sum(1 for _ in found))
@@ -371,7 +374,8 @@ _MAYBE_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 """What JSON writes half a surrogate pair with; a whole one too, for characters that few manifests hold."""
 
 
-def _read_json(data: bytes) -> Any:
+def read_json(data: bytes) -> Any:
+    """The JSON of a manifest, before anything else of it is looked at; raises `ManifestError`."""
     if len(data) > MAX_RETRY_BYTES:
         _check_bytes(len(data))
     if data.count(b",") > MAX_VALUES:
@@ -505,7 +509,7 @@ def _problem(detail: ErrorDetails, *, hint: bool) -> Problem:
     return Problem(field, f"{message}, not {given}")
 
 
-def _contradictions(manifest: Manifest, buckets: set[str], own: str) -> Iterator[Problem]:
+def _contradictions(manifest: Manifest, buckets: set[str] | None, own: str) -> Iterator[Problem]:
     """What each field allows but the whole does not."""
     hints = iter(range(MAX_PROBLEMS))
 
@@ -531,7 +535,7 @@ def _contradictions(manifest: Manifest, buckets: set[str], own: str) -> Iterator
     ):
         for i, image in enumerate(images):
             bucket = manifest.source(image, own).bucket
-            if bucket not in buckets:
+            if buckets is not None and bucket not in buckets:
                 yield Problem(f"{field}[{i}].image", f"bucket {bucket!r} is not one that this stack may read")
     for i, outfit in enumerate(manifest.outfits):
         if outfit.id in garments:

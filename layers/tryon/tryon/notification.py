@@ -1,13 +1,20 @@
 """What is said when a run ends: text for people, JSON for queues."""
 
+import hashlib
 import json
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
 from tryon.text import cut, escaped_bytes
 
 MAX_SUBJECT = 99
-"""SNS takes fewer than 100 ASCII characters on one line."""
+"""SNS asks for fewer than 100 characters, without line breaks and control characters; its older pages for ASCII that
+begins with a letter, a number or a punctuation mark."""
+
+_LETTERS = {"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "\u0131": "i"}
+_INDIVISIBLE = str.maketrans(_LETTERS | {"Æ": "Ae", "Œ": "Oe", "Ø": "O", "Ł": "L", "Đ": "D", "Ð": "D", "Þ": "Th"})
+"""Latin letters that Unicode does not take apart into one without an accent and the accent."""
 
 MAX_MESSAGE = 200_000
 """Most bytes of a message, as `escaped_bytes` counts them: SNS takes 262,144, and so does the state that it passes."""
@@ -21,12 +28,31 @@ class NotificationError(Exception):
 
 
 def subject(run: Mapping[str, Any]) -> str:
-    """One line for a mailbox."""
-    text = f"tryon: {run['name']}: {run['succeeded']} of {run['total']}"
+    """One line of printable ASCII for a mailbox: a long name is cut, the counts never."""
+    counts = f": {run['succeeded']} of {run['total']}"
     if run["failed"]:
-        text += f", {run['failed']} failed"
-    ascii_only = text.encode("ascii", "replace").decode()
-    return " ".join(ascii_only.split())[:MAX_SUBJECT]
+        counts += f", {run['failed']} failed"
+    room = MAX_SUBJECT - len("tryon: ") - len(counts)
+    name = _ascii_name(run)
+    return f"tryon: {name if len(name) <= room else name[: room - 3].rstrip() + '...'}{counts}"
+
+
+def _ascii_name(run: Mapping[str, Any]) -> str:
+    """The run's name without its accents, or its id where ASCII cannot hold the name."""
+    name = str(run["name"])
+    plain, lost = [], False
+    for char in unicodedata.normalize("NFKD", name.translate(_INDIVISIBLE)):
+        if " " <= char <= "~":
+            plain.append(char)
+        elif unicodedata.category(char)[0] in "LN":
+            lost = True
+        elif not unicodedata.combining(char):
+            plain.append(" ")
+    text = " ".join("".join(plain).split())
+    if text and not lost:
+        return text
+    number = hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:8]
+    return str(run.get("run_id") or f"{text} {number}".strip())
 
 
 def body(run: Mapping[str, Any], *, bucket: str, prefix: str) -> str:

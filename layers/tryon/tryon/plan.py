@@ -11,10 +11,10 @@ from botocore.exceptions import ClientError
 from pydantic import BaseModel, ConfigDict
 
 from tryon.cadence import MAX_POLLS, waits
-from tryon.formats import EXTENSIONS, ResultFormat
 from tryon.manifest import Manifest, ManifestError, Problem
 from tryon.objects import SPOOL_BYTES
 from tryon.parameters import GarmentType, Parameters
+from tryon.result_formats import EXTENSIONS, ResultFormat
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -25,8 +25,8 @@ from tryon.fetch import (
     recognise,
     stream_of,
 )
-from tryon.formats import EXTENSIONS, ResultFormat
 from tryon.objects import StorageUnavailableError
+from tryon.result_formats import EXTENSIONS, ResultFormat
 from tryon.service import Candidate
 
 if TYPE_CHECKING:

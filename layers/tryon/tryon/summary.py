@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from statistics import fmean, quantiles
 from typing import Any, TextIO
 
-from tryon import cost
+from tryon import cost, spreadsheet
 from tryon.drift import Drift
 from tryon.ledger import Entry, RunStatus, Status
 
@@ -232,7 +232,12 @@ COLUMNS = (
 
 
 def table(entries: Iterable[Entry], out: TextIO) -> Iterator[Entry]:
-    """Write combinations.csv, one line a combination, while the entries pass."""
+    """Write combinations.csv, one line a combination, while the entries pass.
+
+    It begins with a byte order mark, without which Excel takes it for the machine's own code page; text that a
+    spreadsheet would read as something else is marked (`spreadsheet.marked`).
+    """
+    out.write("\ufeff")
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
     for entry in entries:
@@ -246,9 +251,7 @@ def table(entries: Iterable[Entry], out: TextIO) -> Iterator[Entry]:
 
 
 def _cell(value: object) -> object:
-    """A spreadsheet runs a text cell that begins like a formula; an apostrophe makes it plain text."""
     if isinstance(value, str):
-        plain = "'" + value if value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
         # `csv` puts no quotes around a lone carriage return, which readers then take for the end of the line.
-        return plain.replace("\r\n", "\n").replace("\r", "\n")
+        return spreadsheet.marked(value).replace("\r\n", "\n").replace("\r", "\n")
     return "" if value is None else value

@@ -1,0 +1,177 @@
+"""What the command says when a run has ended or was interrupted, and where it says it."""
+
+import io
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from cli.main import main
+from cli.options import duration, print_json
+from cli.target import connect
+from tests.unit.stack import FakeStack, fake_stack
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def ended(stack: FakeStack, status: str = "PARTIAL", **more: Any) -> None:
+    stack.ledger.open_run("run-1", name="spring")
+    numbers = {"succeeded": 1, "total": 2, "failed": 1, "seconds": 116, "cost": {"service": 18, "currency": "CNY"}}
+    stack.ledger.update_run("run-1", status=status, **numbers | more)
+
+
+def speaks_to(stack: FakeStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("run", "runs", "plan", "calibrate"):
+        monkeypatch.setattr(f"cli.{module}.target", lambda arguments: stack)
+
+
+def test_the_stand_ins_money_and_seconds_are_not_real(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with fake_stack(options=" --port 4600") as stack:
+        speaks_to(stack, monkeypatch)
+        ended(stack)
+        assert main(["watch", "run-1"]) == 1
+    said = capsys.readouterr().out
+    assert "1 of 2 succeeded in 116 s of workflow, 18.00 CNY to the stand-in, not real\n" in said
+    assert said.endswith("gallery: tryon open run-1 --port 4600\n")
+
+
+def test_a_deployed_stacks_money_is_real_and_its_name_is_in_every_hint(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with fake_stack("prod", " --stack prod --profile work") as stack:
+        speaks_to(stack, monkeypatch)
+        ended(stack)
+        main(["watch", "run-1"])
+        said = capsys.readouterr().out
+        assert "1 of 2 succeeded in 116 s, 18.00 CNY to the service\n" in said
+        assert "gallery: tryon open run-1 --stack prod --profile work\n" in said
+        assert main(["watch", "run-2"]) == 2
+        assert "see `tryon list --stack prod --profile work`" in capsys.readouterr().err
+
+
+def test_an_interrupted_watch_says_how_to_go_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with fake_stack(options=" --port 4600") as stack:
+        speaks_to(stack, monkeypatch)
+        ended(stack)
+        monkeypatch.setattr("cli.run.watch", interrupted)
+        assert main(["watch", "run-1"]) == 130
+        assert "run run-1 goes on: `tryon watch run-1 --port 4600` follows it" in capsys.readouterr().err
+        monkeypatch.setattr("cli.runs.newest", interrupted)
+        assert main(["open"]) == 130
+        assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_with_json_standard_output_is_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    with fake_stack() as stack:
+        speaks_to(stack, monkeypatch)
+        ended(stack, name="Frühling")
+        for words in (["watch", "--json"], ["list", "--json"]):
+            main(words)
+            assert "Frühling" in str(json.loads(capsys.readouterr().out))
+
+
+def test_json_is_ascii_where_the_output_is_no_utf_8() -> None:
+    out = io.TextIOWrapper(io.BytesIO(), encoding="cp1252", newline="")
+    print_json(Console(file=out), {"name": "春"})
+    out.flush()
+    assert out.buffer.getvalue() == b'{\n "name": "\\u6625"\n}\n'  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(0.2, "1 s"), (33, "33 s"), (60, "1 min 0 s"), (7500, "2 h 5 min")])
+def test_durations_in_words(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+def test_the_words_that_name_a_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    def described(_: object) -> dict[str, Any]:
+        names = ("BucketName", "LedgerTableName", "StateMachineArn")
+        return {"Stacks": [{"Outputs": [{"OutputKey": name, "OutputValue": "x"} for name in names]}]}
+
+    class Session:
+        def __init__(self, **_: object) -> None: ...
+
+        def client(self, *_: object, **__: object) -> Any:
+            return type("Client", (), {"describe_stacks": lambda self, **_: described(self)})()
+
+    monkeypatch.setattr("cli.target.boto3.Session", Session)
+    monkeypatch.setattr("cli.target._told_time", lambda port: (0.0, 10.0))
+    assert connect("my stack", region="eu-west-1").options == " --stack 'my stack' --region eu-west-1"
+    assert connect("local", port=4600).options == " --port 4600"
+    assert connect("local").options == ""
+
+
+def test_the_default_deadline_is_the_stacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr("cli.calibrate.run", lambda arguments, *_, **__: asked.append(arguments.deadline) or 0)
+    with fake_stack(DeadlineSeconds="900") as stack:
+        speaks_to(stack, monkeypatch)
+        main(["calibrate"])
+        main(["calibrate", "--deadline", "60"])
+    assert asked == [900, 60]
+
+
+@pytest.mark.parametrize("after", [0.2, 0.5])
+def test_ctrl_c_while_the_command_is_imported_leaves_no_traceback(after: float) -> None:
+    """The imports are held up, so that the signal comes within them on any machine."""
+    script = (
+        "import sys, time\n"
+        "class Slow:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'cli.main':\n"
+        "            print('importing', flush=True)\n"
+        "            time.sleep(20)\n"
+        "sys.meta_path.insert(0, Slow())\n"
+        "from cli.start import main\n"
+        "sys.exit(main())\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT, text=True
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "importing\n"
+        time.sleep(after)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+    finally:
+        process.kill()
+    assert (process.returncode, err) == (-signal.SIGINT, "")
+
+
+def test_the_installed_command_begins_there() -> None:
+    assert 'tryon = "cli.start:main"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (
+            ("MANIFEST=my folder/it's $x.json", "FAULTS=a b.json"),
+            r"tryon local run 'my folder/it'\''s $x.json' --speed '10' --slots '6' --faults 'a b.json'",
+        ),
+        ((), "tryon local run 'samples/manifest.json' --speed '10' --slots '6'"),
+        (("SPEED=1; echo x",), "--speed '1; echo x' --slots"),
+    ],
+)
+def test_make_hands_on_what_it_is_given(given: tuple[str, ...], words: str) -> None:
+    told = subprocess.run(["make", "-n", "run", *given], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert words in told.stdout
+
+
+def test_make_takes_a_python_with_a_blank_in_its_path(tmp_path: Path) -> None:
+    given = ["make", "-n", "-B", ".venv/.tools", "PYTHON=/my folder/python3"]
+    told = subprocess.run(given, capture_output=True, text=True, cwd=ROOT, check=True)
+    assert "'/my folder/python3' -m venv .venv" in told.stdout
