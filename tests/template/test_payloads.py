@@ -1,6 +1,7 @@
 """What passes between states stays below Step Functions' limits at the largest run that the stack takes."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from local.aws.moto_adapter.jsonata_engine import evaluate
 from tryon.manifest import MAX_ENTRIES, MAX_RETRY_BYTES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,3 +51,33 @@ def test_whatever_fails_of_the_largest_run_fits_in_one_manifest() -> None:
     pictures = 1_000_000
     assert most_combinations() <= MAX_ENTRIES
     assert most_combinations() * len(",\n  " + longest) + pictures <= MAX_RETRY_BYTES
+
+
+def before_the_map() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each way out of the states that read a manifest, when they fail."""
+    for name in ("Claim", "Plan"):
+        for caught in MACHINE["States"][name]["Catch"]:
+            if "Assign" in caught:
+                yield f"{name} {caught['ErrorEquals'][0]}", caught
+
+
+@pytest.mark.parametrize("caught", [pytest.param(caught, id=name) for name, caught in before_the_map()])
+@pytest.mark.parametrize(
+    "cause", [None, "no JSON", '{"errorMessage": "cut of', json.dumps({"errorMessage": "m" * 99_999})]
+)
+def test_no_cause_of_a_failure_breaks_or_fills_the_state_that_follows(
+    caught: dict[str, Any], cause: str | None
+) -> None:
+    failure = {"Error": "States.Timeout"} | ({"Cause": cause} if cause is not None else {})
+    for name, expression in caught["Assign"].items():
+        if expression.startswith("{%"):
+            told = evaluate(expression.removeprefix("{%").removesuffix("%}"), {"states": {"errorOutput": failure}}, 0.0)
+            assert isinstance(told, str), name
+            assert name == "missing" or len(told) <= 8_000
+    assert caught["Output"] == {}, "else it is the whole cause"
+
+
+def test_what_is_taken_out_of_a_cause_needs_no_turns_of_a_group() -> None:
+    # Java's regular expressions, which Step Functions has, recurse for each: a long text ends them.
+    for state in ("Manifest?", "Name", "Claim", "Plan", "AwaitPictures"):
+        assert not re.search(r"\)[*+{?]", json.dumps(MACHINE["States"][state])), state

@@ -55,6 +55,7 @@ def test_what_is_cut_ends_and_what_is_broken_is_an_error() -> None:
         (b"{}", "gzip", None),
         (b"", "gzip", None),
     ],
+    ids=range(8),
 )
 def test_what_is_packed_shows_in_its_first_bytes(head: bytes, named: str, bits: int | None) -> None:
     assert window(head, named) == bits
