@@ -53,7 +53,7 @@ def list_runs(arguments: argparse.Namespace, console: Console) -> int:
         cost = run.get("cost")
         view.add_row(
             run["run_id"],
-            f"[{_COLOURS.get(status, 'red')}]{status}[/]",
+            f"[{_COLOURS.get(status, 'red')}]{status}[/]" + (" [green]repaired[/]" if run.get("repaired_by") else ""),
             f"{run['succeeded']} of {run['total']}" if "succeeded" in run else "",
             f"{run['seconds']:.0f}" if "seconds" in run else "",
             f"{cost['service']:.2f} {cost['currency']}" if cost else "",

@@ -29,7 +29,7 @@ class NotificationError(Exception):
 
 def subject(run: Mapping[str, Any]) -> str:
     """One line of printable ASCII for a mailbox: a long name is cut, the counts never."""
-    counts = f": {run['succeeded']} of {run['total']}"
+    counts = ": nothing left to do" if run.get("nothing_left") else f": {run['succeeded']} of {run['total']}"
     if run["failed"]:
         counts += f", {run['failed']} failed"
     room = MAX_SUBJECT - len("tryon: ") - len(counts)
@@ -61,6 +61,13 @@ def body(run: Mapping[str, Any], *, bucket: str, prefix: str) -> str:
         f"{run['name']}: {run['succeeded']} of {run['total']} combinations have a picture.",
         "",
     ]
+    if run.get("nothing_left"):
+        lines[0] = (
+            f"{run['name']}: nothing was left to do, and nothing was paid. What the manifest names has its picture, or "
+            f"gets it, in {', '.join(run['nothing_left'])}."
+        )
+    if run.get("notes"):
+        lines += [*run["notes"], ""]
     if run.get("error"):
         lines += [f"The run itself failed: {run['error']}: {run['cause']}", ""]
     if run["reasons"]:

@@ -278,6 +278,7 @@ _RUN_FIELDS = (
     "error",
     "cause",
     "retry_of",
+    "repaired_by",
     "retry_manifest",
     "started_at",
     "seconds",

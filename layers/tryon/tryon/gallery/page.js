@@ -1033,7 +1033,7 @@
     status.textContent = STATUS[run.status] || run.status;
     status.className = `pill ${run.status}`;
     const when = run.started_at ? new Date(run.started_at * 1000).toLocaleString("en", { dateStyle: "medium", timeStyle: "short" }) : "";
-    byId("when").textContent = [when, pages.shown && `part ${pages.shown} of ${pages.parts.length}`, run.retry_of && `retry of ${run.retry_of}`].filter(Boolean).join(" · ");
+    byId("when").textContent = [when, pages.shown && `part ${pages.shown} of ${pages.parts.length}`, run.retry_of && `retry of ${run.retry_of}`, (run.repaired_by || []).length && `repaired by ${run.repaired_by.join(", ")}`].filter(Boolean).join(" · ");
     const shape = `${plural(models.length, "model")} × ${plural(worn.length, "garment")}${variants.length > 1 ? ` × ${plural(variants.length, "variant")}` : ""}`;
     const cost = run.cost && run.tasks ? `${plural(run.tasks, "task")}, ${run.cost.service.toLocaleString("en", { minimumFractionDigits: 2 })} ${run.cost.currency}` : "";
     byId("tagline").replaceChildren(
