@@ -562,14 +562,24 @@ class PacedClock(VirtualClock):
         threading.Thread(target=self._turn, name="paced-clock", daemon=True).start()
 
     def now(self) -> float:
-        reached, since = self._now, self._resting_since
-        return reached if since is None else reached + (time.monotonic() - since) * self.speed
+        # Locked: a time that was reached and a rest that began belong together.
+        with self._lock:
+            return self._reached()
 
-    def _work(self) -> None:
-        self._now, self._resting_since = self.now(), None
+    def _reached(self) -> float:
+        """The time now, never past a wait's end that is still to come; called with the lock held."""
+        if self._resting_since is None:
+            return self._now
+        passed = self._now + (time.monotonic() - self._resting_since) * self.speed
+        return max(self._now, min(passed, self._timers[0][0])) if self._timers else passed
+
+    def _work(self, at: float) -> None:
+        """Stop time at that moment; called with the lock held."""
+        self._now, self._resting_since = at, None
 
     def _withdraw(self, waiter: _Waiter) -> None:
-        self._work()
+        if waiter.counted:
+            self._work(self._reached())
         super()._withdraw(waiter)
 
     def _dispatch(self) -> None:
@@ -577,12 +587,12 @@ class PacedClock(VirtualClock):
             while self._timers and self._timers[0][-1].done:
                 heapq.heappop(self._timers)
             if self._ready:
-                self._work()
+                self._work(self._reached())
                 self._resume(self._ready.popleft())
-            elif self._timers and self._timers[0][0] <= self.now():
+            elif self._timers and self._timers[0][0] <= self._reached():
                 until, _, _, waiter = heapq.heappop(self._timers)
-                self._work()
-                self._now = max(self._now, until)
+                # Not the time that it is: a machine that looks late must not make a wait longer than it was.
+                self._work(max(self._now, until))
                 self._wake(waiter, fired=False)
             else:
                 if self._resting_since is None:
@@ -602,4 +612,4 @@ class PacedClock(VirtualClock):
                 if self._running > 0 or not self._timers:
                     self._turned.wait()
                 else:
-                    self._turned.wait(max(0.0, self._timers[0][0] - self.now()) / self.speed)
+                    self._turned.wait(max(0.0, self._timers[0][0] - self._reached()) / self.speed)

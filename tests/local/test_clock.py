@@ -1,6 +1,8 @@
+import itertools
 import threading
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -428,6 +430,68 @@ def test_a_wait_of_paced_time_is_not_overtaken_by_another_threads_work() -> None
             thread.start()
     assert all(clock.await_event(thread.ended, 10.0) for thread in threads)
     assert "patient" in order[3:5]
+
+
+def test_a_paced_wait_ends_exactly_at_its_end_however_late_the_machine_looks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks = itertools.count()
+    late = SimpleNamespace(monotonic=lambda: 7.0 * next(looks), time=time.time, sleep=time.sleep)
+    monkeypatch.setattr("local.clock.time", late)
+    clock = PacedClock(1.0, start=0.0)
+    seen: list[tuple[str, float]] = []
+
+    def busy() -> None:
+        for step in range(5):
+            seen.append((f"busy {step}", clock.now()))
+            clock.sleep(1.0)
+
+    def patient() -> None:
+        clock.sleep(3.5)
+        seen.append(("patient", clock.now()))
+        with clock.deadline(clock.now() + 2.0):
+            clock.sleep(1.5)
+            seen.append(("in time", clock.now()))
+            with pytest.raises(DeadlinePassedError):
+                clock.sleep(1.0)
+            seen.append(("too late", clock.now()))
+
+    threads = [clock.thread(busy), clock.thread(patient)]
+    with clock.attached():
+        began = clock.now()
+        for thread in threads:
+            thread.start()
+    for thread in threads:
+        thread.join()
+    assert [(name, at - began) for name, at in seen] == [
+        ("busy 0", 0.0),
+        ("busy 1", 1.0),
+        ("busy 2", 2.0),
+        ("busy 3", 3.0),
+        ("patient", 3.5),
+        ("busy 4", 4.0),
+        ("in time", 5.0),
+        ("too late", 5.5),
+    ]
+
+
+def test_work_that_comes_from_outside_does_not_carry_paced_time_past_a_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = [0.0]
+    held = SimpleNamespace(monotonic=lambda: looked[0], time=time.time, sleep=time.sleep)
+    monkeypatch.setattr("local.clock.time", held)
+    clock = PacedClock(1.0, start=0.0)
+    seen: list[float] = []
+    waiting = clock.thread(lambda: (clock.sleep(1000.0), seen.append(clock.now())))
+    waiting.start()
+    while clock.now() == 0.0:  # until it waits, no time passes
+        looked[0] += 1.0
+    looked[0] += 1_000_000.0
+    assert clock.now() <= 1000.0
+    other = clock.thread(lambda: seen.append(clock.now()))
+    other.start()
+    assert clock.await_event(other.ended, 10.0)
+    assert clock.await_event(waiting.ended, 10.0)
+    assert sorted(seen) == [1000.0, 1000.0]
 
 
 def test_paced_time_goes_on_while_nothing_runs() -> None:
