@@ -10,7 +10,7 @@ import socket
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO, cast
 
@@ -21,6 +21,7 @@ from local.aws import template
 from local.aws.functions import Functions, LocalFunction, Log, Remote
 from local.aws.moto_adapter import Child, Invocation, Session, running
 from local.aws.moto_adapter.clients import SharedClientsSession
+from local.callers import refused
 from local.clock import CLOCK_PATH, ScaledClock, StalledError, VirtualClock
 
 __all__ = ["Child", "LocalStack", "StackError"]
@@ -50,12 +51,12 @@ class StackError(RuntimeError):
 class LocalStack:
     """A deployed stack's stand-in, from `template.yaml` alone; a context manager.
 
-    In virtual time nothing waits really; with a port the stack also answers the AWS CLI and boto3 there,
-    on `host`, and tells its clock's time at `CLOCK_PATH`; OSError says that the port is taken. `parameters` are
-    the template's. `transports` are mounted on the handlers' `session`, by the address each begins with.
-    `secrets` holds the text of secrets by their logical ids. `log` is told each line that a handler prints,
-    after the function's logical id. With a `remote`, handlers run where it sends their logical ids and payloads,
-    instead of in this process.
+    In virtual time nothing waits really; with a port the stack also answers the AWS CLI and boto3 there, on `host`,
+    to callers who use one of the machine's usual names, `host` or `names`, and tells its clock's time at `CLOCK_PATH`;
+    OSError says that the port is taken. `parameters` are the template's. `transports` are mounted on the handlers'
+    `session`, by the address each begins with. `secrets` holds the text of secrets by their logical ids. `log` is told
+    each line that a handler prints, after the function's logical id. With a `remote`, handlers run where it sends
+    their logical ids and payloads, instead of in this process.
     """
 
     outputs: Mapping[str, str]
@@ -69,6 +70,7 @@ class LocalStack:
         clock: ScaledClock | VirtualClock,
         port: int | None = None,
         host: str = "127.0.0.1",
+        names: Collection[str] = (),
         parameters: Mapping[str, str] | None = None,
         transports: Mapping[str, requests.adapters.BaseAdapter] | None = None,
         secrets: Mapping[str, str] | None = None,
@@ -83,6 +85,7 @@ class LocalStack:
         self._template_path = root / "template.yaml"
         self._port = port
         self._host = host
+        self._names = names
         self._parameters = dict(parameters or {})
         self._transports = dict(transports or {})
         self._secrets = dict(secrets or {})
@@ -254,6 +257,9 @@ class LocalStack:
         aws = DomainDispatcherApplication(create_backend_app)
 
         def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+            no_answer = refused(environ, start_response, (self._host, *self._names))
+            if no_answer is not None:
+                return no_answer
             if environ["PATH_INFO"] != CLOCK_PATH:
                 answered: Iterable[bytes] = aws(environ, start_response)
                 return answered
