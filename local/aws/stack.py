@@ -23,19 +23,10 @@ from local.aws.moto_adapter import Child, Invocation, Session, running
 from local.aws.moto_adapter.clients import SharedClientsSession
 from local.callers import refused
 from local.clock import CLOCK_PATH, ScaledClock, StalledError, VirtualClock
+from local.environment import isolated
+from local.guard import only_this_machine
 
 __all__ = ["Child", "LocalStack", "StackError"]
-
-_ENVIRONMENT = {
-    "AWS_ACCESS_KEY_ID": "AKIAEXAMPLEDUMMY",
-    "AWS_SECRET_ACCESS_KEY": "dummy",
-    "AWS_CONFIG_FILE": os.devnull,
-    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-    "AWS_EC2_METADATA_DISABLED": "true",
-    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true",
-    "POWERTOOLS_TRACE_DISABLED": "true",
-}
-_UNSET = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN")
 
 # What moto takes for a layer's content: its functions import from this process instead.
 _EMPTY_ARCHIVE = base64.b64encode(b"PK\x05\x06" + bytes(18)).decode()
@@ -153,7 +144,8 @@ class LocalStack:
     def _start(self) -> None:
         # First of all: nobody waits for a stack that could not be reached.
         listening = None if self._port is None else self._listen(self._port)
-        self._exit.enter_context(_environment(self.region))
+        self._exit.enter_context(isolated(self.region))
+        self._exit.enter_context(only_this_machine((self._host, *self._names)))
         self._boto = _boto_sessions.setdefault(self.region, SharedClientsSession(region_name=self.region))
         self._exit.enter_context(_default_session(self._boto))
         self._session = Session(
@@ -285,23 +277,6 @@ class LocalStack:
     def _stop(self) -> None:
         # Before AWS's stand-in goes: a thread that outlived it would call the real one.
         self.clock.end(self._owner)
-
-
-@contextlib.contextmanager
-def _environment(region: str) -> Iterator[None]:
-    """This process's environment as a function's would be: dummy keys, no profile, no endpoint of anyone's."""
-    saved = {name: os.environ.get(name) for name in (*_ENVIRONMENT, *_UNSET, "AWS_DEFAULT_REGION", "AWS_REGION")}
-    os.environ.update(_ENVIRONMENT, AWS_DEFAULT_REGION=region, AWS_REGION=region)
-    for name in _UNSET:
-        os.environ.pop(name, None)
-    try:
-        yield
-    finally:
-        for name, value in saved.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 @contextlib.contextmanager
