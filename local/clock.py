@@ -262,7 +262,8 @@ class _ThreadedClock:
         caller = self._current()
         with self._lock:
             threads = [one for one in self._threads if one.owner[: len(owner)] == owner and one is not caller]
-        ended = [self.await_event(thread.ended, patience) for thread in threads]
+        give_up = time.monotonic() + patience
+        ended = [self.await_event(thread.ended, max(0.0, give_up - time.monotonic())) for thread in threads]
         return all(ended)
 
     def is_working(self) -> bool:
@@ -547,9 +548,12 @@ class VirtualClock(_ThreadedClock):
 
 
 class PacedClock(VirtualClock):
-    """Virtual time that passes `speed` times as fast as real time while all wait, and stands still while any works.
+    """Virtual time that passes `speed` times as fast as real time while any wait goes on, and stands still while
+    anything works.
 
-    A slow or busy machine therefore only takes longer: no deadline passes because it was slow.
+    A slow or busy machine therefore only takes longer: no deadline passes because it was slow. While nothing waits
+    for a time, it passes as fast as real time; what it is ahead of the machine's clock by then, it first stands still.
+    So a stack that is left alone does not run ahead, and what it makes is dated in the order of making.
     """
 
     def __init__(self, speed: float, start: float | None = None) -> None:
@@ -557,9 +561,15 @@ class PacedClock(VirtualClock):
             raise ValueError(f"a clock's speed must be above zero, not {speed}")
         super().__init__(time.time() if start is None else start)
         self.speed = speed
-        self._resting_since: float | None = time.monotonic()
+        self._started, self._origin = self._now, time.monotonic()
+        self._resting_since: float | None = self._origin
         self._turned = threading.Condition(self._lock)
         threading.Thread(target=self._turn, name="paced-clock", daemon=True).start()
+
+    def keep_pace(self, until: float) -> None:
+        """Let time pass at its speed up to that moment, as if something waited for it."""
+        with self._lock:
+            self._block(_Waiter(counted=False), until, patient=True)
 
     def now(self) -> float:
         # Locked: a time that was reached and a rest that began belong together.
@@ -570,8 +580,12 @@ class PacedClock(VirtualClock):
         """The time now, never past a wait's end that is still to come; called with the lock held."""
         if self._resting_since is None:
             return self._now
-        passed = self._now + (time.monotonic() - self._resting_since) * self.speed
-        return max(self._now, min(passed, self._timers[0][0])) if self._timers else passed
+        looked = time.monotonic()
+        rested = looked - self._resting_since
+        if self._timers:
+            return max(self._now, min(self._now + rested * self.speed, self._timers[0][0]))
+        # Idle: no further than the machine's own time since the start.
+        return max(self._now, min(self._now + rested, self._started + looked - self._origin))
 
     def _work(self, at: float) -> None:
         """Stop time at that moment; called with the lock held."""
@@ -582,9 +596,17 @@ class PacedClock(VirtualClock):
             self._work(self._reached())
         super()._withdraw(waiter)
 
+    def _block(self, waiter: _Waiter, until: float | None, *, patient: bool) -> None:
+        if self._resting_since is not None:
+            # What has passed so far passed at the pace so far.
+            self._work(self._reached())
+        super()._block(waiter, until, patient=patient)
+
     def _dispatch(self) -> None:
         while self._running <= 0:
             while self._timers and self._timers[0][-1].done:
+                if self._resting_since is not None:
+                    self._work(self._reached())
                 heapq.heappop(self._timers)
             if self._ready:
                 self._work(self._reached())
