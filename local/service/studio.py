@@ -7,7 +7,7 @@ import resource
 import signal
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import Connection
@@ -67,7 +67,8 @@ class Studio:
         for _ in range(2):
             pool = self._pool
             try:
-                drawing: Future[bytes] = pool.submit(_compose, model, list(garments), seed, dict(parameters))
+                with _held_back(signal.SIGINT):
+                    drawing: Future[bytes] = pool.submit(_compose, model, list(garments), seed, dict(parameters))
                 return drawing.result(2 * MOST_SECONDS)
             except TimeoutError:
                 raise ValueError(f"it takes longer than {2 * MOST_SECONDS} seconds") from None
@@ -87,6 +88,16 @@ class Studio:
         with self._lock:
             if self._pool is broken and not self._closed:
                 self._pool = self._new_pool()
+
+
+@contextlib.contextmanager
+def _held_back(number: signal.Signals) -> Iterator[None]:
+    """Keep a signal from this thread and from the processes that it starts, also while they are still starting."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _begin(line: Connection) -> None:
