@@ -10,6 +10,8 @@ ARCHITECTURE ?= x86_64
 
 # Where a machine forbids compiled modules, every process of every test would compile all of moto again.
 unexport PYTHONDONTWRITEBYTECODE
+# Read by Python and pytest before any file of this project's, and no business of a run's or a test's.
+unexport PYTEST_ADDOPTS PYTEST_PLUGINS PYTEST_DISABLE_PLUGIN_AUTOLOAD PYTHONOPTIMIZE PYTHONWARNINGS PYTHONPATH PYTHONSTARTUP
 
 # For the shell, as it was given: with blanks, quotes and dollar signs.
 python = '$(subst ','\'',$(PYTHON))'
@@ -20,7 +22,8 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -W ignore::UserWarning
 
 # What `make test` leaves to `make check`: pages in a browser, builds without a safeguard, whole runs of the command.
-CHECKED := tests/browser tests/workflow/test_weakened.py tests/end_to_end/test_local_run.py
+CHECKED := tests/browser tests/workflow/test_weakened.py tests/end_to_end/test_local_run.py \
+  tests/end_to_end/test_hostile_environments.py
 
 OPTIONS = --speed $(call quoted,SPEED) --slots $(call quoted,SLOTS) $(if $(value FAULTS),--faults $(call quoted,FAULTS))
 

@@ -24,6 +24,7 @@ from cli.runs import say_left_out
 from cli.saving import save
 from cli.target import LOCAL_PORT, LOCAL_STACK, Target, TargetError
 from cli.watch import table, watch
+from local.environment import isolated
 from tryon.cadence import DEFAULT
 
 if TYPE_CHECKING:
@@ -90,6 +91,13 @@ def add_arguments(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
 @contextlib.contextmanager
 def local_target(arguments: argparse.Namespace, faults: tuple["Fault", ...]) -> Iterator[tuple[Target, "LocalApp"]]:
     """A running application, as a target and as itself."""
+    # Before the imports, some of which read variables.
+    with isolated(), _started(arguments, faults) as started:
+        yield started
+
+
+@contextlib.contextmanager
+def _started(arguments: argparse.Namespace, faults: tuple["Fault", ...]) -> Iterator[tuple[Target, "LocalApp"]]:
     # Here, because the AWS stand-in takes a second to import and the other commands do without it.
     from local.app import LocalApp
     from local.clock import PacedClock
@@ -101,11 +109,12 @@ def local_target(arguments: argparse.Namespace, faults: tuple["Fault", ...]) -> 
     logging.getLogger("moto").setLevel(logging.CRITICAL)
     clock = PacedClock(arguments.speed)
     with contextlib.ExitStack() as stack:
+        studio = stack.enter_context(Studio())
         standin = StandIn(
             clock,
             slots=arguments.slots,
             latency=TypicalLatency(arguments.seed),
-            picture=stack.enter_context(Studio()),
+            picture=studio,
             faults=FaultPlan(*faults, seed=arguments.seed),
             seed=arguments.seed,
         )
@@ -119,6 +128,8 @@ def local_target(arguments: argparse.Namespace, faults: tuple["Fault", ...]) -> 
                 log=(lambda function, line: print(line.rstrip(), file=log, flush=True)) if log else _discard,
             )
         )
+        # The first to end: whoever waits for a picture waits no longer.
+        stack.callback(studio.close)
         yield Target(LOCAL_STACK, app.stack.outputs, app.stack.client, clock, speed=arguments.speed), app
 
 

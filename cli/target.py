@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from local.client import LocalClients
 from local.clock import CLOCK_PATH
 from tryon.clock import Clock, SystemClock
 from tryon.items import from_item, to_item
@@ -157,11 +158,7 @@ def listens(port: int) -> bool:
 
 def _connect_local(port: int) -> Target:
     url = f"http://127.0.0.1:{port}"
-    session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")  # noqa: S106
-
-    def client(service: str) -> Any:
-        return session.client(service, endpoint_url=url)  # type: ignore[call-overload]
-
+    client = LocalClients(url)
     try:
         described = client("cloudformation").describe_stacks(StackName="tryon")["Stacks"][0]
     except (ClientError, BotoCoreError):

@@ -86,7 +86,9 @@ class LocalApp:
             if getattr(self.clock, "speed", None) != 1:
                 # Clients outside the stack sign by the machine's clock: the vendor's SDK was refused after 90 s.
                 self.standin.max_skew = None
-            served = self._exit.enter_context(serve(self.standin, host=self._host, own_results=False))
+            served = self._exit.enter_context(
+                serve(self.standin, host=self._host, names=(self._host_name,), own_results=False)
+            )
             address = origins = self.standin.base_url = f"http://{self._host_name}:{served.port}"
         self.service_url = address
         access_key, secret_key = self.standin.keys
@@ -96,6 +98,7 @@ class LocalApp:
                 clock=self.clock,
                 port=self._port,
                 host=self._host,
+                names=(self._host_name,),
                 parameters={"ServiceEndpoint": address, "ResultOrigins": origins, **self._parameters},
                 transports=transports,
                 secrets={"ServiceSecret": json.dumps({"access_key": access_key, "secret_key": secret_key})},

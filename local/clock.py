@@ -262,7 +262,8 @@ class _ThreadedClock:
         caller = self._current()
         with self._lock:
             threads = [one for one in self._threads if one.owner[: len(owner)] == owner and one is not caller]
-        ended = [self.await_event(thread.ended, patience) for thread in threads]
+        give_up = time.monotonic() + patience
+        ended = [self.await_event(thread.ended, max(0.0, give_up - time.monotonic())) for thread in threads]
         return all(ended)
 
     def is_working(self) -> bool:
@@ -547,9 +548,12 @@ class VirtualClock(_ThreadedClock):
 
 
 class PacedClock(VirtualClock):
-    """Virtual time that passes `speed` times as fast as real time while all wait, and stands still while any works.
+    """Virtual time that passes `speed` times as fast as real time while any wait goes on, and stands still while
+    anything works.
 
-    A slow or busy machine therefore only takes longer: no deadline passes because it was slow.
+    A slow or busy machine therefore only takes longer: no deadline passes because it was slow. While nothing waits
+    for a time, it passes as fast as real time; what it is ahead of the machine's clock by then, it first stands still.
+    So a stack that is left alone does not run ahead, and what it makes is dated in the order of making.
     """
 
     def __init__(self, speed: float, start: float | None = None) -> None:
@@ -557,32 +561,60 @@ class PacedClock(VirtualClock):
             raise ValueError(f"a clock's speed must be above zero, not {speed}")
         super().__init__(time.time() if start is None else start)
         self.speed = speed
-        self._resting_since: float | None = time.monotonic()
+        self._started, self._origin = self._now, time.monotonic()
+        self._resting_since: float | None = self._origin
         self._turned = threading.Condition(self._lock)
         threading.Thread(target=self._turn, name="paced-clock", daemon=True).start()
 
-    def now(self) -> float:
-        reached, since = self._now, self._resting_since
-        return reached if since is None else reached + (time.monotonic() - since) * self.speed
+    def keep_pace(self, until: float) -> None:
+        """Let time pass at its speed up to that moment, as if something waited for it."""
+        with self._lock:
+            self._block(_Waiter(counted=False), until, patient=True)
 
-    def _work(self) -> None:
-        self._now, self._resting_since = self.now(), None
+    def now(self) -> float:
+        # Locked: a time that was reached and a rest that began belong together.
+        with self._lock:
+            return self._reached()
+
+    def _reached(self) -> float:
+        """The time now, never past a wait's end that is still to come; called with the lock held."""
+        if self._resting_since is None:
+            return self._now
+        looked = time.monotonic()
+        rested = looked - self._resting_since
+        if self._timers:
+            return max(self._now, min(self._now + rested * self.speed, self._timers[0][0]))
+        # Idle: no further than the machine's own time since the start.
+        return max(self._now, min(self._now + rested, self._started + looked - self._origin))
+
+    def _work(self, at: float) -> None:
+        """Stop time at that moment; called with the lock held."""
+        self._now, self._resting_since = at, None
 
     def _withdraw(self, waiter: _Waiter) -> None:
-        self._work()
+        if waiter.counted:
+            self._work(self._reached())
         super()._withdraw(waiter)
+
+    def _block(self, waiter: _Waiter, until: float | None, *, patient: bool) -> None:
+        if self._resting_since is not None:
+            # What has passed so far passed at the pace so far.
+            self._work(self._reached())
+        super()._block(waiter, until, patient=patient)
 
     def _dispatch(self) -> None:
         while self._running <= 0:
             while self._timers and self._timers[0][-1].done:
+                if self._resting_since is not None:
+                    self._work(self._reached())
                 heapq.heappop(self._timers)
             if self._ready:
-                self._work()
+                self._work(self._reached())
                 self._resume(self._ready.popleft())
-            elif self._timers and self._timers[0][0] <= self.now():
+            elif self._timers and self._timers[0][0] <= self._reached():
                 until, _, _, waiter = heapq.heappop(self._timers)
-                self._work()
-                self._now = max(self._now, until)
+                # Not the time that it is: a machine that looks late must not make a wait longer than it was.
+                self._work(max(self._now, until))
                 self._wake(waiter, fired=False)
             else:
                 if self._resting_since is None:
@@ -602,4 +634,4 @@ class PacedClock(VirtualClock):
                 if self._running > 0 or not self._timers:
                     self._turned.wait()
                 else:
-                    self._turned.wait(max(0.0, self._timers[0][0] - self.now()) / self.speed)
+                    self._turned.wait(max(0.0, self._timers[0][0] - self._reached()) / self.speed)

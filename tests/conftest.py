@@ -2,10 +2,14 @@
 
 import gc
 import os
+import sys
+import warnings
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from local import environment
 
 # A loaded machine is slow, not wrong; and what failed once must fail again.
 settings.register_profile(
@@ -17,17 +21,21 @@ settings.register_profile(
 )
 settings.load_profile("tryon")
 
-# Before any boto3 client is made: no test may ever find a real account.
+# Before any boto3 client is made: no test may ever find a real account, a proxy or another time zone.
+environment.enter()
 os.environ.update(
     AWS_ACCESS_KEY_ID="test",
     AWS_SECRET_ACCESS_KEY="test",
-    AWS_DEFAULT_REGION="us-east-1",
-    AWS_EC2_METADATA_DISABLED="true",
-    POWERTOOLS_TRACE_DISABLED="true",
     POWERTOOLS_SERVICE_NAME="tryon",
     POWERTOOLS_METRICS_NAMESPACE="tryon",
 )
-os.environ.pop("AWS_PROFILE", None)
+# A terminal's width, colours and language would be in what tests compare.
+for name in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE"):
+    os.environ.pop(name, None)
+# As `python -W error` would: what other projects' programs are asked for.
+if sys.warnoptions:
+    sys.warnoptions.clear()
+    warnings.resetwarnings()
 
 LONGEST = (
     "tests/workflow/test_histories.py",

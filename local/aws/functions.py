@@ -42,8 +42,11 @@ class RefusedError(Exception):
         self.code, self.status = code, status
 
 
-class KilledError(Exception):
-    """Raised by a hook: the function's environment dies, before it ran or with its answer unsent."""
+class KilledError(BaseException):
+    """Raised by a hook: the function's environment dies, before it ran, on its way or with its answer unsent.
+
+    No `except Exception` of a handler catches it, as none catches a real end.
+    """
 
 
 class MissingNameError(RuntimeError):

@@ -10,7 +10,7 @@ import socket
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO, cast
 
@@ -21,20 +21,12 @@ from local.aws import template
 from local.aws.functions import Functions, LocalFunction, Log, Remote
 from local.aws.moto_adapter import Child, Invocation, Session, running
 from local.aws.moto_adapter.clients import SharedClientsSession
+from local.callers import refused
 from local.clock import CLOCK_PATH, ScaledClock, StalledError, VirtualClock
+from local.environment import isolated
+from local.guard import only_this_machine
 
 __all__ = ["Child", "LocalStack", "StackError"]
-
-_ENVIRONMENT = {
-    "AWS_ACCESS_KEY_ID": "AKIAEXAMPLEDUMMY",
-    "AWS_SECRET_ACCESS_KEY": "dummy",
-    "AWS_CONFIG_FILE": os.devnull,
-    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-    "AWS_EC2_METADATA_DISABLED": "true",
-    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true",
-    "POWERTOOLS_TRACE_DISABLED": "true",
-}
-_UNSET = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN")
 
 # What moto takes for a layer's content: its functions import from this process instead.
 _EMPTY_ARCHIVE = base64.b64encode(b"PK\x05\x06" + bytes(18)).decode()
@@ -50,12 +42,12 @@ class StackError(RuntimeError):
 class LocalStack:
     """A deployed stack's stand-in, from `template.yaml` alone; a context manager.
 
-    In virtual time nothing waits really; with a port the stack also answers the AWS CLI and boto3 there,
-    on `host`, and tells its clock's time at `CLOCK_PATH`; OSError says that the port is taken. `parameters` are
-    the template's. `transports` are mounted on the handlers' `session`, by the address each begins with.
-    `secrets` holds the text of secrets by their logical ids. `log` is told each line that a handler prints,
-    after the function's logical id. With a `remote`, handlers run where it sends their logical ids and payloads,
-    instead of in this process.
+    In virtual time nothing waits really; with a port the stack also answers the AWS CLI and boto3 there, on `host`,
+    to callers who use one of the machine's usual names, `host` or `names`, and tells its clock's time at `CLOCK_PATH`;
+    OSError says that the port is taken. `parameters` are the template's. `transports` are mounted on the handlers'
+    `session`, by the address each begins with. `secrets` holds the text of secrets by their logical ids. `log` is told
+    each line that a handler prints, after the function's logical id. With a `remote`, handlers run where it sends
+    their logical ids and payloads, instead of in this process.
     """
 
     outputs: Mapping[str, str]
@@ -69,6 +61,7 @@ class LocalStack:
         clock: ScaledClock | VirtualClock,
         port: int | None = None,
         host: str = "127.0.0.1",
+        names: Collection[str] = (),
         parameters: Mapping[str, str] | None = None,
         transports: Mapping[str, requests.adapters.BaseAdapter] | None = None,
         secrets: Mapping[str, str] | None = None,
@@ -83,6 +76,7 @@ class LocalStack:
         self._template_path = root / "template.yaml"
         self._port = port
         self._host = host
+        self._names = names
         self._parameters = dict(parameters or {})
         self._transports = dict(transports or {})
         self._secrets = dict(secrets or {})
@@ -150,7 +144,8 @@ class LocalStack:
     def _start(self) -> None:
         # First of all: nobody waits for a stack that could not be reached.
         listening = None if self._port is None else self._listen(self._port)
-        self._exit.enter_context(_environment(self.region))
+        self._exit.enter_context(isolated(self.region))
+        self._exit.enter_context(only_this_machine((self._host, *self._names)))
         self._boto = _boto_sessions.setdefault(self.region, SharedClientsSession(region_name=self.region))
         self._exit.enter_context(_default_session(self._boto))
         self._session = Session(
@@ -254,6 +249,9 @@ class LocalStack:
         aws = DomainDispatcherApplication(create_backend_app)
 
         def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+            no_answer = refused(environ, start_response, (self._host, *self._names))
+            if no_answer is not None:
+                return no_answer
             if environ["PATH_INFO"] != CLOCK_PATH:
                 answered: Iterable[bytes] = aws(environ, start_response)
                 return answered
@@ -279,23 +277,6 @@ class LocalStack:
     def _stop(self) -> None:
         # Before AWS's stand-in goes: a thread that outlived it would call the real one.
         self.clock.end(self._owner)
-
-
-@contextlib.contextmanager
-def _environment(region: str) -> Iterator[None]:
-    """This process's environment as a function's would be: dummy keys, no profile, no endpoint of anyone's."""
-    saved = {name: os.environ.get(name) for name in (*_ENVIRONMENT, *_UNSET, "AWS_DEFAULT_REGION", "AWS_REGION")}
-    os.environ.update(_ENVIRONMENT, AWS_DEFAULT_REGION=region, AWS_REGION=region)
-    for name in _UNSET:
-        os.environ.pop(name, None)
-    try:
-        yield
-    finally:
-        for name, value in saved.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 @contextlib.contextmanager

@@ -9,16 +9,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from importlib import resources
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from local.app import LocalApp
+from local.callers import CheckedHandler
 from local.console.runs import NotFoundError, Runs
 
 _HOST = "127.0.0.1"
-_NAMES = (_HOST, "localhost")
 _PAGE = {"/": "page.html", "/page.css": "page.css", "/page.js": "page.js"}
 _TYPES = {
     "html": "text/html; charset=utf-8",
@@ -95,14 +95,10 @@ _API: tuple[tuple[re.Pattern[str], Shown], ...] = (
 )
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(CheckedHandler):
     server: _Server
 
-    def do_GET(self) -> None:
-        if not self._is_for_this_machine():
-            # A page from elsewhere whose name was made to mean this machine would ask under that name.
-            self._send(_failure(HTTPStatus.MISDIRECTED_REQUEST, "this page is for the browsers of its own machine"))
-            return
+    def do_GET(self) -> None:  # noqa: N802 - http.server's name
         url = urlsplit(self.path)
         try:
             path = unquote(url.path, errors="strict")
@@ -114,10 +110,6 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(_failure(HTTPStatus.NOT_FOUND, "there is no such thing here"))
 
     do_HEAD = do_GET  # noqa: N815 - http.server's name
-
-    def _is_for_this_machine(self) -> bool:
-        hosts = self.headers.get_all("Host") or []
-        return len(hosts) == 1 and hosts[0].lower() in [f"{name}:{self.server.server_port}" for name in _NAMES]
 
     def _answer(self, path: str, query: str) -> _Answer:
         if path in _PAGE:

@@ -19,6 +19,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from local.environment import found
+
 PACKAGES = ("docker.io", "containerd", "runc")
 """Debian's packages that the project's own engine is made of."""
 
@@ -161,7 +163,7 @@ def _unpacked(folder: Path, say: Callable[[str], None]) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     with tempfile.TemporaryDirectory() as fetched:
         if not _fetched(PACKAGES, fetched):
-            subprocess.run(["apt-get", "update", "-qq"], capture_output=True, check=False)
+            subprocess.run(["apt-get", "update", "-qq"], env=found(), capture_output=True, check=False)
             if not _fetched(PACKAGES, fetched):
                 raise UnavailableError("no container engine runs here, and Debian's packages cannot be fetched")
         for package in _WHERE_THEY_ARE:
@@ -171,16 +173,16 @@ def _unpacked(folder: Path, say: Callable[[str], None]) -> Path:
             subprocess.run(["dpkg", "-x", str(archive), str(unpacked)], check=True)
         partial = folder / "partial"
         partial.mkdir(parents=True)
-        for found in sorted(unpacked.rglob("*")):
-            if found.is_file() and (found.parent.name in ("bin", "sbin") or ".so" in found.name):
-                shutil.copy2(found, partial / found.name, follow_symlinks=True)
+        for file in sorted(unpacked.rglob("*")):
+            if file.is_file() and (file.parent.name in ("bin", "sbin") or ".so" in file.name):
+                shutil.copy2(file, partial / file.name, follow_symlinks=True)
     partial.rename(programs)
     return programs
 
 
 def _fetched(packages: Sequence[str], folder: str) -> bool:
     asked = ["apt-get", "download", "-qq", *packages]
-    return subprocess.run(asked, cwd=folder, capture_output=True, check=False).returncode == 0
+    return subprocess.run(asked, cwd=folder, env=found(), capture_output=True, check=False).returncode == 0
 
 
 def _bridge_for(cache: Path) -> tuple[str, str]:

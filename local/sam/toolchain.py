@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from local.environment import found
 from local.sam.engine import UnavailableError
 from local.sam.image import RUNTIME
 
@@ -77,7 +78,11 @@ def environment(cache: Path, name: str, requirements: Path, say: Callable[[str],
 
 def _uv(*arguments: str) -> None:
     done = subprocess.run(
-        [Path(sys.executable).with_name("uv"), *arguments], capture_output=True, text=True, check=False
+        [Path(sys.executable).with_name("uv"), *arguments],
+        env=found(),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise UnavailableError("a tool cannot be installed: " + done.stderr.strip().splitlines()[-1])

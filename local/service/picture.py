@@ -23,6 +23,11 @@ _Decoded = tuple[Image.Image, Image.Image | None]
 GRID = 160
 SMALLEST_SIDE = 24
 LARGEST_AREA = 40_000_000
+# A garment counts as at least this share of its width where it is slimmest, and is drawn at most this many times as
+# large as the picture: a thread, a cup or a cat, whose slimmest row is a hair, would else be drawn at gigapixels.
+SLIMMEST = 0.25
+LARGEST_FIT = 2.0
+WIDER, LONGER = 1.14, 1.1
 HEIGHTS = (768, 1200)
 SHARP_SIDE = 1920
 TYPES = {"upper": "upper", "bottom": "bottom", "lower": "bottom", "full": "full"}
@@ -428,8 +433,11 @@ def _fit(body: _Body, garment: Image.Image, kind: str) -> tuple[float, float, fl
     }[kind]
     low, high = garment.height * rows[0], garment.height * rows[1]
     slimmest, slim_row = _narrowest(garment, garment.width / 2, low, high)
-    wide = ease * girth / (slimmest or garment.width)
+    wide = ease * girth / max(slimmest or garment.width, SLIMMEST * garment.width)
     long = wide * min(max(usual * body.height / girth, 0.84), 1.18)
+    # The search below makes it larger by these.
+    wide = min(wide, LARGEST_FIT * body.cells.width / garment.width / WIDER)
+    long = min(long, LARGEST_FIT * body.cells.height / garment.height / LONGER)
     waisted = kind == "full" and _girth(garment, low, garment.width / 2) > 1.06 * slimmest
     wishes = _wishes(body, kind)
     pad = max(wishes.size)
@@ -451,7 +459,7 @@ def _fit(body: _Body, garment: Image.Image, kind: str) -> tuple[float, float, fl
     def fitting(fit: tuple[float, float, float]) -> bool:
         top, across, down = fit
         at_waist = not waisted or abs(top + slim_row * down - waist_row) <= 0.018 * body.height
-        return at_waist and 0.98 <= across / wide <= 1.14 and 0.96 <= down / long <= 1.1
+        return at_waist and 0.98 <= across / wide <= WIDER and 0.96 <= down / long <= LONGER
 
     start = waist_row - slim_row * long if waisted else body.row(WAIST if kind == "bottom" else 0.0)
     best = (start, wide, long)

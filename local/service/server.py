@@ -4,12 +4,13 @@ import socket
 import struct
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from local.callers import CheckedHandler
 from local.service import admin
 from local.service.standin import StandIn
 from local.service.wire import NoAnswer, Request, Response, pieces
@@ -27,13 +28,22 @@ class Served:
 
 
 @contextmanager
-def serve(standin: StandIn, port: int = 0, *, host: str = "127.0.0.1", own_results: bool = True) -> Iterator[Served]:
+def serve(
+    standin: StandIn,
+    port: int = 0,
+    *,
+    host: str = "127.0.0.1",
+    names: Collection[str] = (),
+    own_results: bool = True,
+) -> Iterator[Served]:
     """Serve on an address of this machine (any free port for 0) until the block ends.
 
-    `own_results` makes result addresses begin with the server's own.
+    Callers may use the machine's usual names, `host` and `names`. `own_results` makes result addresses begin with
+    the server's own.
     """
     server = _Server((host, port), _Handler)
     server.standin = standin
+    server.names = (host, *names)
     number = server.server_address[1]
     served = Served(f"http://{host}:{number}", number)
     if own_results:
@@ -53,6 +63,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
     standin: StandIn
+    names: Collection[str] = ()
 
     def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
         super().__init__(address, handler)
@@ -91,11 +102,15 @@ class _Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(CheckedHandler):
     protocol_version = "HTTP/1.1"
     # Head and body are two writes; Nagle would hold the second until the client's delayed acknowledgement.
     disable_nagle_algorithm = True
     server: _Server
+
+    @property
+    def names(self) -> Collection[str]:  # type: ignore[override]
+        return self.server.names
 
     def _respond(self) -> None:
         if self.headers.get("Transfer-Encoding"):

@@ -1,11 +1,15 @@
 """`tryon local run` as a person uses it."""
 
+import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+import pytest
 
 from local.app import ROOT
 
@@ -49,3 +53,42 @@ def test_a_run_can_be_stopped_on_its_way(tmp_path: Path) -> None:
         process.kill()
         process.wait(10)
     assert log.read_text().endswith("interrupted; the run ended with its stack\n")
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_ctrl_c_ends_everything_at_once_while_pictures_are_drawn(tmp_path: Path, times: int) -> None:
+    log = tmp_path / "log"
+    words = [str(SAMPLES / "manifest.json"), "--out", str(tmp_path / "out"), "--speed", "500", "--slots", "18"]
+    with log.open("w") as out:
+        # A group of its own, as a terminal gives a command: Ctrl-C goes to all of it.
+        process = subprocess.Popen([*COMMAND, *words], stdout=out, stderr=out, cwd=ROOT, start_new_session=True)
+    try:
+        end = time.monotonic() + 150
+        while len(_group(process.pid)) < 3:  # itself, the tracker of its resources and at least one that draws
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < end, log.read_text()
+            time.sleep(0.05)
+        for _ in range(times):
+            os.killpg(process.pid, signal.SIGINT)
+            time.sleep(0.2)
+        assert process.wait(15) == (130 if times == 1 else -signal.SIGINT)
+        end = time.monotonic() + 10
+        while _group(process.pid):
+            assert time.monotonic() < end, f"orphans: {_group(process.pid)}"
+            time.sleep(0.05)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(10)
+    told = log.read_text()
+    assert "Traceback" not in told
+    assert "Error" not in told
+    if times == 1:
+        assert told.endswith("interrupted; the run ended with its stack\n")
+
+
+def _group(leader: int) -> list[int]:
+    """The processes of a group that are not only waited for by their parent."""
+    listed = subprocess.run(["ps", "-A", "-o", "pid=,pgid=,stat="], capture_output=True, text=True, check=True).stdout
+    lines = [line.split() for line in listed.splitlines()]
+    return [int(pid) for pid, group, state in lines if int(group) == leader and not state.startswith("Z")]

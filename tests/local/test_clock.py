@@ -1,6 +1,8 @@
+import itertools
 import threading
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,7 +18,7 @@ from local.clock import (
 )
 
 
-def run(clock: VirtualClock | ScaledClock, work: Callable[[], Any], patience: float = 5.0) -> Any:
+def run(clock: VirtualClock | ScaledClock, work: Callable[[], Any], patience: float = 30.0) -> Any:
     """Do some work in a thread of the clock's; what it returned, or raise what it raised."""
     ended = clock.event()
     outcome: list[Any] = []
@@ -430,13 +432,136 @@ def test_a_wait_of_paced_time_is_not_overtaken_by_another_threads_work() -> None
     assert "patient" in order[3:5]
 
 
-def test_paced_time_goes_on_while_nothing_runs() -> None:
+def test_a_paced_wait_ends_exactly_at_its_end_however_late_the_machine_looks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks = itertools.count()
+    late = SimpleNamespace(monotonic=lambda: 7.0 * next(looks), time=time.time, sleep=time.sleep)
+    monkeypatch.setattr("local.clock.time", late)
+    clock = PacedClock(1.0, start=0.0)
+    seen: list[tuple[str, float]] = []
+
+    def busy() -> None:
+        for step in range(5):
+            seen.append((f"busy {step}", clock.now()))
+            clock.sleep(1.0)
+
+    def patient() -> None:
+        clock.sleep(3.5)
+        seen.append(("patient", clock.now()))
+        with clock.deadline(clock.now() + 2.0):
+            clock.sleep(1.5)
+            seen.append(("in time", clock.now()))
+            with pytest.raises(DeadlinePassedError):
+                clock.sleep(1.0)
+            seen.append(("too late", clock.now()))
+
+    threads = [clock.thread(busy), clock.thread(patient)]
+    with clock.attached():
+        began = clock.now()
+        for thread in threads:
+            thread.start()
+    for thread in threads:
+        thread.join()
+    assert [(name, at - began) for name, at in seen] == [
+        ("busy 0", 0.0),
+        ("busy 1", 1.0),
+        ("busy 2", 2.0),
+        ("busy 3", 3.0),
+        ("patient", 3.5),
+        ("busy 4", 4.0),
+        ("in time", 5.0),
+        ("too late", 5.5),
+    ]
+
+
+def test_work_that_comes_from_outside_does_not_carry_paced_time_past_a_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = [0.0]
+    held = SimpleNamespace(monotonic=lambda: looked[0], time=time.time, sleep=time.sleep)
+    monkeypatch.setattr("local.clock.time", held)
+    clock = PacedClock(1.0, start=0.0)
+    seen: list[float] = []
+    waiting = clock.thread(lambda: (clock.sleep(1000.0), seen.append(clock.now())))
+    waiting.start()
+    while clock.now() == 0.0:  # until it waits, no time passes
+        looked[0] += 1.0
+    looked[0] += 1_000_000.0
+    assert clock.now() <= 1000.0
+    other = clock.thread(lambda: seen.append(clock.now()))
+    other.start()
+    assert clock.await_event(other.ended, 10.0)
+    assert clock.await_event(waiting.ended, 10.0)
+    assert sorted(seen) == [1000.0, 1000.0]
+
+
+def test_paced_time_passes_at_its_speed_only_while_something_waits_for_a_time() -> None:
     clock = PacedClock(1000.0, start=0.0)
-    time.sleep(0.02)
-    assert clock.now() >= 20.0
     event = clock.event()
     thread = clock.thread(lambda: event.wait(1_000_000.0))
     thread.start()
     time.sleep(0.02)
+    assert clock.now() >= 20.0
     event.set()
     assert clock.await_event(thread.ended, 10.0)
+
+
+@pytest.fixture
+def looked(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """What the machine's clock says, to be set by the test."""
+    said = [100.0]
+    held = SimpleNamespace(monotonic=lambda: said[0], time=time.time, sleep=time.sleep)
+    monkeypatch.setattr("local.clock.time", held)
+    return said
+
+
+def test_an_idle_clock_goes_on_as_fast_as_the_machines(looked: list[float]) -> None:
+    clock = PacedClock(1000.0, start=5000.0)
+    looked[0] += 3600.0
+    assert clock.now() == 8600.0
+    looked[0] += 0.5
+    assert clock.now() == 8600.5
+
+
+def test_a_clock_that_ran_ahead_waits_for_the_machines(looked: list[float]) -> None:
+    clock = PacedClock(60.0, start=5000.0)
+    waiting = clock.thread(lambda: clock.sleep(120.0))
+    waiting.start()
+    while waiting.is_alive():  # two seconds at this speed
+        looked[0] += 0.01
+        time.sleep(0.0001)
+    ahead = clock.now()
+    assert ahead == pytest.approx(5120.0, abs=1.0)
+    began = looked[0]
+    looked[0] = 100.0 + 110.0
+    assert clock.now() == ahead
+    looked[0] = 100.0 + 3600.0
+    assert clock.now() == pytest.approx(5000.0 + 3600.0)
+    assert looked[0] > began
+
+
+def test_a_wait_that_begins_after_a_long_rest_does_not_hurry_the_rest(looked: list[float]) -> None:
+    clock = PacedClock(1000.0, start=0.0)
+    looked[0] += 50.0
+    clock.keep_pace(500.0)
+    assert clock.now() == pytest.approx(50.0)
+    looked[0] += 0.1
+    assert clock.now() == pytest.approx(150.0)
+    looked[0] += 10.0
+    assert clock.now() == 500.0
+
+
+def test_a_wait_that_is_given_up_leaves_the_pace_that_was_reached(looked: list[float]) -> None:
+    clock = PacedClock(1000.0, start=0.0)
+    event = clock.event()
+    waiting = clock.thread(lambda: event.wait(1_000_000.0))
+    waiting.start()
+    while clock.now() == 0.0:
+        looked[0] += 0.001
+    looked[0] += 0.1
+    reached = clock.now()
+    assert reached > 100.0
+    event.set()
+    waiting.join()
+    assert clock.now() == pytest.approx(reached)
+    looked[0] += 10.0
+    assert clock.now() == pytest.approx(reached)  # still ahead

@@ -125,6 +125,10 @@ def test_a_function_killed_before_or_after_its_work_fails_alike(
     assert (machines.item(f"killed-{when}") is not None) is written
 
 
+def test_no_handler_survives_being_killed_by_catching_exceptions() -> None:
+    assert not issubclass(KilledError, Exception)
+
+
 def test_a_hook_may_fail_a_call_by_any_name_and_take_time(hooked: LocalStack, machines: Machines) -> None:
     class PretendedError(Exception):
         pass

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from PIL import Image, ImageChops, ImageDraw, ImageStat
 
-from local.service.picture import compose, tiny
+from benchmarks import standin_pictures
+from local.service import picture as standin_picture
+from local.service.picture import TYPES, compose, tiny
 
 RED, GREEN, BLUE = (190, 40, 50), (40, 150, 70), (40, 60, 170)
 FAIR, DARK = (236, 196, 172), (112, 70, 50)
@@ -373,3 +375,25 @@ def test_a_tiny_picture_changes_with_every_input() -> None:
     }
     assert len(colours) == 6
     assert colour() == colour()
+
+
+@pytest.mark.parametrize("name", standin_pictures.GARMENTS)
+def test_no_odd_garment_is_drawn_much_larger_than_the_picture(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[tuple[int, int]] = []
+    resized = standin_picture._resized
+
+    def watched(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
+        sizes.append(size)
+        assert size[0] * size[1] <= 12_000_000, "it would take gigabytes"
+        return resized(picture, size)
+
+    monkeypatch.setattr(standin_picture, "_resized", watched)
+    garment = standin_pictures.encoded(standin_pictures.GARMENTS[name]())
+    for kind in TYPES:
+        try:
+            data = compose(standin_pictures.model(0), [(garment, kind)], seed=1, parameters={})
+        except ValueError:
+            continue  # nothing stands out, which is an answer too
+        assert sizes
+        drawn = Image.open(io.BytesIO(data)).size
+        assert all(size[0] <= 2 * drawn[0] * 1.1 and size[1] <= 2 * drawn[1] * 1.1 for size in sizes)

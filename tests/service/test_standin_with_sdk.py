@@ -170,7 +170,7 @@ def test_a_large_request_is_reset_before_all_of_it_left(
     standin.faults.add(Fault("submit", action))
     with socket.create_connection(("127.0.0.1", served.port)) as connection:
         connection.settimeout(5)
-        head = b"POST /?Action=CVSubmitTask HTTP/1.1\r\nHost: x\r\nContent-Length: 64000000\r\n\r\n"
+        head = b"POST /?Action=CVSubmitTask HTTP/1.1\r\nHost: localhost\r\nContent-Length: 64000000\r\n\r\n"
         with pytest.raises(ConnectionError):
             connection.sendall(head + bytes(64_000_000))
     assert standin.tasks == ()
@@ -227,7 +227,7 @@ def test_a_slow_download_outlasts_the_read_timeout(sdk: VisualService, standin: 
 def test_a_request_that_breaks_off_gets_no_answer(served: Served, standin: StandIn) -> None:
     with socket.create_connection(("127.0.0.1", served.port)) as connection:
         connection.settimeout(5)
-        connection.sendall(b"POST /?Action=CVSubmitTask HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
+        connection.sendall(b"POST /?Action=CVSubmitTask HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{")
         connection.shutdown(socket.SHUT_WR)
         assert connection.recv(100) == b""
     assert standin.tasks == ()

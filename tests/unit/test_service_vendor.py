@@ -4,6 +4,7 @@ import base64
 import json
 import math
 import textwrap
+import time
 import tracemalloc
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -458,6 +459,18 @@ def test_some_statuses_prove_without_any_body_that_no_task_was_made(status: int,
 
 def test_a_bare_429_asks_to_slow_down_on_a_poll_too() -> None:
     assert type(result_error(429, HTML)) is e.ServiceThrottledError
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/St_Johns", "Asia/Kolkata"])
+def test_a_date_without_a_zone_is_gmt_in_every_zone(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        for value in ("Fri, 15 Jan 2027 08:00:30", "Fri, 15 Jan 2027 08:00:30 -0000", "Fri Jan 15 08:00:30 2027"):
+            assert submit_error(429, HTML, {"Retry-After": value}).retry_after == 30.0
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 @pytest.mark.parametrize(

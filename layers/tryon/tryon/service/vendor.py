@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from itertools import zip_longest
@@ -508,7 +509,9 @@ def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
     if re.fullmatch(r"[0-9]{1,9}", value):
         return float(value)
     try:
-        moment = parsedate_to_datetime(value).timestamp()
+        date = parsedate_to_datetime(value)
+        # A date without a zone is GMT's, as every HTTP date is, not that of the machine's own zone.
+        moment = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
     return max(0.0, moment - now) if math.isfinite(moment) else None
