@@ -31,11 +31,11 @@ def combination(n: int = 1, task_id: str | None = None) -> Combination:
 
 
 def table_of(entries: Iterable[Entry]) -> str:
-    """combinations.csv as text."""
+    """combinations.csv as text, without its byte order mark."""
     out = io.StringIO()
     for _ in summary.table(entries, out):
         pass
-    return out.getvalue()
+    return out.getvalue().removeprefix("\ufeff")
 
 
 def submission(_: Combination) -> Submission:
