@@ -320,9 +320,7 @@ def test_turns_stored_by_a_clock_that_was_a_year_ahead_are_written_over(gate: Ga
     assert max(gate._item("service#requests")["turns"]) <= clock.time
 
 
-def test_children_that_need_no_slot_begin_at_half_of_the_rate(
-    gate: Gate, listener: Listener, clock: HandClock
-) -> None:
+def test_children_that_need_no_slot_begin_at_half_of_the_rate(gate: Gate, listener: Listener, clock: HandClock) -> None:
     for i in range(5):
         gate.pass_through(f"t{i}")
     assert listener.woken == [("t0", 0), ("t1", 2), ("t2", 3), ("t3", 4), ("t4", 5)]
@@ -418,11 +416,15 @@ def test_a_row_of_refusals_of_changing_kinds_grows_too() -> None:
     assert now > 600, "seven of a kind that counts reach over ten minutes"
 
 
-@pytest.mark.parametrize(("asked", "first", "tenth"), [(0.0, 2, 300), (17.0, 17, 300), (299.5, 299.5, 300), (1e12, 300, 300)])
+@pytest.mark.parametrize(
+    ("asked", "first", "tenth"), [(0.0, 2, 300), (17.0, 17, 300), (299.5, 299.5, 300), (1e12, 300, 300)]
+)
 def test_what_the_service_asks_for_is_the_least_and_a_bound_the_most(asked: float, first: float, tenth: float) -> None:
     state, pauses = GateState({}), []
     for _ in range(10):
-        state = refuse(probing(replace(state, next_start=0.0)), "p", Refusal.THROTTLED, 100.0, pause=asked, word="", submit=True)
+        state = refuse(
+            probing(replace(state, next_start=0.0)), "p", Refusal.THROTTLED, 100.0, pause=asked, word="", submit=True
+        )
         pauses.append(state.next_start - 100.0)
     assert (pauses[0], pauses[-1]) == (first, tenth)
 
