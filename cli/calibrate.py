@@ -116,6 +116,8 @@ def run(
     arguments: argparse.Namespace, ledger: Ledger, s3: "S3Client", bucket: str, console: Console, *, now: float
 ) -> int:
     """Learn, print, and draw or store where that was asked for."""
+    if arguments.deadline is None:
+        arguments.deadline = DEADLINE
     runs = _runs(ledger, arguments)
     entries = [entry for item in runs for entry in ledger.entries(item["run_id"])]
     try:

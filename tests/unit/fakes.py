@@ -17,7 +17,7 @@ from tryon.service import Candidate, Submission, Submitted, TaskResult, TaskStat
 RUN = "20261123T090000Z-lookbook-1a2b3c4d"
 
 
-def combination(n: int = 1, task_id: str | None = None) -> Combination:
+def combination(n: int = 1, task_id: str | None = None, doubted_task: str | None = None) -> Combination:
     picture = Picture(bucket="pictures", key="a.jpg")
     return Combination(
         n=n,
@@ -27,15 +27,16 @@ def combination(n: int = 1, task_id: str | None = None) -> Combination:
         model_picture=picture,
         garments=[WornGarment(id=f"garment{n}", type="upper", picture=picture)],
         task_id=task_id,
+        doubted_task=doubted_task,
     )
 
 
 def table_of(entries: Iterable[Entry]) -> str:
-    """combinations.csv as text."""
+    """combinations.csv as text, without its byte order mark."""
     out = io.StringIO()
     for _ in summary.table(entries, out):
         pass
-    return out.getvalue()
+    return out.getvalue().removeprefix("\ufeff")
 
 
 def submission(_: Combination) -> Submission:
@@ -43,10 +44,14 @@ def submission(_: Combination) -> Submission:
 
 
 class FakeService:
-    """Counts the tasks it makes: each is one payment. `before` and `after` may raise around the making."""
+    """Counts the tasks it makes: each is one payment. `before` and `after` may raise around the making.
+
+    `asked` are the tasks that it was asked after.
+    """
 
     def __init__(self) -> None:
         self.tasks: list[str] = []
+        self.asked: list[str] = []
         self.before: Callable[[], None] = lambda: None
         self.after: Callable[[], None] = lambda: None
         self.answer: TaskResult | Exception = TaskResult(TaskStatus.GENERATING, "r")
@@ -58,6 +63,7 @@ class FakeService:
         return Submitted(self.tasks[-1], "request-1")
 
     def result(self, task_id: str) -> TaskResult:
+        self.asked.append(task_id)
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer

@@ -1,5 +1,7 @@
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import boto3
 import pytest
@@ -9,16 +11,27 @@ from moto import mock_aws
 
 from tests.conftest import HandClock
 from tryon.gate import (
+    MAX_PAUSE,
+    MAX_TURN_WAIT,
     MAX_WAITERS,
+    PROBE_SECONDS,
     Gate,
+    GateError,
     GateLimits,
     GateState,
+    Refusal,
     RequestLimit,
+    SlotLostError,
+    Trouble,
+    TurnLaterError,
     Waiter,
     admit,
     enqueue,
     free,
+    hold,
     next_turn,
+    pause_after,
+    refuse,
 )
 
 LIMITS = GateLimits(slots=2, pace=2.0, lease=360.0)
@@ -236,7 +249,7 @@ def test_who_finds_the_queue_full_is_served_when_it_asks_again(
 
 def test_a_pause_holds_the_next_start_back(gate: Gate, listener: Listener, clock: HandClock) -> None:
     gate.reserve("run#1", "t1")
-    gate.release("run#1", pause=10)
+    gate.refused("run#1", Refusal.THROTTLED, pause=10)
     clock.time += 4
     gate.reserve("run#2", "t2")
     assert listener.woken[-1] == ("t2", 6)
@@ -259,7 +272,7 @@ def test_requests_of_all_runs_keep_the_services_rate(gate: Gate, clock: HandCloc
         turns.append(round(clock.time - start, 2))
         clock.time = before  # five callers at the same moment
     assert turns == [0, 0, 1.1, 1.1, 2.2]
-    clock.time += 60
+    clock.time = start + 60
     before = clock.time
     gate.take_turn()
     assert clock.time == before
@@ -271,9 +284,393 @@ def test_no_window_holds_more_requests_than_the_limit(gaps: list[float], count: 
     now, turns = 0.0, []
     for gap in gaps:
         now += gap
-        turns.append(next_turn(turns[-count:], now, limit))
+        turn = next_turn(turns[-count:], now, limit)
+        if turn - now <= MAX_TURN_WAIT:  # one that is further away is not booked
+            turns.append(turn)
     assert all(later >= earlier for earlier, later in pairwise(turns))
     assert all(later - earlier >= seconds - 1e-9 for earlier, later in zip(turns, turns[count:], strict=False))
+
+
+@pytest.mark.parametrize("stored", [[9e12], [9e12, 9e12], [100.0, 9e12], [-9e12, 107.0], [-9e12, -9e12]])
+def test_turns_that_a_wrong_clock_left_hold_nobody_up(stored: list[float]) -> None:
+    assert next_turn(stored, 100.0, TWO_A_SECOND) - 100.0 <= MAX_TURN_WAIT
+
+
+def test_a_turn_too_far_away_is_told_and_not_booked(gate: Gate, clock: HandClock) -> None:
+    now = clock.time
+    for _ in range(10):  # two in each 1.1 s of the next five
+        gate.take_turn()
+        clock.time = now
+    before = gate._item("service#requests")
+    with pytest.raises(TurnLaterError) as later:
+        gate.take_turn()
+    assert later.value.seconds == pytest.approx(5.5)
+    assert gate._item("service#requests") == before
+    clock.time += 1.1
+    gate.take_turn()
+
+
+def test_turns_stored_by_a_clock_that_was_a_year_ahead_are_written_over(gate: Gate, clock: HandClock) -> None:
+    gate._put("service#requests", {"turns": [clock.time + 3e7] * 2}, 0)
+    for _ in range(TWO_A_SECOND.count):
+        gate.take_turn()
+    assert max(gate._item("service#requests")["turns"]) <= clock.time
+
+
+def test_children_that_need_no_slot_begin_at_half_of_the_rate(gate: Gate, listener: Listener, clock: HandClock) -> None:
+    for i in range(5):
+        gate.pass_through(f"t{i}")
+    assert listener.woken == [("t0", 0), ("t1", 2), ("t2", 3), ("t3", 4), ("t4", 5)]
+    clock.time += 60
+    gate.pass_through("later")
+    assert listener.woken[-1] == ("later", 0)
+
+
+def test_a_start_booked_years_ahead_delays_no_child_longer_than_any_pause(
+    gate: Gate, listener: Listener, clock: HandClock
+) -> None:
+    gate._put("service#resumed", {"next_start": clock.time + 1e9}, 0)
+    gate.pass_through("t")
+    assert listener.woken == [("t", MAX_PAUSE)]
+
+
+def test_without_a_request_rate_no_child_waits_and_nothing_is_booked(gate: Gate, listener: Listener) -> None:
+    gate._requests = None
+    for i in range(3):
+        gate.pass_through(f"t{i}")
+        gate.take_turn()
+    assert listener.woken == [("t0", 0), ("t1", 0), ("t2", 0)]
+    assert gate._item("service#requests") == gate._item("service#resumed") == {}
+
+
+# --- trouble ---
+
+
+def troubled(kind: Refusal = Refusal.UNAVAILABLE, **changes: Any) -> Trouble:
+    return Trouble(**{"kind": kind, "since": 50.0, "count": 1, **changes})
+
+
+def probing(state: GateState, holder: str = "p") -> GateState:
+    """With a probe, should there be trouble."""
+    return replace(state, trouble=replace(state.trouble, probe=holder)) if state.trouble else state
+
+
+def waiting(*names: str) -> tuple[Waiter, ...]:
+    return tuple(Waiter(name, f"token-{name}") for name in names)
+
+
+@pytest.mark.parametrize("kind", Refusal)
+def test_in_trouble_one_waiter_at_a_time_probes(kind: Refusal) -> None:
+    state = GateState({}, waiting("a", "b"), next_start=130.0, trouble=troubled(kind))
+    state, grants = admit(state, 100.0, LIMITS)
+    assert [(grant.holder, grant.start) for grant in grants] == [("a", 130.0)]
+    assert state.trouble is not None
+    assert (state.trouble.probe, state.trouble.probe_end) == ("a", 130.0 + PROBE_SECONDS)
+    again, grants = admit(state, 135.0, LIMITS)
+    assert (grants, again) == ([], state)
+
+
+@pytest.mark.parametrize("why", ["its time is up", "its lease has ended", "its slot was freed"])
+def test_a_probe_that_says_no_more_is_replaced(why: str) -> None:
+    probe_end = 99.0 if why == "its time is up" else 200.0
+    holders = {"its time is up": {"gone": 400.0}, "its lease has ended": {"gone": 99.0}}.get(why, {})
+    state = GateState(holders, waiting("b", "c"), trouble=troubled(probe="gone", probe_end=probe_end))
+    state, grants = admit(state, 100.0, LIMITS)
+    assert [grant.holder for grant in grants] == ["b"]
+    assert state.trouble is not None
+    assert state.trouble.probe == "b"
+
+
+@pytest.mark.parametrize(
+    ("kind", "pauses"),
+    [
+        (Refusal.BUSY, [10, 20, 40, 80, 160, 300]),
+        (Refusal.THROTTLED, [2, 4, 8, 16, 32, 64, 128, 256, 300]),
+        (Refusal.UNAVAILABLE, [5, 15, 45, 135, 300]),
+        (Refusal.SILENT, [5, 15, 45, 135, 300]),
+        (Refusal.ACCESS, [10, 30, 90, 270, 300]),
+    ],
+)
+def test_pauses_grow_with_each_refusal_in_a_row_up_to_a_bound(kind: Refusal, pauses: list[float]) -> None:
+    state, now, found = GateState({}), 1000.0, []
+    for _ in range(len(pauses) + 2):
+        state = refuse(probing(state), "p", kind, now, pause=None, word="w", submit=True)
+        found.append(state.next_start - now)
+        now = state.next_start
+    assert found == [*pauses, 300, 300]
+    assert pause_after(kind, 10**9) == MAX_PAUSE
+    assert state.trouble is not None
+    assert (state.trouble.count, state.trouble.since, state.trouble.word) == (len(pauses) + 2, 1000.0, "w")
+
+
+def test_a_row_of_refusals_of_changing_kinds_grows_too() -> None:
+    """An outage that answers 429 and 500 in turn must not use up the few tries that a 500 leaves."""
+    state, now = GateState({}), 0.0
+    for i in range(14):
+        kind = Refusal.UNAVAILABLE if i % 2 else Refusal.THROTTLED
+        state = refuse(probing(state), "p", kind, now, pause=None, word="", submit=True)
+        now = state.next_start
+    assert now > 600, "seven of a kind that counts reach over ten minutes"
+
+
+@pytest.mark.parametrize(
+    ("asked", "first", "tenth"), [(0.0, 2, 300), (17.0, 17, 300), (299.5, 299.5, 300), (1e12, 300, 300)]
+)
+def test_what_the_service_asks_for_is_the_least_and_a_bound_the_most(asked: float, first: float, tenth: float) -> None:
+    state, pauses = GateState({}), []
+    for _ in range(10):
+        state = refuse(
+            probing(replace(state, next_start=0.0)), "p", Refusal.THROTTLED, 100.0, pause=asked, word="", submit=True
+        )
+        pauses.append(state.next_start - 100.0)
+    assert (pauses[0], pauses[-1]) == (first, tenth)
+
+
+def test_a_shorter_pause_does_not_shorten_a_longer_one() -> None:
+    state = refuse(GateState({}, next_start=400.0), "a", Refusal.SILENT, 100.0, pause=None, word="", submit=True)
+    assert state.next_start == 400.0
+
+
+@pytest.mark.parametrize("trouble", [None, troubled()])
+def test_a_stored_pause_of_years_heals(trouble: Trouble | None) -> None:
+    state = GateState({}, waiting("a"), next_start=1e12, trouble=trouble)
+    state, (grant,) = admit(state, 100.0, LIMITS)
+    assert grant.start <= 100.0 + MAX_PAUSE + LIMITS.slots * LIMITS.pace
+    assert state.next_start <= grant.start + LIMITS.pace
+
+
+def test_refusals_about_access_are_counted_while_nothing_else_comes_between() -> None:
+    state = GateState({})
+    for now, kind, submit in [
+        (10.0, Refusal.BUSY, True),
+        (20.0, Refusal.ACCESS, True),
+        (30.0, Refusal.ACCESS, False),
+        (40.0, Refusal.ACCESS, True),
+    ]:
+        state = refuse(probing(state), "p", kind, now, pause=None, word="", submit=submit)
+    found = state.trouble
+    assert found is not None
+    assert (found.since, found.count, found.access, found.access_since, found.submits) == (10.0, 4, 3, 20.0, 2)
+    after = refuse(probing(state), "p", Refusal.UNAVAILABLE, 50.0, pause=None, word="", submit=True).trouble
+    assert after is not None
+    assert (after.access, after.submits, after.since) == (0, 0, 10.0)
+    state = refuse(probing(replace(state, trouble=after)), "p", Refusal.ACCESS, 60.0, pause=None, word="", submit=True)
+    assert state.trouble is not None
+    assert (state.trouble.access, state.trouble.access_since, state.trouble.submits) == (1, 60.0, 1)
+
+
+def test_a_submit_that_begins_late_has_its_lease_from_then_on() -> None:
+    held = hold(GateState({"a": 150.0}), "a", 149.0, LIMITS)
+    assert held is not None
+    assert held.holders == {"a": 149.0 + LIMITS.lease}
+    longer = hold(GateState({"a": 900.0}), "a", 149.0, LIMITS)
+    assert longer is not None
+    assert longer.holders == {"a": 900.0}
+
+
+def test_no_submit_begins_without_a_slot() -> None:
+    assert hold(GateState({"a": 150.0}), "a", 150.0, LIMITS) is None
+    assert hold(GateState({"a": 150.0}), "b", 100.0, LIMITS) is None
+
+
+def test_in_trouble_only_the_probe_submits_and_another_once_it_is_gone() -> None:
+    state = GateState({"probe": 400.0, "other": 400.0}, trouble=troubled(probe="probe", probe_end=200.0))
+    assert hold(state, "probe", 100.0, LIMITS) is not None
+    assert hold(state, "other", 100.0, LIMITS) is None
+    taken = hold(state, "other", 201.0, LIMITS)
+    assert taken is not None
+    assert taken.trouble is not None
+    assert (taken.trouble.probe, taken.trouble.probe_end) == ("other", 201.0 + PROBE_SECONDS)
+    assert hold(taken, "probe", 202.0, LIMITS) is None
+
+
+def test_who_had_a_slot_before_the_trouble_waits_for_its_pause() -> None:
+    state = GateState({"a": 400.0}, next_start=130.0, trouble=troubled())
+    assert hold(state, "a", 100.0, LIMITS) is None
+    assert hold(state, "a", 130.0, LIMITS) is not None
+
+
+def test_a_busy_service_is_not_probed_while_tasks_of_ours_run_and_the_pause_lasts() -> None:
+    state = GateState({"runs": 400.0}, waiting("b"), next_start=130.0, trouble=troubled(Refusal.BUSY))
+    assert admit(state, 100.0, LIMITS)[1] == []
+    assert [grant.start for grant in admit(state, 130.0, LIMITS)[1]] == [130.0]
+    alone = replace(state, holders={})
+    assert [grant.start for grant in admit(alone, 100.0, LIMITS)[1]] == [130.0]
+
+
+_deeds = st.lists(
+    st.tuples(
+        st.sampled_from(["ask", "hold", "refuse", "silent", "accept", "free", "wait"]),
+        st.sampled_from("abcdef"),
+        st.sampled_from(Refusal),
+        st.floats(0, 400),
+    ),
+    max_size=80,
+)
+
+
+@given(_deeds, st.integers(1, 4), st.floats(0, 3))
+def test_never_more_holders_than_slots_and_in_trouble_never_two_probes(
+    deeds: list[tuple[str, str, Refusal, float]], slots: int, pace: float
+) -> None:
+    limits = GateLimits(slots, pace, 360.0)
+    state, now = GateState({}), 0.0
+    sending: dict[str, float] = {}  # submits that began in trouble, by when they must have said what became of them
+    for deed, name, kind, seconds in deeds:
+        if deed == "ask" and name not in state.holders:
+            state = enqueue(state, Waiter(name, name))
+        elif deed == "hold":
+            held = hold(state, name, now, limits)
+            if held is not None and state.trouble is not None:
+                sending[name] = now + PROBE_SECONDS
+            state = held or free(state, name)
+        elif deed in ("refuse", "silent"):
+            state = state if deed == "silent" else free(state, name)
+            state = refuse(state, name, kind, now, pause=None, word="", submit=True)
+            sending.pop(name, None)
+        elif deed == "accept":
+            state = replace(state, trouble=None, next_start=min(state.next_start, now))
+            sending.clear()
+        elif deed == "free":
+            state = free(state, name)
+            sending.pop(name, None)
+        else:
+            now += seconds
+        before = state
+        state, grants = admit(state, now, limits)
+        sending = {holder: end for holder, end in sending.items() if end > now and holder in state.holders}
+        assert len(state.holders) <= slots
+        if before.trouble is not None:
+            assert len(grants) <= 1
+            assert not (grants and before.trouble.probe in state.holders and before.trouble.probe_end > now)
+            assert len(sending) <= 1
+        assert all(grant.start <= now + MAX_PAUSE + slots * pace for grant in grants)
+
+
+@pytest.fixture
+def full(gate: Gate) -> Gate:
+    """Both slots are taken, c and d wait."""
+    for name in "abcd":
+        gate.reserve(name, f"token-{name}")
+    return gate
+
+
+def test_refusals_of_submits_that_began_before_the_trouble_change_nothing_but_the_pause() -> None:
+    state = GateState({"a": 400.0, "b": 400.0, "probe": 400.0}, trouble=troubled(probe="probe", probe_end=200.0))
+    after = refuse(free(state, "a"), "a", Refusal.ACCESS, 100.0, pause=40.0, word="late", submit=True)
+    assert (after.trouble, after.next_start) == (state.trouble, 140.0)
+    assert admit(replace(after, waiters=waiting("c")), 141.0, LIMITS)[1] == [], "the probe is still on its way"
+    answered = refuse(free(after, "probe"), "probe", Refusal.ACCESS, 101.0, pause=None, word="new", submit=True)
+    assert answered.trouble is not None
+    assert (answered.trouble.count, answered.trouble.probe, answered.trouble.word) == (2, "", "new")
+
+
+def test_the_item_keeps_the_trouble(full: Gate, clock: HandClock) -> None:
+    told = full.refused("a", Refusal.ACCESS, word="no such key (100009)")
+    assert full.state().trouble == replace(told, probe="c", probe_end=pytest.approx(told.since + 10 + PROBE_SECONDS))
+
+
+def test_a_refusal_gives_the_slot_back_and_lets_one_probe_go_on(
+    full: Gate, listener: Listener, clock: HandClock
+) -> None:
+    full.refused("a", Refusal.UNAVAILABLE)
+    assert listener.woken[2:] == [("token-c", 5)]
+    full.release("b")
+    assert listener.woken[2:] == [("token-c", 5)]
+    assert set(full.state().holders) == {"c"}
+
+
+def test_a_submit_without_an_answer_keeps_its_slot(full: Gate) -> None:
+    full.refused("a", Refusal.SILENT, keep=True)
+    assert set(full.state().holders) == {"a", "b"}
+
+
+def test_the_first_submit_that_is_taken_lets_all_go_on(full: Gate, listener: Listener, clock: HandClock) -> None:
+    full.refused("a", Refusal.UNAVAILABLE)
+    full.release("b")
+    full.accepted()
+    assert listener.woken[2:] == [("token-c", 5), ("token-d", 0)]
+    assert full.state().trouble is None
+    before = full.state()
+    full.accepted()
+    assert full.state() == before
+
+
+def test_a_holder_that_may_not_submit_gives_its_slot_to_the_probe(full: Gate, listener: Listener) -> None:
+    full.refused("a", Refusal.UNAVAILABLE)  # c probes
+    with pytest.raises(SlotLostError):
+        full.hold("b")
+    assert set(full.state().holders) == {"c"}
+    assert full.hold("c") == full.state().trouble
+    full.accepted()
+    assert full.hold("d") is None
+
+
+def test_the_end_of_a_task_is_when_a_busy_service_has_room(full: Gate, listener: Listener, clock: HandClock) -> None:
+    full.refused("a", Refusal.BUSY, pause=80)  # b runs
+    assert listener.woken[2:] == []
+    full.release("b", ended=True)
+    assert listener.woken[2:] == [("token-c", 0)]
+    assert full.state().trouble is not None
+
+
+@pytest.mark.parametrize(
+    ("kind", "holder", "ended"),
+    [(Refusal.UNAVAILABLE, "a", True), (Refusal.BUSY, "a", False), (Refusal.BUSY, "an older visit", True)],
+)
+def test_nothing_else_ends_a_pause(full: Gate, clock: HandClock, kind: Refusal, holder: str, ended: bool) -> None:
+    full.refused("nobody", kind, pause=60)
+    pause = full.state().next_start
+    full.release(holder, ended=ended)
+    assert full.state().next_start >= pause
+
+
+def test_a_late_call_of_one_visit_frees_nothing_of_the_next(gate: Gate) -> None:
+    gate.reserve("run#1#1", "t1")
+    gate.release("run#1#1")
+    gate.reserve("run#1#2", "t2")
+    before = gate.state()
+    gate.release("run#1#1", ended=True)
+    gate.release("run#1#1")
+    assert gate.state() == before
+
+
+def test_a_late_try_does_not_take_the_place_of_the_next_ones_token(full: Gate, listener: Listener) -> None:
+    full.reserve("c", "second", 1)
+    full.reserve("c", "token-c", 0)  # the first, 120 s late
+    listener.gone.add("token-c")
+    full.release("a")
+    assert listener.tokens[-1] == "second"
+    assert set(full.state().holders) == {"b", "c"}
+
+
+def test_a_late_try_of_a_child_that_runs_takes_no_slot_from_it(gate: Gate, listener: Listener) -> None:
+    gate.reserve("a", "first", 0)
+    gate.reserve("a", "second", 1)
+    listener.gone |= {"first", "second"}
+    gate.reserve("a", "first", 0)
+    assert set(gate.state().holders) == {"a"}
+
+
+def test_a_probe_that_stopped_waiting_hands_the_probe_on(full: Gate, listener: Listener) -> None:
+    listener.gone.add("token-c")
+    full.refused("a", Refusal.THROTTLED, pause=3)
+    state = full.state()
+    assert set(state.holders) == {"b", "d"}
+    assert state.trouble is not None
+    assert state.trouble.probe == "d"
+
+
+def test_a_change_that_loses_every_race_ends_after_a_while(gate: Gate, clock: HandClock) -> None:
+    began = clock.time
+    gate._put = lambda *_: False  # type: ignore[method-assign]
+    with pytest.raises(GateError, match="changed again and again"):
+        gate.reserve("a", "t")
+    with pytest.raises(GateError, match="could not be put in turn"):
+        gate.take_turn()
+    with pytest.raises(GateError, match="could not be booked"):
+        gate.pass_through("t")
+    assert clock.time - began < 60
 
 
 def test_someone_elses_change_between_reading_and_writing_is_not_overwritten(

@@ -1,11 +1,23 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.conftest import HandClock
 from tests.unit.fakes import RUN, combination, ledger_and_gate
 from tryon.items import from_item, to_item
-from tryon.ledger import Ledger, LedgerConflictError, LedgerWriteError, Status
+from tryon.ledger import (
+    Entry,
+    Ledger,
+    LedgerConflictError,
+    LedgerWriteError,
+    RunEndedError,
+    RunStatus,
+    Standing,
+    Status,
+)
+from tryon.plan import Key
 from tryon.service import Submitted
 
 
@@ -30,27 +42,9 @@ def test_two_runs_do_not_see_each_others_entries(ledger: Ledger) -> None:
     assert len(list(ledger.entries("run-a"))) == 1
 
 
-def test_only_one_submit_can_begin(ledger: Ledger) -> None:
-    ledger.add(RUN, [combination()])
-    ledger.begin_submit(RUN, 1)
-    with pytest.raises(LedgerConflictError) as conflict:
-        ledger.begin_submit(RUN, 1)
-    assert conflict.value.entry.status is Status.SUBMITTING
-
-
 def test_a_submit_of_what_was_never_planned_is_an_error(ledger: Ledger) -> None:
     with pytest.raises(KeyError, match="no combination 9"):
-        ledger.begin_submit(RUN, 9)
-
-
-def test_success_is_final(ledger: Ledger) -> None:
-    ledger.add(RUN, [combination()])
-    ledger.begin_submit(RUN, 1)
-    ledger.submitted(RUN, 1, Submitted("task-1", "request-1"))
-    ledger.succeeded(RUN, 1, [{"key": "k.png", "bytes": 5}], 5)
-    ledger.failed(RUN, 1, "TaskDeadlineError", "late")
-    entry = ledger.entry(RUN, 1)
-    assert (entry.status, entry.error, entry.results[0]["key"]) == (Status.SUCCEEDED, None, "k.png")
+        ledger.begin_submit(RUN, 9, 1)
 
 
 def test_the_addresses_of_results_are_forgotten_once_they_are_stored(ledger: Ledger) -> None:
@@ -60,42 +54,439 @@ def test_the_addresses_of_results_are_forgotten_once_they_are_stored(ledger: Led
     assert ledger.entry(RUN, 1).candidates == ()
 
 
+# --- each state, and what each call makes of it: twice, late, out of turn ---
+
+STATES: dict[str, Callable[[Ledger, str], None]] = {
+    "planned": lambda ledger, run: None,
+    "closed 1": lambda ledger, run: ledger.close_visit(run, 1, 1) and None,
+    "submitting 1": lambda ledger, run: ledger.begin_submit(run, 1, 1),
+    "refused 1": lambda ledger, run: (
+        ledger.begin_submit(run, 1, 1),
+        ledger.withdraw_submit(run, 1, 1, "ServiceBusyError", "full"),
+    )[0],
+    "submitted 1": lambda ledger, run: (ledger.begin_submit(run, 1, 1), ledger.submitted(run, 1, 1, TASK_1))[0],
+    "resumed": lambda ledger, run: ledger.resume(run, 1, "old"),
+    "succeeded": lambda ledger, run: (
+        STATES["submitted 1"](ledger, run),
+        ledger.succeeded(run, 1, [{"key": "k.png", "bytes": 5}], 5),
+    )[0],
+    "failed": lambda ledger, run: ledger.failed(run, 1, "NotStartedError", "late"),
+    "failed in doubt": lambda ledger, run: (
+        ledger.begin_submit(run, 1, 1),
+        ledger.failed(run, 1, "SubmitOutcomeUnknownError", "?"),
+    )[0],
+    "failed with task": lambda ledger, run: (
+        STATES["submitted 1"](ledger, run),
+        ledger.failed(run, 1, "TaskDeadlineError", "late"),
+    )[0],
+}
+TASK_1, TASK_2 = Submitted("task-1", "request-1"), Submitted("task-2", "request-2")
+CALLS: dict[str, Callable[[Ledger, str], object]] = {
+    "begin 1": lambda ledger, run: ledger.begin_submit(run, 1, 1),
+    "begin 2": lambda ledger, run: ledger.begin_submit(run, 1, 2),
+    "begin 2 after refused 1": lambda ledger, run: ledger.begin_submit(run, 1, 2, refused_visit=1),
+    "begin 3 after refused 2": lambda ledger, run: ledger.begin_submit(run, 1, 3, refused_visit=2),
+    "withdraw 1": lambda ledger, run: ledger.withdraw_submit(run, 1, 1, "ServiceBusyError", "full"),
+    "withdraw 2": lambda ledger, run: ledger.withdraw_submit(run, 1, 2),
+    "close 1": lambda ledger, run: ledger.close_visit(run, 1, 1),
+    "submitted 1": lambda ledger, run: ledger.submitted(run, 1, 1, TASK_1),
+    "submitted 2": lambda ledger, run: ledger.submitted(run, 1, 2, TASK_2),
+    "resume": lambda ledger, run: ledger.resume(run, 1, "old"),
+    "replan": lambda ledger, run: ledger.replan(run, 1, "task-1"),
+    "poll": lambda ledger, run: ledger.pending(run, 1, "task-1"),
+    "poll of another task": lambda ledger, run: ledger.ended(run, ledger.entry(run, 1), "task-9"),
+    "success": lambda ledger, run: ledger.succeeded(run, 1, [{"key": "k.png", "bytes": 5}], 5),
+    "failure": lambda ledger, run: ledger.failed(run, 1, "TaskAbandonedError", "stopped"),
+}
+Outcome = tuple[Status, int, str | None, bool]
+"""Status, visit, task, whether its submit is in doubt."""
+
+P, SING, SUB, OK, F = Status.PLANNED, Status.SUBMITTING, Status.SUBMITTED, Status.SUCCEEDED, Status.FAILED
+AS_IT_WAS, CONFLICT = "as it was", "conflict"
+TABLE: dict[str, dict[str, Outcome | str]] = {
+    "planned": {
+        "begin 1": (SING, 1, None, True),
+        "begin 2": (SING, 2, None, True),
+        "begin 2 after refused 1": (SING, 2, None, True),
+        "begin 3 after refused 2": (SING, 3, None, True),
+        "withdraw 1": AS_IT_WAS,
+        "withdraw 2": AS_IT_WAS,
+        "close 1": (P, 1, None, False),
+        "submitted 1": AS_IT_WAS,
+        "submitted 2": AS_IT_WAS,
+        "resume": (SUB, 0, "old", False),
+        "replan": AS_IT_WAS,
+        "poll": (SUB, 0, "task-1", False),
+        "poll of another task": (SUB, 0, "task-9", False),
+        "success": (OK, 0, None, False),
+        "failure": (F, 0, None, False),
+    },
+    "closed 1": {
+        "begin 1": CONFLICT,
+        "begin 2": (SING, 2, None, True),
+        "begin 2 after refused 1": (SING, 2, None, True),
+        "begin 3 after refused 2": (SING, 3, None, True),
+        "withdraw 1": AS_IT_WAS,
+        "withdraw 2": AS_IT_WAS,
+        "close 1": AS_IT_WAS,
+        "submitted 1": AS_IT_WAS,
+        "submitted 2": AS_IT_WAS,
+        "resume": (SUB, 1, "old", False),
+        "replan": AS_IT_WAS,
+        "poll": (SUB, 1, "task-1", False),
+        "poll of another task": (SUB, 1, "task-9", False),
+        "success": (OK, 1, None, False),
+        "failure": (F, 1, None, False),
+    },
+    "submitting 1": {
+        "begin 1": CONFLICT,
+        "begin 2": CONFLICT,
+        "begin 2 after refused 1": (SING, 2, None, True),
+        "begin 3 after refused 2": CONFLICT,
+        "withdraw 1": (P, 1, None, False),
+        "withdraw 2": AS_IT_WAS,
+        "close 1": AS_IT_WAS,
+        "submitted 1": (SUB, 1, "task-1", False),
+        "submitted 2": AS_IT_WAS,
+        "resume": CONFLICT,
+        "replan": AS_IT_WAS,
+        "poll": (SUB, 1, "task-1", False),
+        "poll of another task": (SUB, 1, "task-9", False),
+        "success": (OK, 1, None, True),
+        "failure": (F, 1, None, True),
+    },
+    "refused 1": {
+        "begin 1": CONFLICT,
+        "begin 2": (SING, 2, None, True),
+        "begin 2 after refused 1": (SING, 2, None, True),
+        "begin 3 after refused 2": (SING, 3, None, True),
+        "withdraw 1": AS_IT_WAS,
+        "withdraw 2": AS_IT_WAS,
+        "close 1": AS_IT_WAS,
+        "submitted 1": AS_IT_WAS,
+        "submitted 2": AS_IT_WAS,
+        "resume": (SUB, 1, "old", False),
+        "replan": AS_IT_WAS,
+        "poll": (SUB, 1, "task-1", False),
+        "poll of another task": (SUB, 1, "task-9", False),
+        "success": (OK, 1, None, False),
+        "failure": (F, 1, None, False),
+    },
+    "submitted 1": {
+        **dict.fromkeys(("begin 1", "begin 2", "begin 2 after refused 1", "begin 3 after refused 2"), CONFLICT),
+        **dict.fromkeys(("withdraw 1", "withdraw 2", "close 1", "submitted 1", "submitted 2", "poll"), AS_IT_WAS),
+        "resume": CONFLICT,
+        "replan": (P, 1, None, False),
+        "poll of another task": AS_IT_WAS,
+        "success": (OK, 1, "task-1", False),
+        "failure": (F, 1, "task-1", False),
+    },
+    "resumed": {
+        **dict.fromkeys(("begin 1", "begin 2", "begin 2 after refused 1", "begin 3 after refused 2"), CONFLICT),
+        **dict.fromkeys(("withdraw 1", "withdraw 2", "close 1", "submitted 1", "submitted 2", "poll"), AS_IT_WAS),
+        "resume": AS_IT_WAS,
+        "replan": AS_IT_WAS,
+        "poll of another task": AS_IT_WAS,
+        "success": (OK, 0, "old", False),
+        "failure": (F, 0, "old", False),
+    },
+    "succeeded": {
+        **dict.fromkeys(CALLS, AS_IT_WAS),
+        **dict.fromkeys(
+            ("begin 1", "begin 2", "begin 2 after refused 1", "begin 3 after refused 2", "resume"), CONFLICT
+        ),
+    },
+    "failed": {
+        **dict.fromkeys(CALLS, AS_IT_WAS),
+        **dict.fromkeys(
+            ("begin 1", "begin 2", "begin 2 after refused 1", "begin 3 after refused 2", "resume", "success"), CONFLICT
+        ),
+        "submitted 1": (F, 0, "task-1", False),
+        "submitted 2": (F, 0, "task-2", False),
+    },
+    "failed in doubt": {
+        **dict.fromkeys(CALLS, AS_IT_WAS),
+        **dict.fromkeys(
+            ("begin 1", "begin 2", "begin 2 after refused 1", "begin 3 after refused 2", "resume", "success"), CONFLICT
+        ),
+        "withdraw 1": (F, 1, None, False),
+        "submitted 1": (F, 1, "task-1", False),
+        "submitted 2": (F, 1, "task-2", False),
+    },
+    "failed with task": {
+        **dict.fromkeys(CALLS, AS_IT_WAS),
+        **dict.fromkeys(
+            ("begin 1", "begin 2", "begin 2 after refused 1", "begin 3 after refused 2", "resume", "success"), CONFLICT
+        ),
+    },
+}
+
+
+def outcome(entry: Entry) -> Outcome:
+    return entry.status, entry.visit, entry.task_id, entry.outcome_unknown
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_status_goes_only_forward_whatever_comes_late(ledger: Ledger, state: str) -> None:
+    for call, expected in TABLE[state].items():
+        ledger.add(call, [combination()])
+        STATES[state](ledger, call)
+        before = ledger.entry(call, 1)
+        try:
+            CALLS[call](ledger, call)
+            conflict = False
+        except LedgerConflictError as error:
+            conflict = True
+            assert error.entry == before, call
+        after = ledger.entry(call, 1)
+        assert conflict is (expected == CONFLICT), call
+        assert outcome(after) == (outcome(before) if isinstance(expected, str) else expected), call
+        if before.status in (Status.SUCCEEDED, Status.FAILED):
+            # What was learned late may be added; the outcome and all that it says stays.
+            said = ("error", "cause", "results", "bytes", "polls", "ended_at")
+            assert [getattr(after, name) for name in said] == [getattr(before, name) for name in said], call
+    assert TABLE[state].keys() == CALLS.keys()
+
+
+def test_what_was_learned_late_reaches_the_retry(ledger: Ledger, clock: HandClock) -> None:
+    ledger.add(RUN, [combination()])
+    STATES["failed in doubt"](ledger, RUN)
+    clock.time += 90
+    ledger.submitted(RUN, 1, 1, TASK_1)
+    entry = ledger.entry(RUN, 1)
+    assert (entry.tasks, entry.submitted_at, entry.request_ids) == (("task-1",), clock.time, ("request-1",))
+    assert entry.may_still_run
+
+
+def test_a_poll_that_wrote_the_tasks_id_first_leaves_the_submit_its_time(ledger: Ledger, clock: HandClock) -> None:
+    ledger.add(RUN, [combination()])
+    ledger.begin_submit(RUN, 1, 1)
+    ledger.pending(RUN, 1, "task-1")
+    ledger.submitted(RUN, 1, 1, TASK_1)
+    assert ledger.entry(RUN, 1).submitted_at == clock.time
+    clock.time += 5
+    ledger.submitted(RUN, 1, 1, TASK_1)
+    assert ledger.entry(RUN, 1).submitted_at == clock.time - 5
+
+
+@pytest.mark.parametrize(
+    ("error", "unknown"),
+    [
+        ("ServiceBusyError", False),
+        ("RefusalUnconfirmedError", False),
+        ("UnknownRefusalError", False),
+        ("ServiceUnreachableError", False),
+        ("SubmitOutcomeUnknownError", True),
+        ("Sandbox.Timedout", True),
+        ("TaskFailedError", True),
+    ],
+)
+def test_a_lost_withdrawal_is_made_up_for_by_an_error_that_proves_no_task(
+    ledger: Ledger, error: str, unknown: bool
+) -> None:
+    ledger.add(RUN, [combination()])
+    ledger.begin_submit(RUN, 1, 1)
+    ledger.failed(RUN, 1, error, "")
+    entry = ledger.entry(RUN, 1)
+    assert (entry.outcome_unknown, entry.may_still_run) == (unknown, unknown)
+
+
+def test_a_refusal_is_kept_until_the_next_submit(ledger: Ledger) -> None:
+    ledger.add(RUN, [combination()])
+    STATES["refused 1"](ledger, RUN)
+    assert ledger.entry(RUN, 1).refusal == {"error": "ServiceBusyError", "cause": "full"}
+    ledger.begin_submit(RUN, 1, 2)
+    entry = ledger.entry(RUN, 1)
+    assert (entry.refusal, entry.submits) == (None, 2)
+
+
+def test_what_polls_say_is_kept_and_counted(ledger: Ledger, clock: HandClock) -> None:
+    ledger.add(RUN, [combination()])
+    STATES["submitted 1"](ledger, RUN)
+    ledger.unanswered(RUN, 1, "task-1", "ServiceUnavailableError: paused")
+    ledger.not_found(RUN, 1, "task-1", 123.0)
+    entry = ledger.entry(RUN, 1)
+    assert (entry.said, entry.unanswered, entry.polls, entry.not_found_at) == (
+        "ServiceUnavailableError: paused",
+        1,
+        2,
+        123.0,
+    )
+    ledger.pending(RUN, 1, "task-1")
+    entry = ledger.entry(RUN, 1)
+    assert (entry.not_found_at, entry.polls, entry.unanswered) == (None, 3, 1)
+
+
+# --- runs ---
+
+
 def test_runs_are_listed_newest_first(ledger: Ledger) -> None:
     for run_id in ("20260101T000000Z-a-0", "20260301T000000Z-c-0", "20260201T000000Z-b-0"):
-        ledger.open_run(run_id, name=run_id)
+        ledger.open_run(run_id, execution="e", name=run_id)
     assert [run["run_id"][:6] for run in ledger.runs(2)] == ["202603", "202602"]
 
 
+def test_retries_are_found_from_a_run_on(ledger: Ledger) -> None:
+    for run_id, retry_of in (("1-old", "0"), ("2-first", None), ("3-plain", None), ("4-a", "2-first"), ("5-b", "4-a")):
+        ledger.open_run(run_id, execution="e", retry_of=retry_of)
+    assert [run["run_id"] for run in ledger.retries_since("2-first")] == ["4-a", "5-b"]
+
+
 def test_a_run_that_is_not_halted_goes_on(ledger: Ledger) -> None:
-    ledger.open_run(RUN, name="lookbook")
-    assert ledger.halted(RUN) is None
+    ledger.open_run(RUN, execution="e", started_at=7.0)
+    assert ledger.standing(RUN) == Standing(None, 7.0)
+    ledger.halt(RUN, "ServiceAccessError", "no such key")
+    assert ledger.standing(RUN) == Standing("ServiceAccessError: no such key", 7.0)
 
 
-def test_entries_that_dynamodb_kept_refusing_are_not_lost_in_silence(
-    ledger: Ledger, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+def test_halting_a_run_that_was_never_opened_makes_none(ledger: Ledger) -> None:
+    with pytest.raises(ClientError):
+        ledger.halt(RUN, "ServiceAccessError", "")
+    assert ledger.run(RUN) is None
+
+
+def test_a_run_is_opened_again_by_its_own_execution_only(ledger: Ledger) -> None:
+    ledger.open_run(RUN, execution="mine", total=3)
+    ledger.open_run(RUN, execution="mine", total=3)
+    with pytest.raises(RunEndedError):
+        ledger.open_run(RUN, execution="another", total=4)
+    assert (ledger.run(RUN) or {})["total"] == 3
+
+
+@pytest.mark.parametrize(
+    "late",
+    [
+        lambda ledger: ledger.open_run(RUN, execution="mine", total=9),
+        lambda ledger: ledger.plan_done(RUN, total=9),
+        lambda ledger: ledger.report(RUN, status=RunStatus.FAILED, total=9),
+    ],
+)
+@pytest.mark.parametrize("status", [RunStatus.SUCCEEDED, RunStatus.PARTIAL, RunStatus.FAILED, RunStatus.REJECTED])
+def test_a_run_that_has_ended_stays_as_it_ended(
+    ledger: Ledger, status: RunStatus, late: Callable[[Ledger], None]
 ) -> None:
-    def refuse(RequestItems: dict[str, object]) -> dict[str, object]:  # noqa: N803 - boto3's name
-        return {"UnprocessedItems": RequestItems}
+    ledger.open_run(RUN, execution="mine")
+    ledger.plan_done(RUN, total=3)
+    ledger.report(RUN, status=status, succeeded=1)
+    before = ledger.run(RUN)
+    with pytest.raises(RunEndedError):
+        late(ledger)
+    assert ledger.run(RUN) == before
 
-    monkeypatch.setattr(ledger._client, "batch_write_item", refuse)
-    with pytest.raises(LedgerWriteError, match="1 entries"):
-        ledger.add(RUN, [combination()])
+
+def test_what_repaired_a_run_is_noted_beside_its_outcome(ledger: Ledger) -> None:
+    with pytest.raises(RunEndedError):
+        ledger.mark_repaired(RUN, ["r"])
+    assert ledger.run(RUN) is None
+    ledger.open_run(RUN, execution="mine")
+    ledger.report(RUN, status=RunStatus.PARTIAL)
+    ledger.mark_repaired(RUN, ["r1", "r2"])
+    run = ledger.run(RUN) or {}
+    assert (run["status"], run["repaired_by"]) == (RunStatus.PARTIAL, ["r1", "r2"])
+
+
+# --- many items at once ---
+
+
+def counted(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many items each transaction holds."""
+    write, sizes = ledger._client.transact_write_items, []
+
+    def transact(TransactItems: list[Any]) -> Any:  # noqa: N803 - boto3's name
+        sizes.append(len(TransactItems))
+        return write(TransactItems=TransactItems)
+
+    monkeypatch.setattr(ledger._client, "transact_write_items", transact)
+    return sizes
+
+
+def test_entries_are_written_a_hundred_at_a_time(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = counted(ledger, monkeypatch)
+    ledger.add(RUN, (combination(n) for n in range(1, 231)))
+    assert sizes == [100, 100, 30]
+    assert len(list(ledger.entries(RUN))) == 230
+
+
+def test_adding_again_writes_over_no_entry_and_fills_what_is_missing(ledger: Ledger) -> None:
+    """As when Plan dies in the middle, or runs a second time while submits have begun."""
+    ledger.add(RUN, [combination(n) for n in (2, 3)])
+    ledger.begin_submit(RUN, 2, 1)
+    ledger.submitted(RUN, 2, 1, TASK_1)
+    ledger.failed(RUN, 3, "NotStartedError", "")
+    kept = [ledger.entry(RUN, n) for n in (2, 3)]
+    for _ in range(2):
+        ledger.add(RUN, [combination(n) for n in range(1, 6)])
+        assert [entry.n for entry in ledger.entries(RUN)] == [1, 2, 3, 4, 5]
+        assert [ledger.entry(RUN, n) for n in (2, 3)] == kept
+
+
+def cancelled(*codes: str) -> ClientError:
+    reasons: Any = [{"Code": code} for code in codes]
+    return ClientError(
+        {"Error": {"Code": "TransactionCanceledException", "Message": ""}, "CancellationReasons": reasons},  # type: ignore[typeddict-unknown-key]
+        "TransactWriteItems",
+    )
+
+
+@pytest.mark.parametrize("code", ["TransactionConflict", "ProvisionedThroughputExceeded", "ThrottlingError"])
+def test_a_busy_table_is_asked_again_and_then_named(
+    ledger: Ledger, clock: HandClock, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    write, left = ledger._client.transact_write_items, [3]
+
+    def busy(**request: Any) -> Any:
+        if left[0]:
+            left[0] -= 1
+            raise cancelled("None", code)
+        return write(**request)
+
+    monkeypatch.setattr(ledger._client, "transact_write_items", busy)
+    ledger.add(RUN, [combination(1), combination(2)])
+    assert len(list(ledger.entries(RUN))) == 2
+    left[0] = 1000
+    with pytest.raises(LedgerWriteError, match="2 items"):
+        ledger.add("another", [combination(1), combination(2)])
     assert sum(clock.slept) > 20
 
 
-def test_a_batch_taken_in_part_is_sent_again(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    write, calls = ledger._client.batch_write_item, []
+def test_another_refusal_of_a_transaction_is_raised(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    denied = ClientError({"Error": {"Code": "AccessDeniedException", "Message": ""}}, "TransactWriteItems")
 
-    def refuse_some(RequestItems: dict[str, list[object]]) -> dict[str, object]:  # noqa: N803 - boto3's name
-        calls.append(len(RequestItems["ledger"]))
-        write(RequestItems={"ledger": RequestItems["ledger"][:20]})
-        rest = RequestItems["ledger"][20:]
-        return {"UnprocessedItems": {"ledger": rest} if rest else {}}
+    def deny(**_: Any) -> None:
+        raise denied
 
-    monkeypatch.setattr(ledger._client, "batch_write_item", refuse_some)
-    ledger.add(RUN, [combination(n) for n in range(1, 26)])
-    assert calls == [25, 5]
-    assert len(list(ledger.entries(RUN))) == 25
+    monkeypatch.setattr(ledger._client, "transact_write_items", deny)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        ledger.add(RUN, [combination()])
+
+
+# --- claims ---
+
+KEYS: list[Key] = [("anna", f"g{n}", "default") for n in range(120)]
+
+
+def test_each_combination_is_one_retrys_alone(ledger: Ledger) -> None:
+    assert ledger.claim_repairs(RUN, "retry-1", KEYS[:3], {}) == frozenset()
+    assert ledger.claim_repairs(RUN, "retry-2", KEYS[2:], {}) == {KEYS[2]}
+    claims = ledger.repair_claims(RUN)
+    assert {key: claims[key] for key in KEYS[:4]} == dict(
+        zip(KEYS[:4], ["retry-1", "retry-1", "retry-1", "retry-2"], strict=True)
+    )
+    assert len(claims) == len(KEYS)
+    assert ledger.repair_claims("another") == {}
+
+
+def test_a_retry_that_plans_again_keeps_its_own_claims(ledger: Ledger) -> None:
+    for _ in range(2):
+        assert ledger.claim_repairs(RUN, "retry-1", KEYS, {}) == frozenset()
+
+
+def test_a_void_claim_is_taken_over_by_one_retry_only(ledger: Ledger) -> None:
+    ledger.claim_repairs(RUN, "retry-1", KEYS[:2], {})
+    void = dict.fromkeys(KEYS[:2], "retry-1")
+    assert ledger.claim_repairs(RUN, "retry-2", KEYS[:1], void) == frozenset()
+    assert ledger.claim_repairs(RUN, "retry-3", KEYS[:2], void) == {KEYS[0]}
+    assert ledger.repair_claims(RUN) == {KEYS[0]: "retry-2", KEYS[1]: "retry-3"}
 
 
 def test_values_survive_the_way_through_dynamodb() -> None:

@@ -18,6 +18,7 @@ from tryon import spreadsheet
 from tryon.comparison import COLUMNS, ExportError, Review, compare, read_export
 from tryon.ledger import Entry, Status
 from tryon.spreadsheet import decoded, marked, truth, unmarked, whole
+from tryon.summary import table
 
 PAGE = Path(__file__).resolve().parents[2] / "layers" / "tryon" / "tryon" / "gallery" / "page.js"
 
@@ -64,12 +65,16 @@ def test_the_table_keeps_article_numbers_and_long_task_ids() -> None:
         task_id="7392616336519610409", refused_tasks=("739", "740"), error="E", cause="图片审核未通过",
         submitted_at=12.5,
     )  # fmt: skip
-    text = table_of([entry])
-    assert text.startswith("\ufeffn,id,")
-    (row,) = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")))
+    (row,) = csv.DictReader(io.StringIO(table_of([entry])))
     assert (row["model"], row["worn"], row["variant"]) == ("'0815", "'02-1999", "'1e3")
     assert (row["task_id"], row["refused_tasks"]) == ("'7392616336519610409", "'739 740")
     assert (row["n"], row["submitted_at"], row["cause"]) == ("1", "12.5", "图片审核未通过")
+
+
+def test_the_table_begins_with_a_byte_order_mark() -> None:
+    out = io.StringIO()
+    assert list(table([], out)) == []
+    assert out.getvalue().startswith("\ufeffn,id,")
 
 
 # --- reviews ---

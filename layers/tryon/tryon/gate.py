@@ -180,7 +180,7 @@ def next_turn(turns: Sequence[float], now: float, limit: RequestLimit) -> float:
     further ahead than any that is ever booked are no turns: a clock that was wrong once stops nobody.
     """
     ahead = now + MAX_TURN_WAIT + limit.seconds
-    turns = [min(turn, ahead) for turn in turns]
+    turns = [turn for turn in turns if turn <= ahead]
     earliest = max(now, turns[-1]) if turns else now
     return earliest if len(turns) < limit.count else max(earliest, turns[-limit.count] + limit.seconds)
 
@@ -234,23 +234,32 @@ def hold(state: GateState, holder: str, now: float, limits: GateLimits) -> GateS
     return replace(state, holders={**state.holders, holder: end}, trouble=trouble)
 
 
-def refuse(state: GateState, kind: Refusal, now: float, *, pause: float | None, word: str, submit: bool) -> GateState:
-    """The service refused: one more in the row; nobody starts within the pause. `submit` is false for a question."""
+def refuse(
+    state: GateState, holder: str, kind: Refusal, now: float, *, pause: float | None, word: str, submit: bool
+) -> GateState:
+    """The service refused: one more in the row; nobody starts within the pause. `submit` is false for a question.
+
+    In trouble the probe's refusals count. Another's submit began before the trouble and says nothing new: the probe
+    goes on, and no pause grows.
+    """
     old = state.trouble
     count = (old.count if old else 0) + 1
-    access = kind is Refusal.ACCESS
-    going_on = access and old is not None and old.access > 0
-    trouble = Trouble(
-        kind,
-        since=old.since if old else now,
-        count=count,
-        word=word,
-        access=(old.access if going_on and old else 0) + 1 if access else 0,
-        access_since=old.access_since if going_on and old else now,
-        submits=((old.submits if going_on and old else 0) + submit) if access else 0,
-    )
-    same_kind = count if old is None or old.kind is kind else 1
-    seconds = min(MAX_PAUSE, pause if pause is not None else pause_after(kind, same_kind))
+    if old is not None and old.probe != holder:
+        trouble, count = old, old.count
+    else:
+        access = kind is Refusal.ACCESS
+        going_on = access and old is not None and old.access > 0
+        trouble = Trouble(
+            kind,
+            since=old.since if old else now,
+            count=count,
+            word=word,
+            access=(old.access if going_on and old else 0) + 1 if access else 0,
+            access_since=old.access_since if going_on and old else now,
+            submits=((old.submits if going_on and old else 0) + submit) if access else 0,
+        )
+    # What the service asks for is the least. One that answers now this, now that, waits as long as one that does not.
+    seconds = min(MAX_PAUSE, max(pause or 0.0, pause_after(kind, count)))
     return replace(state, trouble=trouble, next_start=max(state.next_start, now + seconds))
 
 
@@ -424,7 +433,7 @@ class Gate:
         def change(state: GateState, now: float) -> tuple[GateState, list[Grant]]:
             nonlocal after
             state = state if keep else free(state, holder)
-            after = refuse(state, kind, now, pause=pause, word=word, submit=submit)
+            after = refuse(state, holder, kind, now, pause=pause, word=word, submit=submit)
             return admit(after, now, self._limits)
 
         self._deliver(self._change(change))
