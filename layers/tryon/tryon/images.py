@@ -20,6 +20,8 @@ from typing import Literal
 
 from PIL import Image, ImageChops, ImageCms, UnidentifiedImageError
 
+from tryon.formats import HEAD_BYTES, PNG_SIGNATURE, looks_like, recognise_format, sentence
+
 Format = Literal["jpeg", "png"]
 
 # The service says "under 5 MB" and "under 4096 × 4096". Whether that means 5,000,000 or 5,242,880, and whether the
@@ -37,7 +39,8 @@ MIN_SIDE = 64
 _BIG_PIXELS = 20_000_000
 _big_picture = threading.Lock()
 
-_KINDS = {"JPEG": "JPEG", "PNG": "PNG", "WEBP": "WebP", "HEIF": "HEIC", "AVIF": "AVIF"}
+# Pillow's names of the formats.
+_PLUGINS = {"JPEG": "JPEG", "PNG": "PNG", "WebP": "WEBP", "HEIC": "HEIF", "AVIF": "AVIF"}
 
 # Pillow's own check, at twice this: for WebP it comes before the decoder reserves the canvas, ours only after.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
@@ -97,13 +100,13 @@ def prepare(data: bytes, *, name: str, max_side: int = 1920) -> Picture:
         changes += done
         if size != pixels.size:
             changes.append(f"shrunk from {pixels.width} x {pixels.height} pixels to stay under {MAX_BYTES + 1:,} bytes")
-        sent = _KINDS[_kind(encoded)]
-        changes.append(f"{_KINDS[kind]} converted to {sent}" if sent != _KINDS[kind] else f"{sent} encoded anew")
+        sent = _kind(encoded)
+        changes.append(f"{kind} converted to {sent}" if sent != kind else f"{sent} encoded anew")
         return _picture(encoded, size, changes, untouched=False)
 
 
 def _picture(data: bytes, size: tuple[int, int], changes: list[str], *, untouched: bool) -> Picture:
-    encoding: Format = "png" if data.startswith(_PNG_SIGNATURE) else "jpeg"
+    encoding: Format = "png" if data.startswith(PNG_SIGNATURE) else "jpeg"
     return Picture(data, encoding, *size, hashlib.sha256(data).hexdigest(), tuple(changes), untouched)
 
 
@@ -150,49 +153,23 @@ def _turn(image: Image.Image) -> Iterator[None]:
 
 # --- what it is ---------------------------------------------------------------------------------------------
 
-_LOOKS = (
-    (b"GIF8", "a GIF"),
-    (b"BM", "a BMP"),
-    (b"II*\x00", "a TIFF or camera raw file"),
-    (b"MM\x00*", "a TIFF or camera raw file"),
-    (b"8BPS", "a Photoshop file"),
-    (b"%PDF", "a PDF"),
-    (b"PK", "a ZIP archive"),
-    (b"<", "HTML, XML or SVG"),
-    (b"{", "JSON"),
-)
-_HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1", b"hevc", b"hevx"}
-
 
 def _kind(data: bytes) -> str:
-    """Pillow's name of the format, by the bytes alone: a file's extension says nothing."""
+    """The format's name, by the bytes alone: a file's extension says nothing."""
     if not data:
         raise _UnusableError("is empty")
     if len(data) > MAX_INPUT_BYTES:
         raise _UnusableError(f"is larger than {MAX_INPUT_BYTES // 1_000_000} MB")
-    if data.startswith(b"\xff\xd8\xff"):
-        return "JPEG"
-    if data.startswith(_PNG_SIGNATURE):
-        return "PNG"
-    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
-        return "WEBP"
-    if data[4:8] == b"ftyp":
-        # The major brand, then the compatible ones after a version.
-        brands = data[8 : min(int.from_bytes(data[:4], "big"), 256)]
-        names = {brands[at : at + 4] for at in range(0, len(brands), 4)}
-        if names & {b"avif", b"avis"}:
-            return "AVIF"
-        if names & _HEIF_BRANDS:
-            return "HEIF"
-    looks = next((look for start, look in _LOOKS if data.startswith(start)), None)
-    raise _UnusableError(
-        "is not a JPEG, PNG, WebP, HEIC or AVIF picture" + (f": it looks like {looks}" if looks else "")
-    )
+    kind = recognise_format(data[:HEAD_BYTES])
+    if kind is None:
+        looks = looks_like(data[:HEAD_BYTES])
+        raise _UnusableError(f"is not a {sentence()} picture" + (f": it looks like {looks}" if looks else ""))
+    return kind
 
 
 def _open(data: bytes, kind: str) -> Image.Image:
     _load_plugin(kind)
-    image = Image.open(BytesIO(data), formats=[kind])
+    image = Image.open(BytesIO(data), formats=[_PLUGINS[kind]])
     most = MAX_PIXELS if kind in ("JPEG", "PNG") else MAX_PIXELS_OF_OTHERS
     if image.width * image.height > most:
         raise _UnusableError(f"has more than {most // 1_000_000} million pixels")
@@ -205,12 +182,12 @@ def _open(data: bytes, kind: str) -> Image.Image:
 def _load_plugin(kind: str) -> None:
     # Each only when such a picture comes: a cold start is 10 to 60 ms shorter, and a format's name that
     # Pillow does not know yet would make it import all of its forty.
-    if kind == "HEIF":
+    if kind == "HEIC":
         import pillow_heif
 
         pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
-    elif kind in ("WEBP", "AVIF"):
-        import_module(f"PIL.{'WebP' if kind == 'WEBP' else 'Avif'}ImagePlugin")
+    elif kind in ("WebP", "AVIF"):
+        import_module(f"PIL.{kind.capitalize() if kind == 'AVIF' else kind}ImagePlugin")
 
 
 # --- the container ------------------------------------------------------------------------------------------
@@ -263,7 +240,6 @@ def _walk_jpeg(data: bytes) -> _Walk:
     raise _UnusableError("is cut short: the end of the JPEG is missing")
 
 
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _MAX_CHUNKS = 50_000
 # Pillow's own limit for one chunk; four full ones for the whole file.
 _MAX_TEXT_BYTES = 1024 * 1024
