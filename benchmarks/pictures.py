@@ -327,10 +327,10 @@ KINDS = (
         lambda: encoded(photograph((2000, 1500)), "PNG", compress_level=0),
     ),
     Kind("belt.png", "PNG, 6000 x 100", lambda: encoded(graphic().resize((6000, 100)), "PNG")),
-    Kind("bomb.jpg", "JPEG that claims 11,000 x 11,000", lambda: claiming((11_000, 11_000))),
+    Kind("bomb.jpg", "JPEG that claims 21,000 x 21,000", lambda: claiming((21_000, 21_000))),
     Kind("bomb.jpg", "JPEG that claims 60,000 x 60,000", lambda: claiming((60_000, 60_000))),
     Kind("bomb.png", "PNG that claims 30,000 x 30,000", lambda: png((30_000, 30_000), 1, 0, bytes(3751))),
-    Kind("bomb.webp", "WebP that claims 8,000 x 8,000", lambda: webp_claiming(8_000)),
+    Kind("bomb.webp", "WebP that claims 9,000 x 9,000", lambda: webp_claiming(9_000)),
     Kind("bomb.webp", "WebP that claims 16,000 x 16,000", lambda: webp_claiming(16_000)),
     Kind(
         "bomb.jpg",
