@@ -28,6 +28,7 @@ import boto3
 from benchmarks import wire
 from local.aws import template
 from tryon import cost, thumbnails
+from tryon.images import MAX_INPUT_BYTES
 from tryon.intake import READERS
 from tryon.items import from_item
 from tryon.ledger import _entry
@@ -62,7 +63,7 @@ _ENVIRONMENT = {
     "SERVICE_SECRET": "secret",
     "CADENCE": "5, 8, 10, 8, 10",
     "MAX_COMBINATIONS": "200000",
-    "MAX_IMAGE_BYTES": "50000000",
+    "MAX_IMAGE_BYTES": str(MAX_INPUT_BYTES),
     "INPUT_BUCKETS": "",
     "PRICE_PER_TASK": "1",
     "CURRENCY": "CNY",

@@ -221,7 +221,7 @@ def _refuse_pixels(what: str, size: Size, most: int) -> None:
 # `python -m benchmarks.memory` and rounded up; `True` with transparency.
 _BYTES_A_PIXEL = {
     ("PNG", False): 5.0,
-    ("PNG", True): 9.0,
+    ("PNG", True): 9.5,
     ("WebP", True): 19.5,
     ("HEIC", False): 15.5,
     ("HEIC", True): 20.5,
@@ -250,8 +250,8 @@ def _memory(kind: str, walked: Walk, size: Size, max_side: int, *, alpha: bool) 
         if kind == "PNG" and walked.bits == 16 and walked.channels == 1 and alpha:
             each = _GREY_OF_16_BITS_WITH_ALPHA
         step, drawn, decoding = 1, 4 * prod(size), each * prod(size)
-    # Pillow resizes rows first, columns then.
-    resizing = drawn + 4 * width * size[1] / step
+    # Pillow resizes rows first, columns then; a PNG has no decoder that is gone by then.
+    resizing = (decoding if kind == "PNG" else drawn) + 4 * width * size[1] / step
     # What is not resized has been decoded whole by then.
     finishing = _BYTES_A_PIXEL_SENT * width * height
     return int(max(decoding, resizing, finishing)) + _COPIES[kind] * walked.length + _AT_LEAST
