@@ -25,8 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import scale
-from local.aws import template
+from benchmarks.environment import ENVIRONMENT
 from tryon import images, intake, manifest, thumbnails
 from tryon.formats import FORMATS
 
@@ -124,6 +123,9 @@ LARGEST = (
 
 def peak() -> int:
     """The process's largest memory so far, in bytes."""
+    status = Path("/proc/self/status")
+    if status.exists():  # ru_maxrss would begin with what the starting process held
+        return int(next(line for line in status.read_text().splitlines() if line.startswith("VmHWM")).split()[1]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
@@ -160,8 +162,8 @@ def fresh(row: str, folder: Path) -> dict[str, Any]:
 
 def _app(name: str) -> Any:
     """A function's module as Lambda imports it, with its clients made."""
-    os.environ.update(scale._ENVIRONMENT)
-    os.environ.setdefault("RESULT_ORIGINS", "https://*.test")
+    os.environ.update(ENVIRONMENT)
+    os.environ.setdefault("RESULT_ORIGINS", "https://results.example.test")
     sys.path.insert(0, str(ROOT / "functions" / name))
     with contextlib.redirect_stdout(io.StringIO()):
         module = importlib.import_module("app")
@@ -189,7 +191,7 @@ class _Shelf:
 def _plan_pictures(folder: Path) -> str:
     _app("plan")
     files = sorted(folder.glob("*.picture"))
-    names = [{"id": f"g{i}", "image": f"{i}.png", "type": "upper"} for i in range(1, 2 * len(files))]
+    names = [{"id": f"g{i}", "image": f"{i}.png", "type": "upper"} for i in range(1, len(files))]
     wanted = manifest.Manifest.model_validate({"models": [{"id": "m", "image": "0.png"}], "garments": names})
     from tryon.plan import RunFolder
 
@@ -200,7 +202,7 @@ def _plan_pictures(folder: Path) -> str:
     except manifest.ManifestError as error:
         refused = len(error.problems)
     return (
-        f"{2 * len(files)} of the largest pictures, each a file of {images.MAX_INPUT_BYTES // 10**6} MB"
+        f"the {len(files)} largest pictures at once, each a file of {images.MAX_INPUT_BYTES // 10**6} MB"
         f"{f' ({refused} refused by name)' if refused else ''}"
     )
 
@@ -379,6 +381,10 @@ class Row:
 
 def function_rows(folder: Path) -> Iterator[Row]:
     """Every function at the worst that it accepts; the folder holds the largest pictures."""
+    # Here, because what they bring along is no function's.
+    from benchmarks import scale
+    from local.aws import template
+
     sources = template.sources(ROOT / "template.yaml")
     _large_answer(folder)
     (folder / "receipt.answer").write_bytes(b'{"code": 10000, "data": {"task_id": "1"}}')
