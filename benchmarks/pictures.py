@@ -15,7 +15,9 @@ from typing import Any
 
 from PIL import ExifTags, Image, ImageCms, ImageDraw, ImageFilter
 
-from tryon.images import ImageError, prepare
+from tryon.colours import HDR
+from tryon.formats import FORMATS
+from tryon.images import MAX_INPUT_BYTES, MOST_PIXELS, ImageError, prepare
 
 PAGE = Path(__file__).parent.parent / "docs" / "pictures.md"
 SIZE = (480, 640)
@@ -253,6 +255,31 @@ def _transparent_palette() -> bytes:
     return encoded(graphic().quantize(8), "PNG", transparency=0)
 
 
+@cache
+def heic_in(primaries: int, transfer: int) -> bytes:
+    """A small HEIC that declares its colours by code points."""
+    import pillow_heif
+
+    buffer = BytesIO()
+    points = {"color_primaries": primaries, "transfer_characteristics": transfer, "matrix_coefficients": 6}
+    pillow_heif.from_pillow(photograph((240, 320))).save(buffer, quality=80, save_nclx_profile=True, **points)
+    return buffer.getvalue()
+
+
+def _with_cicp(primaries: int, transfer: int) -> bytes:
+    return with_chunks(encoded(photograph(), "PNG"), png_chunk(b"cICP", bytes((primaries, transfer, 0, 1))))
+
+
+def _with_gamma(value: int) -> bytes:
+    return with_chunks(encoded(photograph(), "PNG"), png_chunk(b"gAMA", struct.pack(">I", value)))
+
+
+def _with_long_metadata() -> bytes:
+    plain = encoded(photograph(), "JPEG")
+    part = b"http://ns.adobe.com/xmp/extension/\0" + bytes(65_000)
+    return plain[:2] + (b"\xff\xe1" + struct.pack(">H", len(part) + 2) + part) * 93 + plain[2:]
+
+
 def _damaged_png() -> bytes:
     data = bytearray(encoded(graphic(), "PNG"))
     data[data.index(b"IDAT") + 40] ^= 1
@@ -292,6 +319,11 @@ KINDS = (
         "grey JPEG with a profile of its own",
         lambda: encoded(photograph().convert("L"), "JPEG", icc_profile=linear_grey_profile()),
     ),
+    Kind("phone.heic", "HEIC in Display P3 by code points", lambda: heic_in(12, 13)),
+    Kind("camera.hif", "HEIC in HDR (PQ)", lambda: heic_in(9, 16)),
+    Kind("screen.png", "PNG in Display P3 by `cICP`", lambda: _with_cicp(12, 13)),
+    Kind("scan.png", "PNG whose `gAMA` says linear light", lambda: _with_gamma(100_000)),
+    Kind("scan.png", "PNG whose `gAMA` is about sRGB's", lambda: _with_gamma(45_455)),
     Kind("scan.png", "PNG, 16-bit grey", lambda: encoded(sixteen_bit_grey(), "PNG")),
     Kind("scan.png", "PNG, 16-bit colour", sixteen_bit_colour),
     Kind("scan.png", "PNG, black and white", lambda: encoded(graphic().convert("1"), "PNG")),
@@ -315,6 +347,7 @@ KINDS = (
         "PNG, a text in it grows to 20 MB",
         lambda: with_chunks(encoded(graphic(), "PNG"), text_bomb(20)),
     ),
+    Kind("edited.jpg", "JPEG with metadata of 6 MB", _with_long_metadata),
     Kind("wide.jpg", "JPEG, 5000 x 3000", lambda: encoded(photograph().resize((5000, 3000)), "JPEG")),
     Kind(
         "huge.jpg",
@@ -327,10 +360,10 @@ KINDS = (
         lambda: encoded(photograph((2000, 1500)), "PNG", compress_level=0),
     ),
     Kind("belt.png", "PNG, 6000 x 100", lambda: encoded(graphic().resize((6000, 100)), "PNG")),
-    Kind("bomb.jpg", "JPEG that claims 11,000 x 11,000", lambda: claiming((11_000, 11_000))),
+    Kind("bomb.jpg", "JPEG that claims 21,000 x 21,000", lambda: claiming((21_000, 21_000))),
     Kind("bomb.jpg", "JPEG that claims 60,000 x 60,000", lambda: claiming((60_000, 60_000))),
     Kind("bomb.png", "PNG that claims 30,000 x 30,000", lambda: png((30_000, 30_000), 1, 0, bytes(3751))),
-    Kind("bomb.webp", "WebP that claims 8,000 x 8,000", lambda: webp_claiming(8_000)),
+    Kind("bomb.webp", "WebP that claims 9,000 x 9,000", lambda: webp_claiming(9_000)),
     Kind("bomb.webp", "WebP that claims 16,000 x 16,000", lambda: webp_claiming(16_000)),
     Kind(
         "bomb.jpg",
@@ -372,10 +405,45 @@ def row(kind: Kind) -> str:
 def page() -> str:
     """The whole page."""
     rows = "\n".join(row(kind) for kind in KINDS)
+    taken = "\n".join(
+        f"| {found.name} | {', '.join(f'`{extension}`' for extension in found.extensions)} | {_most(found.name)} |"
+        for found in FORMATS.values()
+    )
     return f"""# Pictures
 
-What is sent to the service for each kind of file, at the default `max_side` of 1920 pixels. A file is known by
-its bytes, never by its name. Most samples are {SIZE[0]} x {SIZE[1]} pixels. Errors are shown as a user sees them.
+## What is taken
+
+A file is known by its first bytes, never by its name. `tryon plan`, `tryon run` and the stack decide alike.
+
+| format | usual names | most pixels |
+|---|---|---|
+{taken}
+
+A file may have {MAX_INPUT_BYTES // 10**6} MB (`MaxImageBytes` sets less), and no side may be shorter than 64 pixels.
+The limits come from measured memory: [memory.md](memory.md) has the figures. What is larger is refused before it is
+decoded, and the error says the size that was found and the limit. So is a JPEG in more than 100 scans, or in fewer
+when it is large, and one of more than 10,000 parts.
+
+## Colours
+
+Everything becomes sRGB. An ICC profile counts first. Without one, code points count (`nclx` in HEIC and AVIF, `cICP` in
+PNG, where it counts before the profile), then a PNG's `gAMA` and `cHRM`, then a camera's EXIF mark for Adobe RGB. Code
+points that are unspecified, and a PNG's gamma of about 1/2.2, mean sRGB. A picture that is sRGB already is not touched.
+
+HDR pictures ({" and ".join(HDR.values())}) are refused by name. No standard says how their light becomes an ordinary
+screen's: every program makes a different picture of them, and each combination made with a wrong one would be paid.
+Export such a picture as SDR. Pictures of telephones with a gain map are not HDR in this sense: their SDR picture is
+sent.
+
+## Metadata
+
+Metadata stay in a picture that is sent byte for byte. When they alone make a file longer than the service's 5 MB, they
+are removed and no pixel is touched; the ICC profile and the first EXIF stay if they fit.
+
+## What is sent
+
+At the default `max_side` of 1920 pixels. Most samples are {SIZE[0]} x {SIZE[1]} pixels. Errors are shown as a user sees
+them.
 
 Written by `.venv/bin/python -m benchmarks.pictures`; a test compares it with what the code does.
 
@@ -383,10 +451,15 @@ Written by `.venv/bin/python -m benchmarks.pictures`; a test compares it with wh
 |---|---|---|
 {rows}
 
-Not seen: a JPEG whose middle is damaged but whose end is there (decoders fill the hole with grey and say
-nothing), and a PNG's `gAMA` and `cICP` chunks (browsers differ on them too; `iCCP` counts). TIFF, GIF and camera
-raw files are refused: each would bring a decoder with a long history of holes, for files that no service takes.
+Not seen: a JPEG whose middle is damaged but whose end is there (decoders fill the hole with grey and report nothing),
+and colours that only an HEVC stream itself declares. TIFF, GIF, camera raw files and lossless JPEG are refused: each
+would bring a decoder with a long history of holes, for files that no service takes.
 """
+
+
+def _most(name: str) -> str:
+    most = [(what.removeprefix(name).strip(), pixels) for what, pixels in MOST_PIXELS.items() if what.startswith(name)]
+    return "; ".join(f"{pixels // 10**6} million{f' {what}' if what else ''}" for what, pixels in most)
 
 
 def main() -> None:

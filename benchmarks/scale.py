@@ -26,6 +26,7 @@ from typing import Any
 import boto3
 
 from benchmarks import wire
+from benchmarks.environment import ENVIRONMENT
 from local.aws import template
 from tryon import cost, thumbnails
 from tryon.intake import READERS
@@ -42,31 +43,6 @@ MB_A_CORE = 1_769
 
 WRITES_PER_SECOND = 1_000
 """What DynamoDB writes to one partition, in units of 1 KB; a run's entries lie in one."""
-
-_ENVIRONMENT = {
-    "AWS_ACCESS_KEY_ID": "AKIAEXAMPLEDUMMY",
-    "AWS_SECRET_ACCESS_KEY": "dummy",
-    "AWS_DEFAULT_REGION": "us-east-1",
-    "POWERTOOLS_SERVICE_NAME": "tryon",
-    "POWERTOOLS_METRICS_NAMESPACE": "tryon",
-    "POWERTOOLS_TRACE_DISABLED": "true",
-    "LEDGER_TABLE": "ledger",
-    "GATE_TABLE": "gate",
-    "SLOTS": "10",
-    "PACE_SECONDS": "0",
-    "REQUESTS_PER_SECOND": "0",
-    "DEADLINE_SECONDS": "300",
-    "SERVICE_CLIENT": "signed",
-    "SERVICE_ENDPOINT": "https://service.test",
-    "SERVICE_REGION": "cn-north-1",
-    "SERVICE_SECRET": "secret",
-    "CADENCE": "5, 8, 10, 8, 10",
-    "MAX_COMBINATIONS": "200000",
-    "MAX_IMAGE_BYTES": "50000000",
-    "INPUT_BUCKETS": "",
-    "PRICE_PER_TASK": "1",
-    "CURRENCY": "CNY",
-}
 
 
 def workflow(combinations: int, slots: int) -> dict[str, Any]:
@@ -122,7 +98,7 @@ def _call(name: str, combinations: int) -> dict[str, Any]:
     """
     size = wire.Size.of(combinations)
     aws = wire.Wire(size)
-    os.environ.update(_ENVIRONMENT)
+    os.environ.update(ENVIRONMENT)
     sys.path.insert(0, str(ROOT / "functions" / name))
     with contextlib.redirect_stdout(io.StringIO()):  # its logger keeps the stream
         module = importlib.import_module("app")

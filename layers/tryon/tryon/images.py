@@ -1,49 +1,69 @@
 """Any picture that a shop has, made into what the service takes; nothing here touches a disk.
 
-Bytes are looked at in three steps, each cheap enough to protect the next: the first bytes name the format,
-the container is walked (JPEG's markers, PNG's chunks), and only then one named Pillow plugin decodes.
+Bytes are looked at in three steps, each cheap enough to protect the next: the first bytes name the format, the
+container is walked (`containers`), and only then one named Pillow plugin decodes, once there is memory for it.
 """
 
 import hashlib
-import re
-import struct
-import threading
-import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from io import BytesIO
+from math import prod
 from textwrap import shorten
+from types import MappingProxyType
 from typing import Literal
 
-from PIL import Image, ImageChops, ImageCms, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageChops, ImageCms, UnidentifiedImageError
 
+from tryon.colours import ADOBE_RGB, CodePoints
+from tryon.containers import UnusableError, Walk, walk, without_metadata
 from tryon.formats import HEAD_BYTES, PNG_SIGNATURE, looks_like, recognise_format, sentence
+from tryon.memory import Budget, give_back_what_is_freed
 
 Format = Literal["jpeg", "png"]
+Size = tuple[int, int]
 
 # The service says "under 5 MB" and "under 4096 × 4096". Whether that means 5,000,000 or 5,242,880, and whether the
 # limit itself passes, is not said: the smaller reading each time.
 MAX_BYTES = 4_999_999
 MAX_SIDE = 4095
-# 12,000 x 8,000 fits; the worst that fits (a PNG with alpha) peaks at 0.9 GB. The other formats' decoders take twice
-# as much a pixel, and the largest phones make 48 million.
-MAX_PIXELS = 100_000_000
-MAX_PIXELS_OF_OTHERS = 50_000_000
-MAX_INPUT_BYTES = 100_000_000
 # A stamp-sized picture shows no garment, and a task made with it is paid all the same.
 MIN_SIDE = 64
 
-_BIG_PIXELS = 20_000_000
-_big_picture = threading.Lock()
+MAX_INPUT_BYTES = 100_000_000
+"""Largest file: a fine JPEG of a camera of 102 million pixels has 40 to 70 MB, one of 150 million up to 100."""
+
+MOST_PIXELS: Mapping[str, int] = MappingProxyType(
+    {
+        "JPEG": 420_000_000,
+        "JPEG in several scans": 210_000_000,
+        "PNG": 120_000_000,
+        "WebP": 80_000_000,
+        "HEIC": 110_000_000,
+        "AVIF": 100_000_000,
+    }
+)
+"""Most pixels of a picture, by what it is. `python -m benchmarks.memory` measures what the largest take.
+
+Cameras of studios make 102 and 151 million pixels (11,648 × 8,736 also as HEIC) and put 400 million together of
+several shots; telephones make 50 million in any format and 200 million as JPEG.
+"""
+
+BUDGET_BYTES = 1_800_000_000
+"""What all threads together may take for decoding. Plan has 3,008 MiB, the most that a new account allows: 80 % of
+that without 210 MB for the process itself, 400 MB for the files that its readers hold, and a little to spare."""
+
+_budget = Budget(BUDGET_BYTES)
+give_back_what_is_freed()
 
 # Pillow's names of the formats.
 _PLUGINS = {"JPEG": "JPEG", "PNG": "PNG", "WebP": "WEBP", "HEIC": "HEIF", "AVIF": "AVIF"}
 
-# Pillow's own check, at twice this: for WebP it comes before the decoder reserves the canvas, ours only after.
-Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+# Pillow's own check, which fails at twice this: for what only the decoder can measure.
+Image.MAX_IMAGE_PIXELS = max(MOST_PIXELS.values())
 
 
 class ImageError(Exception):
@@ -71,56 +91,53 @@ class Picture:
     untouched: bool
 
 
-class _UnusableError(Exception):
-    """The reason alone; the file's name is added where it is known."""
-
-
 def prepare(data: bytes, *, name: str, max_side: int = 1920) -> Picture:
     """Make a file's bytes into a picture that the service takes, changing no more than it must.
 
     A complete, upright, 8-bit RGB or grey JPEG or PNG without transparency, in sRGB, under 5,000,000 bytes
     and under 4096 x 4096 pixels passes byte for byte. What follows a picture's end, an animation's further
-    frames and oversized text are cut out without touching a pixel. The rest becomes the smaller of JPEG and
-    PNG with no side above `max_side` pixels. Raises `ImageError`.
+    frames, oversized text and metadata beyond the service's limit are cut out without touching a pixel. The rest
+    becomes the smaller of JPEG and PNG with no side above `max_side` pixels. Waits while other threads have the
+    memory. Raises `ImageError`.
     """
-    with _errors_of(name):
-        kind = _kind(data)
-        walk = _walk(data, kind)
-        changes = list(walk.changes)
-        image = _open(walk.data, kind)
-        if walk.plain and _passes(image, kind, len(walk.data)):
-            size = image.size
-            _decode_to_the_end(image, kind)
-            return _picture(walk.data, size, changes, untouched=not changes)
-        with _turn(image):
-            pixels, done = _flattened(image, kind, min(max_side, MAX_SIDE), walk.bits)
+    max_side = min(max_side, MAX_SIDE)
+    with _errors_of(name), _file(data, max_side) as file:
+        changes = list(file.walk.changes)
+        image = file.opened()
+        reasons = []
+        if file.walk.plain and _passes(image, file):
+            kept, note = _under_the_limit(file)
+            if kept is not None:
+                changes += note
+                size = image.size
+                _decode_to_the_end(image, file.kind)
+                return _picture(kept, size, changes, untouched=not changes)
+            reasons = [f"{file.walk.length / 1e6:.1f} MB brought under {(MAX_BYTES + 1) / 1e6:g} MB"]
+        del image
+        pixels, done = _flattened(file, max_side)
         if min(pixels.size) < MIN_SIDE:
-            raise _UnusableError(f"is too narrow: scaled down it is {pixels.width} x {pixels.height} pixels")
+            raise UnusableError(f"is too narrow: scaled down it is {pixels.width} x {pixels.height} pixels")
         encoded, size = _smallest(pixels)
-        changes += done
+        changes += done or (reasons if size == pixels.size else [])
         if size != pixels.size:
             changes.append(f"shrunk from {pixels.width} x {pixels.height} pixels to stay under {MAX_BYTES + 1:,} bytes")
         sent = _kind(encoded)
-        changes.append(f"{kind} converted to {sent}" if sent != kind else f"{sent} encoded anew")
+        changes.append(f"{file.kind} converted to {sent}" if sent != file.kind else f"{sent} encoded anew")
         return _picture(encoded, size, changes, untouched=False)
 
 
-def _picture(data: bytes, size: tuple[int, int], changes: list[str], *, untouched: bool) -> Picture:
+def _picture(data: bytes, size: Size, changes: list[str], *, untouched: bool) -> Picture:
     encoding: Format = "png" if data.startswith(PNG_SIGNATURE) else "jpeg"
     return Picture(data, encoding, *size, hashlib.sha256(data).hexdigest(), tuple(changes), untouched)
 
 
-def thumbnail(data: bytes, *, side: int, name: str = "picture") -> bytes:
+def thumbnail(data: bytes, *, side: int, name: str = "picture", most_memory: int | None = None) -> bytes:
     """A JPEG of at most `side` x `side` pixels for a gallery: upright, in sRGB, without metadata.
 
-    Raises `ImageError`.
+    Raises `ImageError`, also when it would take more than `most_memory` bytes.
     """
-    with _errors_of(name):
-        kind = _kind(data)
-        walk = _walk(data, kind)
-        image = _open(walk.data, kind)
-        with _turn(image):
-            pixels, _ = _flattened(image, kind, side, walk.bits)
+    with _errors_of(name), _file(data, side, most_memory) as file:
+        pixels, _ = _flattened(file, side)
         return _jpeg(pixels, 80, subsampling="4:2:0")
 
 
@@ -128,7 +145,7 @@ def thumbnail(data: bytes, *, side: int, name: str = "picture") -> bytes:
 def _errors_of(name: str) -> Iterator[None]:
     try:
         yield
-    except _UnusableError as error:
+    except UnusableError as error:
         raise ImageError(name, str(error)) from None
     except Image.DecompressionBombError:
         raise ImageError(name, "has more pixels than any camera makes") from None
@@ -140,42 +157,135 @@ def _errors_of(name: str) -> Iterator[None]:
         raise ImageError(name, f"is damaged or cut short ({words})") from error
 
 
+# --- what it is, and what decoding it takes -----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file that was walked and measured: `size` in pixels, `memory` in bytes that decoding takes at most."""
+
+    kind: str
+    walk: Walk
+    size: Size
+    memory: int
+
+    def opened(self) -> Image.Image:
+        return _open(self.walk.data(), self.kind)
+
+
 @contextmanager
-def _turn(image: Image.Image) -> Iterator[None]:
-    # Pictures are prepared in threads; several of 100 million pixels at once would outgrow a function's
-    # memory.
-    if image.width * image.height <= _BIG_PIXELS:
-        yield
+def _file(data: bytes, max_side: int, most_memory: int | None = None) -> Iterator[_File]:
+    """A file, for as long as there is memory to decode it. Raises `UnusableError` before anything is decoded."""
+    kind = _kind(data)
+    walked = walk(data, kind)
+    size, alpha = walked.size, walked.transparent
+    if size is not None:
+        _check_pixels(kind, walked, size)
+    if kind in ("HEIC", "AVIF"):
+        opened = _open(data, kind)
+        alpha = opened.mode.endswith("A")
+        # A frame may be larger than the picture that is cut out of it.
+        size = max(size or (0, 0), opened.size, key=prod)
+        _check_pixels(kind, walked, size)
+    elif kind == "WebP":
+        alpha = True
+    if size is None:
+        raise AssertionError("every format's size is known by now")
+    if min(size) < MIN_SIDE:
+        raise UnusableError(f"is {size[0]} x {size[1]} pixels: no side may be shorter than {MIN_SIDE}")
+    memory = _memory(kind, walked, size, max_side, alpha=alpha)
+    most = min(most_memory or BUDGET_BYTES, BUDGET_BYTES)
+    if memory > most:
+        _refuse_pixels(f"{kind} of this kind", size, int(prod(size) * most / memory))
+    with _budget.share(memory):
+        yield _File(kind, walked, size, memory)
+
+
+def _check_pixels(kind: str, walked: Walk, size: Size) -> None:
+    what = "JPEG in several scans" if kind == "JPEG" and walked.stored else kind
+    if prod(size) > MOST_PIXELS[what]:
+        _refuse_pixels(what, size, MOST_PIXELS[what])
+
+
+def _refuse_pixels(what: str, size: Size, most: int) -> None:
+    article = "an" if what.startswith("A") else "a"
+    # Rounded away from each other, so that the one is never the other.
+    found, allowed = -(-prod(size) // 100_000) / 10, most // 100_000 / 10
+    raise UnusableError(
+        f"has {size[0]:,} × {size[1]:,} = {found:,.1f} million pixels; {article} {what} may have at most "
+        f"{allowed:,.1f} million"
+    )
+
+
+# Bytes a pixel that a decoder and the first step after it take together at their worst, measured by
+# `python -m benchmarks.memory` and rounded up; `True` with transparency.
+_BYTES_A_PIXEL = {
+    ("PNG", False): 5.0,
+    ("PNG", True): 9.5,
+    ("WebP", True): 19.5,
+    ("HEIC", False): 15.5,
+    ("HEIC", True): 20.5,
+    ("AVIF", False): 12.0,
+    ("AVIF", True): 17.0,
+}
+_DEEP_AVIF = 1.5  # its planes have two bytes a sample, the pixels made of them one
+_GREY_OF_16_BITS_WITH_ALPHA = 14.0
+# From the picture at the size that is sent to its file: colours, alpha, a JPEG's coefficients, the file itself.
+_BYTES_A_PIXEL_SENT = 24
+_COPIES = {"JPEG": 1, "PNG": 1, "WebP": 2, "HEIC": 2, "AVIF": 2}
+_AT_LEAST = 8_000_000
+
+
+def _memory(kind: str, walked: Walk, size: Size, max_side: int, *, alpha: bool) -> int:
+    """The most bytes that making a file into a picture takes, besides the file."""
+    width, height = _fitted(size, max_side)
+    if kind == "JPEG":
+        step = _reduction(size, (width, height))
+        drawn = prod(size) / step**2 * (1 if walked.channels == 1 else 4)
+        decoding = walked.stored * prod(size) + drawn
     else:
-        with _big_picture:
-            yield
+        each = _BYTES_A_PIXEL[kind, alpha]
+        if kind == "AVIF" and walked.bits > 8:
+            each *= _DEEP_AVIF
+        if kind == "PNG" and walked.bits == 16 and walked.channels == 1 and alpha:
+            each = _GREY_OF_16_BITS_WITH_ALPHA
+        step, drawn, decoding = 1, 4 * prod(size), each * prod(size)
+    # Pillow resizes rows first, columns then; a PNG has no decoder that is gone by then.
+    resizing = (decoding if kind == "PNG" else drawn) + 4 * width * size[1] / step
+    # What is not resized has been decoded whole by then.
+    finishing = _BYTES_A_PIXEL_SENT * width * height
+    return int(max(decoding, resizing, finishing)) + _COPIES[kind] * walked.length + _AT_LEAST
 
 
-# --- what it is ---------------------------------------------------------------------------------------------
+# Drawn at twice the size that is wanted, Lanczos makes the rest; above this many pixels at that size itself.
+_MANY_PIXELS = 30_000_000
+
+
+def _reduction(source: Size, wanted: Size) -> int:
+    """1, 2, 4 or 8: how much smaller a JPEG is drawn than it is. No side becomes smaller than wanted."""
+    scale = min(have // want for have, want in zip(source, wanted, strict=True))
+    finest = next((step for step in (8, 4, 2) if scale >= 2 * step), 1)
+    if prod(source) / finest**2 <= _MANY_PIXELS:
+        return finest
+    return next((step for step in (8, 4, 2) if scale >= step), 1)
 
 
 def _kind(data: bytes) -> str:
     """The format's name, by the bytes alone: a file's extension says nothing."""
     if not data:
-        raise _UnusableError("is empty")
+        raise UnusableError("is empty")
     if len(data) > MAX_INPUT_BYTES:
-        raise _UnusableError(f"is larger than {MAX_INPUT_BYTES // 1_000_000} MB")
+        raise UnusableError(f"is larger than {MAX_INPUT_BYTES // 1_000_000} MB")
     kind = recognise_format(data[:HEAD_BYTES])
     if kind is None:
         looks = looks_like(data[:HEAD_BYTES])
-        raise _UnusableError(f"is not a {sentence()} picture" + (f": it looks like {looks}" if looks else ""))
+        raise UnusableError(f"is not a {sentence()} picture" + (f": it looks like {looks}" if looks else ""))
     return kind
 
 
 def _open(data: bytes, kind: str) -> Image.Image:
     _load_plugin(kind)
-    image = Image.open(BytesIO(data), formats=[_PLUGINS[kind]])
-    most = MAX_PIXELS if kind in ("JPEG", "PNG") else MAX_PIXELS_OF_OTHERS
-    if image.width * image.height > most:
-        raise _UnusableError(f"has more than {most // 1_000_000} million pixels")
-    if min(image.size) < MIN_SIDE:
-        raise _UnusableError(f"is {image.width} x {image.height} pixels: no side may be shorter than {MIN_SIDE}")
-    return image
+    return Image.open(BytesIO(data), formats=[_PLUGINS[kind]])
 
 
 @cache
@@ -190,124 +300,31 @@ def _load_plugin(kind: str) -> None:
         import_module(f"PIL.{kind.capitalize() if kind == 'AVIF' else kind}ImagePlugin")
 
 
-# --- the container ------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Walk:
-    """A container without what does not belong to its first picture; `plain` if the service knows the rest."""
-
-    data: bytes
-    plain: bool = False
-    bits: int = 8
-    changes: tuple[str, ...] = ()
-
-
-def _walk(data: bytes, kind: str) -> _Walk:
-    if kind == "JPEG":
-        return _walk_jpeg(data)
-    if kind == "PNG":
-        return _walk_png(data)
-    return _Walk(data)
-
-
-_TAIL_NOTE = "data after the picture's end cut off"
-
-_JPEG_MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
-_EVERY_DECODERS_FRAMES = (0xC0, 0xC1, 0xC2)  # baseline, extended, progressive; not lossless or arithmetic
-# A progressive picture is drawn anew with every scan; encoders write about ten, a bomb thousands.
-_MAX_SCANS = 100
-
-
-def _walk_jpeg(data: bytes) -> _Walk:
-    at, scans, frame = 2, 0, 0
-    # Within a scan 0xFF is followed by 0x00 or a restart marker, so a search finds the next segment in one
-    # step.
-    while found := _JPEG_MARKER.search(data, at):
-        marker, at = found[1][0], found.end()
-        if marker == 0xD9:
-            changes = (_TAIL_NOTE,) if at < len(data) else ()
-            return _Walk(data[:at], plain=frame in _EVERY_DECODERS_FRAMES, changes=changes)
-        if marker in (0x01, 0xD8):
-            continue
-        if marker == 0xDA:
-            scans += 1
-            if scans > _MAX_SCANS:
-                raise _UnusableError(f"is drawn in more than {_MAX_SCANS} scans")
-        elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            frame = marker
-        at += int.from_bytes(data[at : at + 2], "big")
-    raise _UnusableError("is cut short: the end of the JPEG is missing")
-
-
-_MAX_CHUNKS = 50_000
-# Pillow's own limit for one chunk; four full ones for the whole file.
-_MAX_TEXT_BYTES = 1024 * 1024
-_MAX_ALL_TEXT_BYTES = 4 * _MAX_TEXT_BYTES
-_ANIMATION = (b"acTL", b"fcTL", b"fdAT")
-_COMPRESSED = (b"zTXt", b"iTXt", b"iCCP")
-
-
-def _walk_png(data: bytes) -> _Walk:
-    view = memoryview(data)
-    kept, notes = [view[:8]], []
-    at, text, kind, has_transparency = 8, 0, b"", False
-    while kind != b"IEND":
-        if len(kept) > _MAX_CHUNKS:
-            raise _UnusableError(f"is a PNG of more than {_MAX_CHUNKS} chunks")
-        length, kind = struct.unpack_from(">I4s", data, at) if at + 12 <= len(data) else (len(data), b"")
-        end = at + 12 + length
-        if end > len(data):
-            raise _UnusableError("is cut short: the end of the PNG is missing")
-        if zlib.crc32(view[at + 4 : end - 4]) != int.from_bytes(view[end - 4 : end], "big"):
-            raise _UnusableError("is damaged: a checksum of the PNG does not fit")
-        has_transparency |= kind == b"tRNS"
-        inflated = 0
-        if kind in _COMPRESSED and text <= _MAX_ALL_TEXT_BYTES:
-            inflated = _inflated_size(kind, bytes(view[at + 8 : end - 4]))
-            text += inflated
-        if kind in _ANIMATION:
-            notes.append("animation left out, its still picture kept")
-        elif kind in _COMPRESSED and (inflated > _MAX_TEXT_BYTES or text > _MAX_ALL_TEXT_BYTES):
-            notes.append("oversized text or profile left out")
-        else:
-            kept.append(view[at:end])
-        at = end
-    if at < len(data):
-        notes.append(_TAIL_NOTE)
-    bits, colour = data[24], data[25]
-    return _Walk(
-        b"".join(kept) if notes else data,
-        plain=bits == 8 and colour in (0, 2) and not has_transparency,
-        bits=bits,
-        changes=tuple(dict.fromkeys(notes)),
-    )
-
-
-def _inflated_size(kind: bytes, content: bytes) -> int:
-    """How large a text or profile grows, in bytes, counted no further than one byte over the limit."""
-    _, _, rest = content.partition(b"\x00")
-    if kind == b"iTXt":
-        if rest[:1] != b"\x01":
-            return 0
-        rest = rest[2:].partition(b"\x00")[2].partition(b"\x00")[2]
-    else:
-        rest = rest[1:]
-    try:
-        return len(zlib.decompressobj().decompress(rest, _MAX_TEXT_BYTES + 1))
-    except zlib.error:
-        return 0
-
-
 # --- what it needs ------------------------------------------------------------------------------------------
 
 
-def _passes(image: Image.Image, kind: str, length: int) -> bool:
-    if length > MAX_BYTES or max(image.size) > MAX_SIDE or image.mode not in ("L", "RGB"):
+def _passes(image: Image.Image, file: _File) -> bool:
+    """Whether the service takes the pixels as they are; the file's length is another matter."""
+    if max(image.size) > MAX_SIDE or image.mode not in ("L", "RGB"):
         return False
-    if kind == "PNG":
+    if file.kind == "PNG":
         image.load()  # its EXIF may follow the pixels
-    return _orientation(image) == 1 and _to_srgb(image.info.get("icc_profile"), image.mode) is None
+    # A profile that does not count here may count there.
+    profiles = (_profile(image, file), image.info.get("icc_profile"))
+    return _orientation(image) == 1 and all(_to_srgb(profile, image.mode) is None for profile in profiles)
+
+
+def _under_the_limit(file: _File) -> tuple[bytes | None, list[str]]:
+    """The file, without its metadata where they alone make it too long, and the note; None when pixels do."""
+    data = file.walk.data()
+    if len(data) <= MAX_BYTES:
+        return data, []
+    for all_of_it in (False, True):
+        parts = without_metadata(data, file.kind, all_of_it=all_of_it)
+        length = sum(len(part) for part in parts)
+        if length <= MAX_BYTES:
+            return b"".join(parts), [f"metadata of {(len(data) - length) / 1e6:.1f} MB removed"]
+    return None, []
 
 
 def _decode_to_the_end(image: Image.Image, kind: str) -> None:
@@ -320,16 +337,20 @@ def _decode_to_the_end(image: Image.Image, kind: str) -> None:
 def _orientation(image: Image.Image) -> int:
     # The EXIF tag only. Pillow's own reading falls back to XMP, which browsers ignore and editors leave
     # stale.
-    exif = Image.Exif()
-    try:
-        exif.load(image.info.get("exif", b""))
-        value = exif.get(_ORIENTATION_TAG, 1)
-    except Exception:  # noqa: BLE001 damaged EXIF is common in sound pictures, and fails in as many ways
-        return 1
+    value = _exif(image).get(ExifTags.Base.Orientation, 1)
     return value if value in _UPRIGHT else 1
 
 
-_ORIENTATION_TAG = 0x0112
+def _exif(image: Image.Image) -> dict[int, object]:
+    """The first directory's tags and those of the interoperability directory; none when they are damaged."""
+    exif = Image.Exif()
+    try:
+        exif.load(image.info.get("exif", b""))
+        return dict(exif.get_ifd(ExifTags.IFD.Interop)) | dict(exif)
+    except Exception:  # noqa: BLE001 damaged EXIF is common in sound pictures, and fails in as many ways
+        return {}
+
+
 _UPRIGHT = {
     1: None,
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -345,22 +366,24 @@ _UPRIGHT = {
 # --- the conversion -----------------------------------------------------------------------------------------
 
 
-def _flattened(image: Image.Image, kind: str, max_side: int, bits: int) -> tuple[Image.Image, list[str]]:
+def _flattened(file: _File, max_side: int) -> tuple[Image.Image, list[str]]:
     """The first picture as upright 8-bit RGB or grey in sRGB, and what was done to it."""
     changes: list[str] = []
+    image, kind, bits = file.opened(), file.kind, file.walk.bits
     source = image.size
     frames = getattr(image, "n_frames", 1)
     if kind != "JPEG" and frames > 1:
         changes.append(f"one picture of {frames} kept")
     size = _fitted(source, max_side)
     if kind == "JPEG":
-        # Decoded at a fraction as long as that is still twice the size wanted: 100 million pixels need not be
-        # drawn.
-        image.draft(None, (2 * size[0], 2 * size[1]))
+        # Decoded at a fraction: hundreds of millions of pixels need not be drawn.
+        step = _reduction(source, size)
+        image.draft(None, (source[0] // step, source[1] // step))
     image.load()
-    profile, orientation = image.info.get("icc_profile"), _orientation(image)
-    if bits == 16:
-        changes.append("16 bits a channel reduced to 8")
+    profile, orientation = _profile(image, file), _orientation(image)
+    deep = image.info.get("bit_depth", bits) if kind == "HEIC" else bits
+    if deep > 8:
+        changes.append(f"{deep} bits a channel reduced to 8")
     if image.mode == "P":
         changes.append("palette resolved")
     image = _eight_bits(image, bits)
@@ -410,6 +433,31 @@ def _eight_bit_colour(colour: int | tuple[int, ...], bits: int) -> int | tuple[i
     if isinstance(colour, tuple):
         return tuple(value >> (bits - 8) for value in colour)
     return colour * 255 // (2**bits - 1) if bits in (2, 4) else colour
+
+
+def _profile(image: Image.Image, file: _File) -> bytes | None:
+    """The profile of what an opened picture says about its colours; None when that is nothing, or sRGB.
+
+    An ICC profile comes first, but behind a PNG's `cICP`; then code points, a PNG's gamma, a camera's mark. Raises
+    `UnusableError` for a high dynamic range: how its light becomes a screen's is taste and no standard, and every
+    task made with the wrong one is paid.
+    """
+    points, icc = file.walk.code_points, image.info.get("icc_profile")
+    if icc and (file.kind != "PNG" or points is None):
+        return bytes(icc)
+    if nclx := image.info.get("nclx_profile"):
+        points = CodePoints(nclx["color_primaries"], nclx["transfer_characteristics"])
+    if points is not None:
+        if points.hdr:
+            raise UnusableError(f"is an HDR picture ({points.hdr}), which is not read: export it as SDR, in sRGB")
+        colours = points.colours()
+    elif file.walk.colours is not None:
+        colours = file.walk.colours
+    elif _exif(image).get(ExifTags.Interop.InteropIndex) == "R03":
+        colours = ADOBE_RGB
+    else:
+        return None
+    return colours.profile(grey=image.mode in ("1", "L", "LA") or image.mode.startswith("I"))
 
 
 def _in_srgb(image: Image.Image, profile: bytes | None, changes: list[str]) -> Image.Image:

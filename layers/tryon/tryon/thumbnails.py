@@ -21,8 +21,12 @@ SIDES: Mapping[CopySize, int] = {"thumbnails": 320, "previews": 900}
 
 MAX_BYTES = 32_000_000
 MAX_PIXELS = 24_000_000
-"""Largest result that a copy is made of: decoded it takes 96 MB, so that Download runs in 512 MB. The service's
-own limit is 4096 x 4096 pixels."""
+MAX_PIXELS_OF_WEBP = 12_000_000
+"""Largest result that a copy is made of; a WebP's decoder holds the picture five times. The service's own limit is
+4096 x 4096 pixels."""
+
+MAX_MEMORY = 260_000_000
+"""Bytes that making a copy may take: Download has 512 MiB, and holds the result of 32 MB besides."""
 
 READERS = 10
 """Copies read at once: as many connections as one client keeps."""
@@ -41,8 +45,9 @@ def obstacle(result: Mapping[str, Any]) -> str | None:
         )
     if width is None or height is None:
         return "No preview: the file does not say how large the picture is."
-    if width * height > MAX_PIXELS:
-        return f"No preview: {width} × {height} pixels are more than {MAX_PIXELS // 10**6} million."
+    most = MAX_PIXELS_OF_WEBP if result.get("key", "").endswith(".webp") else MAX_PIXELS
+    if width * height > most:
+        return f"No preview: {width} × {height} pixels are more than {most // 10**6} million."
     if min(width, height) < MIN_SIDE:
         return f"No preview: the picture has only {width} × {height} pixels."
     return None
@@ -50,7 +55,7 @@ def obstacle(result: Mapping[str, Any]) -> str | None:
 
 def copies(data: bytes) -> dict[CopySize, bytes]:
     """Both copies of a picture, JPEG. Raises `ImageError`."""
-    preview = thumbnail(data, side=SIDES["previews"])
+    preview = thumbnail(data, side=SIDES["previews"], most_memory=MAX_MEMORY)
     return {"previews": preview, "thumbnails": thumbnail(preview, side=SIDES["thumbnails"])}
 
 

@@ -1,0 +1,35 @@
+"""The functions' memory in the template against what the code allows itself."""
+
+from local.app import ROOT
+from local.aws.template import expand, sources
+from tryon import images, intake, thumbnails
+
+MIB = 1 << 20
+PLAN_ITSELF = 210_000_000
+"""Peak of Plan's process without pictures: `python -m benchmarks.scale plan 100000`."""
+DOWNLOAD_ITSELF = 120_000_000
+"""The same for Download: `python -m benchmarks.memory`."""
+
+
+def test_no_function_has_more_memory_than_a_new_account_allows() -> None:
+    assert max(source.memory for source in sources(ROOT / "template.yaml").values()) <= 3008
+
+
+def test_pictures_leave_plan_a_fifth_of_its_memory_whatever_its_readers_meet() -> None:
+    memory = sources(ROOT / "template.yaml")["PlanFunction"].memory * MIB
+    assert 0.8 * memory >= PLAN_ITSELF + intake.READERS * images.MAX_INPUT_BYTES + images.BUDGET_BYTES
+
+
+def test_a_copy_leaves_download_a_fifth_of_its_memory() -> None:
+    memory = sources(ROOT / "template.yaml")["DownloadFunction"].memory * MIB
+    assert 0.8 * memory >= DOWNLOAD_ITSELF + thumbnails.MAX_BYTES + thumbnails.MAX_MEMORY
+
+
+def test_the_largest_picture_that_is_read_is_the_largest_that_the_code_takes() -> None:
+    parameter = expand(ROOT / "template.yaml")["Parameters"]["MaxImageBytes"]
+    assert parameter["Default"] == parameter["MaxValue"] == images.MAX_INPUT_BYTES
+
+
+def test_plan_keeps_one_heap_for_all_its_threads() -> None:
+    variables = expand(ROOT / "template.yaml")["Resources"]["PlanFunction"]["Properties"]["Environment"]["Variables"]
+    assert variables["MALLOC_ARENA_MAX"] == "1"
