@@ -66,6 +66,15 @@ def _wanted(service: str, operation: str, parameters: Mapping[str, Any]) -> list
             action = "GetObjectVersion"
         key = "" if action == "ListBucket" else "/" + parameters["Key"]
         return [(f"s3:{action}", f"arn:aws:s3:::{parameters['Bucket']}{key}")]
+    if operation == "TransactWriteItems":
+        # IAM knows no transactions, only what is in them.
+        return sorted(
+            {
+                (f"dynamodb:{act}Item", f"table/{a['TableName']}")
+                for w in parameters["TransactItems"]
+                for act, a in w.items()
+            }
+        )
     if service == "dynamodb":
         tables = parameters.get("RequestItems") or {parameters["TableName"]: None}
         index = f"/index/{parameters['IndexName']}" if "IndexName" in parameters else ""
@@ -110,6 +119,7 @@ def _pattern(resource: Any, pipeline: Pipeline) -> str:
         text = named(logical_id) if logical_id in ("Bucket", "LedgerTable", "GateTable") else logical_id
     else:
         text = resource["Fn::Sub"].replace("${Bucket.Arn}", named("Bucket"))
+        text = text.replace("${LedgerTable.Arn}", named("LedgerTable"))
         if ":stateMachine:" in text:
             text = "stateMachine:" + text.rpartition(":stateMachine:")[2].replace("${AWS::StackName}", "tryon")
     return re.escape(text).replace(r"\*", ".*")

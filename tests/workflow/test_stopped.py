@@ -9,6 +9,7 @@ from local.console.runs import Runs
 from local.service.faults import Answer, Fault
 from tests.workflow.pipeline import Pipeline, manifest, running
 from tryon.ledger import Status
+from tryon.task import holder
 
 
 def stop(pipeline: Pipeline, after: float, *, models: int = 1, garments: int = 2, **said: str) -> tuple[str, str]:
@@ -136,6 +137,6 @@ def test_no_slot_is_kept_but_by_what_still_runs(after: float) -> None:
         ended = pipeline.ended(execution)
         stack = pipeline.app.stack
         gate = stack.client("dynamodb").get_item(TableName=stack.outputs["GateTableName"], Key={"pk": {"S": "service"}})
-        may = {f"{ended.run_id}#{entry.n}" for entry in ended.entries if entry.may_still_run}
+        may = {holder(ended.run_id, entry.n, entry.visit) for entry in ended.entries if entry.may_still_run}
         assert set(gate["Item"]["holders"]["M"]) <= may
         assert gate["Item"]["waiters"] == {"L": []}

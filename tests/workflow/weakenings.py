@@ -77,11 +77,35 @@ def _catch(state: str) -> Safeguard:
 
 def _sends_back(states: States) -> None:
     states["SubmitAgain?"]["Choices"][0]["Next"] = "RecordFailure"
+    for catcher in states["Submit"]["Catch"]:
+        if catcher["Next"] == "ReserveSlot":
+            catcher["Next"] = "RecordFailure"
+            catcher["Assign"] = {"step": "Submit", "failure": "{% $states.errorOutput %}"}
+
+
+def _passes(states: States) -> None:
+    for state in ("ReserveSlot", "Submit"):
+        for catcher in states[state]["Catch"]:
+            if "passes" in catcher.get("Assign", {}):
+                catcher["Assign"]["passes"] = False
+        del states[state]["Retry"]
+
+
+def _polls_on(states: States) -> None:
+    """A poll that fails ends its combination."""
+    del states["Poll"]["Retry"]
+    (lenient,) = [catcher for catcher in states["Poll"]["Catch"] if catcher["Next"] == "Done?"]
+    lenient["Next"] = "RecordFailure"
+    lenient["Assign"] = {"step": "Poll", "failure": "{% $states.errorOutput %}"}
+
+
+def _awaited(states: States) -> None:
+    states["AwaitAnswer"]["Seconds"] = 0
 
 
 def _deadline(states: States) -> None:
     states["Done?"]["Choices"][1]["Condition"] = "{% $millis() < $late_at + 300000 %}"
-    states["Poll"]["Assign"]["wait"] = "{% $waits[-1] %}"
+    states["Poll"]["Assign"]["wait"] = "{% $job.cadence[-1] %}"
 
 
 def _deadline_recorded(states: States) -> None:
@@ -89,7 +113,7 @@ def _deadline_recorded(states: States) -> None:
 
 
 def _asked_first(states: States) -> None:
-    states["AnotherSeed?"]["Choices"][0]["Condition"] = "{% $resubmissions < 2 %}"
+    states["AnotherSeed?"]["Choices"][0]["Condition"] = "{% $states.input.resubmissions <= 2 %}"
 
 
 def _claim(states: States) -> None:
@@ -111,11 +135,13 @@ def _stopped_rule(states: States) -> None:
 def _success_kept(states: States) -> None:
     _second_download(states)
     record = states["RecordFailure"]["Arguments"]
-    del record["ConditionExpression"], record["ExpressionAttributeValues"][":succeeded"]
+    del record["ConditionExpression"]
+    for name in (":planned", ":submitting", ":submitted"):
+        del record["ExpressionAttributeValues"][name]
 
 
 def _giving_up(states: States) -> None:
-    states["SubmitAgain?"]["Default"] = "Failed"
+    states["Passes?"]["Default"] = "Failed"
 
 
 def _unnotified(states: States) -> None:
@@ -129,21 +155,22 @@ def _returned_counts(states: States) -> None:
 def _begin_submit(patch: pytest.MonkeyPatch) -> None:
     begin = Ledger.begin_submit
 
-    def regardless(ledger: Ledger, run_id: str, n: int) -> None:
+    def regardless(ledger: Ledger, run_id: str, n: int, *visits: int) -> None:
         with suppress(LedgerConflictError):
-            begin(ledger, run_id, n)
+            begin(ledger, run_id, n, *visits)
 
     patch.setattr(Ledger, "begin_submit", regardless)
+    patch.setattr(task, "_found", lambda *_: None)
 
 
 def _doubt(patch: pytest.MonkeyPatch) -> None:
     start = task.start
 
-    def sure(*args: Any, **kwargs: Any) -> str:
+    def sure(*args: Any, **kwargs: Any) -> task.Started:
         try:
             return start(*args, **kwargs)
         except SubmitOutcomeUnknownError as error:
-            kwargs["ledger"].withdraw_submit(kwargs["run_id"], args[0].n)
+            kwargs["ledger"].withdraw_submit(kwargs["run_id"], args[0].n, kwargs["visit"])
             raise ServiceUnavailableError(str(error)) from error
 
     patch.setattr(task, "start", sure)
@@ -192,7 +219,7 @@ def _answers_taken(taken: Callable[[Callable[[], TaskResult]], TaskResult]) -> C
     def weaken(patch: pytest.MonkeyPatch) -> None:
         look = task.look
 
-        def other(*args: Any, **kwargs: Any) -> task.TaskState:
+        def other(*args: Any, **kwargs: Any) -> task.Look:
             kwargs["service"] = _Asked(kwargs["service"], taken)
             return look(*args, **kwargs)
 
@@ -225,7 +252,7 @@ def _empty_is_pending(ask: Callable[[], TaskResult]) -> TaskResult:
 
 
 def _grace(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(task, "NOT_FOUND_GRACE", 0.0)
+    patch.setattr(task, "NOT_FOUND_SECONDS", 0.0)
 
 
 def _release(patch: pytest.MonkeyPatch) -> None:
@@ -267,6 +294,8 @@ _BACK_TO_THE_GATE = Safeguard("the way back to the gate", _sends_back)
 _DOUBT = Safeguard("no second submit after one in doubt", code=_doubt)
 _BEGIN_SUBMIT = Safeguard("the ledger's word before a submit", code=_begin_submit)
 _PENDING = Safeguard("a poll without answer counts as pending", code=_answers_taken(_no_answer_is_a_failure))
+_PASSES = Safeguard("trouble of AWS passes", _passes)
+_POLLS_ON = Safeguard("a poll that fails is not a task that failed", _polls_on)
 _TRIES = Safeguard("Download tries again", _second_download, _second_try)
 _CLAIM = Safeguard("the claim", _claim)
 _RESERVE = _retry("ReserveSlot")
@@ -290,7 +319,7 @@ WITHOUT: dict[str, Safeguard] = {
     "poll: 500, twice": _PENDING,
     "poll: HTML with 502": _PENDING,
     "poll: silence": _PENDING,
-    "task: not found just after submit": Safeguard("20 s of grace after a submit", code=_grace),
+    "task: not found just after submit": Safeguard("not found must be said for a minute", code=_grace),
     "task: expired": Safeguard("an expired task has ended", code=_answers_taken(_expired_is_pending)),
     "task: never done": Safeguard("the deadline's failure is recorded", _deadline_recorded),
     "task: done after the deadline": Safeguard("the deadline", _deadline),
@@ -314,19 +343,19 @@ WITHOUT: dict[str, Safeguard] = {
     "reserve: function killed after": _RESERVE,
     "submit: function killed before": _retry("Submit"),
     "submit: function killed after": _BEGIN_SUBMIT,
-    "poll: function killed before": _retry("Poll"),
-    "poll: function killed after": _retry("Poll"),
+    "poll: function killed before": _POLLS_ON,
+    "poll: function killed after": _POLLS_ON,
     "download: function killed before": _retry("Download"),
     "download: function killed after": Safeguard("a success is never overwritten", _success_kept),
     "summarize: function killed before": _retry("Summarize"),
     "summarize: function killed after": _retry("Summarize"),
     "submit: function killed between payment and ledger": _BEGIN_SUBMIT,
-    "submit: function throttled": _retry("Submit"),
-    "poll: function throttled": _retry("Poll"),
+    "submit: function throttled": _PASSES,
+    "poll: function throttled": _POLLS_ON,
     "download: function throttled": _retry("Download"),
     "plan: DynamoDB throttles a write": _retry("Plan"),
-    "submit: DynamoDB throttles a write": _retry("Submit"),
-    "poll: DynamoDB throttles a write": _retry("Poll"),
+    "submit: DynamoDB throttles a write": _PASSES,
+    "poll: DynamoDB throttles a write": _POLLS_ON,
     "download: DynamoDB throttles a write": _retry("Download"),
     "summarize: DynamoDB throttles a write": _retry("Summarize"),
     "reserve: DynamoDB throttles a write": _RESERVE,
@@ -336,7 +365,7 @@ WITHOUT: dict[str, Safeguard] = {
     "plan: S3 says slow down": _retry("Plan"),
     "map: S3 says slow down": _retry("TryOn"),
     "map: S3 takes nothing that children returned": Safeguard("the ledger is what counts", _returned_counts),
-    "submit: S3 says slow down": _retry("Submit"),
+    "submit: S3 says slow down": _PASSES,
     "download: S3 says slow down, once": _TRIES,
     "download: S3 says slow down, always": _catch("Download"),
     "wake-up refused by Step Functions": _RESERVE,
