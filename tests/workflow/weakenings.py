@@ -200,6 +200,10 @@ def _content(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(vendor, "read_submit_answer", by_type)
 
 
+def _id_that_came(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(vendor, "_loose_task_id", lambda text: "")
+
+
 def _refusal(patch: pytest.MonkeyPatch) -> None:
     patch.setitem(vendor._CODES, 50411, (ServiceUnavailableError, "a refusal taken for a passing failure"))
 
@@ -313,7 +317,7 @@ WITHOUT: dict[str, Safeguard] = {
     "submit: silence, no task made": Safeguard("doubt is told", code=_doubt_told),
     "submit: silence, task made": _DOUBT,
     "submit: HTML with 200, task made": _DOUBT,
-    "submit: answer cut in half": _DOUBT,
+    "submit: answer cut in half": Safeguard("an id that came is kept", code=_id_that_came),
     "submit: wrong content type": Safeguard("an answer is read by its content", code=_content),
     "submit: input refused": Safeguard("a refusal is final", code=_refusal),
     "poll: 500, twice": _PENDING,
