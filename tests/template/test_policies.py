@@ -19,8 +19,14 @@ REASONS = {
     ("PlanRole", "KeepTheRequestRate"): "its question whether the keys work counts against the service's rate",
     ("PlanRole", "ReadServiceKeys"): "asks the service once whether the keys work, before anything is paid",
     ("PlanRole", "ReadPicturesElsewhere"): "the buckets that the stack's own parameter names",
-    ("ReserveRole", "SeeHowTheRunStands"): "a run whose keys are refused starts nothing more; nor does a slot go that a task may fill",
-    ("ReserveRole", "CloseVisit"): "before a slot is given back its visit is closed, so that a late submit begins nothing",
+    (
+        "ReserveRole",
+        "SeeHowTheRunStands",
+    ): "a run whose keys are refused starts nothing more; nor does a slot go that a task may fill",
+    (
+        "ReserveRole",
+        "CloseVisit",
+    ): "before a slot is given back its visit is closed, so that a late submit begins nothing",
     ("ReserveRole", "ChangeGate"): "takes a slot, or a place in the queue",
     ("ReserveRole", "WakeChildren"): "a free slot goes to whoever waits longest, in this state machine only",
     ("SubmitRole", "ReadPictures"): "the pictures of the combination, wherever in its bucket they lie",

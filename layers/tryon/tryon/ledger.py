@@ -215,9 +215,7 @@ class Ledger:
 
     def report(self, run_id: str, **attributes: Any) -> None:
         """Write a run's outcome, once; raises `RunEndedError` where it has one."""
-        self._update_run(
-            run_id, attributes, condition="#status = :running", values={":running": RunStatus.RUNNING}
-        )
+        self._update_run(run_id, attributes, condition="#status = :running", values={":running": RunStatus.RUNNING})
 
     def mark_repaired(self, run_id: str, by: Iterable[str]) -> None:
         """Note by which runs every combination of a run that has ended has its picture; its status stays."""
