@@ -570,7 +570,7 @@ class Ending:
             assert hashlib.sha256(self.theatre.pipeline.app.get(key)).hexdigest() == digest
         known = sum(len(entry.tasks) for entry in ended.entries)
         unknown = sum(entry.outcome_unknown for entry in ended.entries)
-        assert (ended.summary["tasks"], ended.summary["tasks_unknown"]) == (known, unknown)
+        assert (ended.summary["tasks"], ended.summary["tasks_unknown"]) == (known, unknown), "a task came late"
 
     def _check_bill(self, entries: Sequence[Entry]) -> None:
         known = sum(len(entry.tasks) for entry in entries)

@@ -43,7 +43,7 @@ STORED: dict[str, tuple[History, str]] = {
         History(
             service=(Fault("submit", Late(25.0), nth=(1,)),), calls=(CalledAgain("SubmitFunction", 1, 0.0, lost=True),)
         ),
-        "",
+        "a task came late",
     ),
     "a visit that failed gives its slot back": (
         History(garments=2, aws=(AwsFault("SubmitFunction", Throttled(), (), n=1),)),
