@@ -126,7 +126,8 @@ class Wire:
             return {}
         run = {
             "run_id": RUN, "name": "large", "bucket": BUCKET, "manifest_key": MANIFEST, "manifest_version": "v",
-            "execution": "e", "started_at": 1.0, "planned_at": 2.0, "total": self.size.total, "status": "RUNNING", "cadence": [5, 8, 10, 8, 10],
+            "execution": "e", "started_at": 1.0, "planned_at": 2.0, "total": self.size.total, "status": "RUNNING",
+            "cadence": [5, 8, 10, 8, 10],
         }  # fmt: skip
         return {"Item": to_item(run)}
 

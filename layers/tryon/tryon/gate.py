@@ -399,8 +399,8 @@ class Gate:
             raise SlotLostError("the slot was given back before the submit: the combination waits for another one")
         return held.trouble
 
-    def release(self, holder: str, *, ended: bool = False) -> None:
-        """Free a slot and hand it on. Harmless when nothing was held.
+    def release(self, holder: str, *, ended: bool = False, pause: float = 0.0) -> None:
+        """Free a slot and hand it on; nobody starts within `pause` seconds. Harmless when nothing was held.
 
         `ended` says that the holder's task has ended at the service: one that was full has room now.
         """
@@ -410,6 +410,8 @@ class Gate:
             state = free(state, holder)
             if ended and held and state.trouble is not None and state.trouble.kind is Refusal.BUSY:
                 state = replace(state, next_start=min(state.next_start, now))
+            if pause:
+                state = replace(state, next_start=max(state.next_start, now + pause))
             return admit(state, now, self._limits)
 
         self._deliver(self._change(change))

@@ -43,15 +43,20 @@ class GateSettings(BaseModel):
     patience: int = Field(alias="PATIENCE_SECONDS", ge=1)
 
     def build(self, dynamodb: "DynamoDBClient", stepfunctions: "SFNClient", clock: Clock) -> Gate:
-        """The gate that all runs of this stack share."""
+        """The gate that all runs of this stack share.
+
+        Two submits are never closer than the request rate lets them: each needs a request of its own.
+        """
+        limit = self._limit()
+        pace = max(self.pace, limit.seconds / limit.count) if limit else self.pace
         return Gate(
             dynamodb,
             self.table,
             account="service",
-            limits=GateLimits(self.slots, self.pace, self.deadline + LEASE_MARGIN),
+            limits=GateLimits(self.slots, pace, self.deadline + LEASE_MARGIN),
             clock=clock,
             wake=waker(stepfunctions),
-            requests=self._limit(),
+            requests=limit,
         )
 
     def _limit(self) -> RequestLimit | None:

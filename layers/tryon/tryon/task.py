@@ -230,7 +230,8 @@ def start(
         gate.take_turn()
         trouble = gate.hold(me)
     except TurnLaterError as later:
-        gate.release(me)
+        # Nobody else has a request left either: without the pause the next one would be here at once.
+        gate.release(me, pause=later.seconds)
         raise SlotLostError(str(later)) from later
     except ServiceError as error:
         gate.refused(me, Refusal.UNAVAILABLE, word=str(error))
