@@ -252,6 +252,7 @@ def test_a_plan_that_ends_after_its_run_was_ended_opens_nothing(pipeline: Pipeli
     assert operation == "" or operation in calls
     assert pipeline.app.ledger.runs(1) == [run]
     assert (pipeline.notifications(), pipeline.paid()) == ([], 0)
+    # All of it, since nothing was ever planned.
     again = pipeline.run({**manifest(1, 2), "retry_of": run["run_id"]})
     assert (again.status, pipeline.paid()) == ("SUCCEEDED", 2)
 
@@ -334,7 +335,10 @@ def stopped(pipeline: Pipeline, after: float, garments: int = 2) -> tuple[Ended,
             manifest(1, garments), after, lambda execution: enders.append(pipeline.stop(execution))
         )
         pipeline.app.stack.wait(enders[0])
-    return pipeline.ended(execution), calls
+    ended = pipeline.ended(execution)
+    # The task that was abandoned holds its slot until its lease ends.
+    pipeline.clock.sleep(LEASE)
+    return ended, calls
 
 
 def test_submits_that_come_after_the_end_of_a_stopped_run_start_nothing(pipeline: Pipeline) -> None:
