@@ -15,6 +15,7 @@ ENVIRONMENT = {
     "PACE_SECONDS": "0",
     "REQUESTS_PER_SECOND": "0",
     "DEADLINE_SECONDS": "300",
+    "PATIENCE_SECONDS": "43200",
     "SERVICE_CLIENT": "signed",
     "SERVICE_ENDPOINT": "https://service.test",
     "SERVICE_REGION": "cn-north-1",

@@ -31,7 +31,7 @@ FAILED = 20
 """One combination in so many has failed."""
 
 LATENCY_MS: Mapping[str, float] = {
-    "BatchWriteItem": 15.0,
+    "TransactWriteItems": 100.0,
     "Query": 100.0,
     "GetItem": 5.0,
     "PutItem": 8.0,
@@ -92,10 +92,11 @@ class Traffic:
 
 
 class Wire:
-    """Answers as AWS would hold a run of that size: `ended` with its outcomes, or not yet planned."""
+    """Answers as AWS would hold a run of that size: with its outcomes, or not there before its plan is."""
 
-    def __init__(self, size: Size) -> None:
+    def __init__(self, size: Size, *, planned: bool = True) -> None:
         self.size = size
+        self.planned = planned
         self.traffic = Traffic()
 
     def __call__(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
@@ -121,13 +122,18 @@ class Wire:
         return photograph(675, 900) if "/previews/" in path else photograph(1500, 2000)
 
     def _get_item(self, asked: Mapping[str, Any]) -> dict[str, Any]:
-        if asked["Key"].get("sk", {}).get("S") != "run":
+        if asked["Key"].get("sk", {}).get("S") != "run" or not self.planned:
             return {}
         run = {
             "run_id": RUN, "name": "large", "bucket": BUCKET, "manifest_key": MANIFEST, "manifest_version": "v",
-            "execution": "e", "started_at": 1.0, "planned_at": 2.0, "status": "RUNNING", "cadence": [5, 8, 10, 8, 10],
+            "execution": "e", "started_at": 1.0, "planned_at": 2.0, "total": self.size.total, "status": "RUNNING", "cadence": [5, 8, 10, 8, 10],
         }  # fmt: skip
         return {"Item": to_item(run)}
+
+    def _update_item(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        # The last thing that Plan writes.
+        self.planned = self.planned or "#planned_at" in asked["UpdateExpression"]
+        return {}
 
     def _query(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         first = int(asked["ExclusiveStartKey"]["sk"]["S"].partition("#")[2]) + 1 if "ExclusiveStartKey" in asked else 1
@@ -146,9 +152,9 @@ class Wire:
 _DYNAMODB: Mapping[str, Callable[[Wire, Mapping[str, Any]], dict[str, Any]]] = {
     "GetItem": Wire._get_item,
     "Query": Wire._query,
-    "BatchWriteItem": lambda wire, asked: {"UnprocessedItems": {}},
+    "TransactWriteItems": lambda wire, asked: {},
     "PutItem": lambda wire, asked: {},
-    "UpdateItem": lambda wire, asked: {},
+    "UpdateItem": Wire._update_item,
 }
 
 

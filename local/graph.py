@@ -119,7 +119,7 @@ def _transitions(name: str, state: Mapping[str, Any]) -> Iterator[Transition]:
     if "Default" in state:
         yield Transition(name, state["Default"], "default", 0, "otherwise")
     for i, catcher in enumerate(state.get("Catch", [])):
-        label = catcher.get("Comment") or ", ".join(map(error_in_words, catcher["ErrorEquals"]))
+        label = catcher.get("Comment") or errors_in_words(catcher["ErrorEquals"])
         yield Transition(name, catcher["Next"], "catch", i, label)
 
 
@@ -127,6 +127,12 @@ def in_words(condition: str) -> str:
     """A JSONata condition without its marks, so that it fits beside a line."""
     inner = condition.strip().removeprefix("{%").removesuffix("%}").strip()
     return re.sub(r"\$states\.input\.|\$\{(\w+)\}|\$(?=\w)", lambda found: found[1] or "", inner)
+
+
+def errors_in_words(names: Sequence[str]) -> str:
+    """A catcher's errors; of a long list, such as that of AWS's passing trouble, the first two and a number."""
+    named = [error_in_words(name) for name in names]
+    return ", ".join(named if len(named) <= 4 else [*named[:2], f"and {len(named) - 2} more"])
 
 
 def error_in_words(name: str) -> str:

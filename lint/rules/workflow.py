@@ -1,12 +1,15 @@
 """Rules about the state machine's definition, which cfn-lint itself does not read."""
 
 import ast
+import functools
 import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import botocore.exceptions
+import botocore.session
 from cfnlint.decode.cfn_yaml import load
 from cfnlint.rules import CloudFormationLintRule, RuleMatch
 from cfnlint.template import Template
@@ -16,6 +19,9 @@ AWS_ERRORS = ("States.", "Lambda.", "DynamoDB.", "Sandbox.", "SNS.", "S3.")
 
 CODE = ("layers/tryon", "functions")
 """Where the classes are that other error names stand for."""
+
+SERVICES = ("dynamodb", "s3", "secretsmanager", "stepfunctions")
+"""Whose clients the functions use."""
 
 Definition = Mapping[str, Any]
 
@@ -59,6 +65,7 @@ def shadowed_variables(definition: Definition, outer: frozenset[str] = frozenset
 
 def unknown_errors(definition: Definition, classes: set[str]) -> Iterator[str]:
     """A misspelt name in a Retry or Catch matches nothing, and nothing says so."""
+    classes = classes | library_error_classes()
     for name, state in states(definition):
         rules = [*state.get("Retry", []), *state.get("Catch", [])]
         named = {error for rule in rules for error in rule["ErrorEquals"]}
@@ -66,7 +73,15 @@ def unknown_errors(definition: Definition, classes: set[str]) -> Iterator[str]:
         named.update(re.findall(r"""(?<=['"\\])([A-Z]\w+Error)(?=['"\\])""", text))
         for error in sorted(named):
             if not error.startswith(AWS_ERRORS) and error not in classes:
-                yield f"state {name} names {error}, which is no class in {' or '.join(CODE)}"
+                yield f"state {name} names {error}, which is no class in {' or '.join(CODE)} nor boto3's"
+
+
+@functools.cache
+def library_error_classes() -> frozenset[str]:
+    """The names of the exceptions that boto3's clients raise in a function: botocore's own and the modelled ones."""
+    session = botocore.session.get_session()
+    modelled = (shape.name for name in SERVICES for shape in session.get_service_model(name).error_shapes)
+    return frozenset({*vars(botocore.exceptions), *modelled})
 
 
 def error_classes(root: Path) -> set[str]:

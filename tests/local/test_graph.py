@@ -89,6 +89,20 @@ def test_a_rules_comment_is_its_label_and_its_condition_where_it_has_none() -> N
 
 
 @pytest.mark.parametrize(
+    ("errors", "label"),
+    [
+        (["States.ALL"], "any error"),
+        (["A", "B", "C", "D"], "A, B, C, D"),
+        (["A", "B", "C", "D", "States.ALL"], "A, B, and 3 more"),
+    ],
+)
+def test_a_long_list_of_errors_is_cut_in_the_label(errors: list[str], label: str) -> None:
+    catch = [{"ErrorEquals": errors, "Next": "B"}]
+    machine = {"StartAt": "A", "States": {"A": {"Type": "Task", "End": True, "Catch": catch}, "B": {"Type": "Fail"}}}
+    assert [t.label for t in read(machine).transitions if t.kind == "catch"] == [label]
+
+
+@pytest.mark.parametrize(
     ("states", "what"),
     [
         ({"A": {"Type": "Pass", "Next": "Nowhere"}}, "Nowhere"),
@@ -191,6 +205,7 @@ def test_what_leads_to_failure_alone_is_known_and_stands_aside() -> None:
         "RecordFailure",
         "Failed",
         "RecordFailedRun",
+        "ReadOutcome",
         "NotifyFailedRun",
         "Rejected?",
         "Rejected",
@@ -217,6 +232,9 @@ def test_loops_run_back_beside_the_states_that_they_repeat() -> None:
     drawing = layout(ASL)
     assert {edge.id for edge in drawing.edges if edge.back} == {
         "Done? > Wait",
+        "Submit ! ReserveSlot",
+        "AwaitAnswer > Submit",
+        "Rest > ReserveSlot",
         "SubmitAgain? > ReserveSlot",
         "AnotherSeed? > ReserveSlot",
         "AwaitPictures > Plan",
@@ -230,7 +248,7 @@ def test_loops_run_back_beside_the_states_that_they_repeat() -> None:
 
 def test_lines_after_errors_to_the_same_state_share_a_track() -> None:
     drawing = layout(ASL)
-    caught = [line(drawing, source, "RecordFailure", caught=True) for source in ("ReserveSlot", "Submit", "Poll")]
+    caught = [line(drawing, source, "GiveSlotBack", caught=True) for source in ("ReserveSlot", "Submit", "Poll")]
     assert len({edge.points[1].x for edge in caught}) == 1
     assert line(drawing, "Done?", "RecordFailure").points[1].x not in {edge.points[1].x for edge in caught}
 

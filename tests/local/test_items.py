@@ -407,3 +407,83 @@ def test_an_empty_value_is_kept_alike(twice: Twice, value_: dict[str, Any]) -> N
     )
     assert twice.at_once == before + 1
     alike(twice.items())
+
+
+PLAIN: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
+SHOWN: dict[str, Any] = {**PLAIN, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+MINE: dict[str, Any] = {
+    "ConditionExpression": "attribute_not_exists(pk) OR kind = :k",
+    "ExpressionAttributeValues": {":k": {"S": "book"}},
+}
+
+
+def put(shelf: str, book: str, more: dict[str, Any] = PLAIN, **attributes: Any) -> dict[str, Any]:
+    item = {"pk": {"S": shelf}, "sk": {"S": book}, "title": {"S": "new"}, **attributes}
+    return {"Put": {"TableName": "shelves", "Item": item, **more}}
+
+
+TRANSACTIONS: list[tuple[bool, list[dict[str, Any]]]] = [
+    (True, [put("c", "x")]),
+    (True, [put("c", str(n)) for n in range(100)]),
+    (True, [put("c", "1"), put("a", "y"), put("c", "2")]),
+    (True, [put("a", "x1"), put("a", "y", SHOWN), put("c", "1", SHOWN)]),
+    (True, [put("a", "y", MINE), put("c", "1", MINE)]),
+    (True, [put("a", "y", {}), put("c", "1")]),
+    (False, [put("c", str(n)) for n in range(101)]),
+    (False, [put("c", "1"), put("c", "1")]),
+    (False, [put("c", "1"), put("c", "")]),
+    (False, [put("c", "1"), put("c", "2", title={"SS": []})]),
+    (False, [put("c", "1"), put("c", "2", {**MINE, "ConditionExpression": "size(pk) > :k"})]),
+    (False, [put("c", "1"), put("c", "2", {**PLAIN, "ExpressionAttributeValues": {":k": {"S": "unused"}}})]),
+    (False, [put("c", "1"), {"Delete": {"TableName": "shelves", "Key": {"pk": {"S": "a"}, "sk": {"S": "y"}}}}]),
+    (False, [{"ConditionCheck": {"TableName": "shelves", "Key": {"pk": {"S": "c"}, "sk": {"S": "1"}}, **PLAIN}}]),
+    (False, [put("c", "1"), {"Put": {**put("c", "2")["Put"], "TableName": "nowhere"}}]),
+]
+
+
+def shelved(client: Any) -> list[Any]:
+    items_ = client.scan(TableName="shelves")["Items"]
+    return sorted(items_, key=lambda item: (item["pk"]["S"], item["sk"]["S"]))
+
+
+def transacted(client: Any, puts: list[dict[str, Any]], **way: Any) -> tuple[Any, list[Any]]:
+    """What a transaction answers, and what lies in the table after it."""
+    try:
+        answer = client.transact_write_items(TransactItems=puts, **way)
+    except ClientError as error:
+        answer = {**error.response, "Status": error.response["ResponseMetadata"]["HTTPStatusCode"]}
+    for field in ("ResponseMetadata", "ConsumedCapacity", "ItemCollectionMetrics"):
+        answer.pop(field, None)
+    return answer, shelved(client)
+
+
+@pytest.mark.parametrize(("at_once", "puts"), TRANSACTIONS)
+def test_a_transaction_of_puts_is_taken_or_cancelled_alike(
+    stack: LocalStack, shelves: str, monkeypatch: pytest.MonkeyPatch, at_once: bool, puts: list[dict[str, Any]]
+) -> None:
+    client, answered = stack.client("dynamodb"), []
+    original, before = items.answer, shelved(client)
+    monkeypatch.setattr(items, "answer", lambda *call: answered.append(original(*call)) or answered[-1])
+    fast, after = transacted(client, puts)
+    assert (answered[0] is not None) is at_once
+    monkeypatch.undo()
+    for item in after:
+        client.delete_item(TableName=shelves, Key={"pk": item["pk"], "sk": item["sk"]})
+    for item in before:
+        client.put_item(TableName=shelves, Item=item)
+    slow, expected = transacted(client, puts, ReturnConsumedCapacity="NONE")
+    assert (fast, after) == (slow, expected)
+    if all("Put" in one for one in puts):
+        assert (after == before) is ("Error" in fast), "all of what was taken is there, nothing of what was not"
+
+
+def test_a_cancelled_transaction_says_which_of_its_puts_did_not_pass(stack: LocalStack, shelves: str) -> None:
+    """As boto3 gives it to whoever asks."""
+    client = stack.client("dynamodb")
+    with pytest.raises(client.exceptions.TransactionCanceledException) as cancelled:
+        client.transact_write_items(TransactItems=[put("c", "1"), put("a", "y", SHOWN)])
+    response = cancelled.value.response
+    assert response["Error"]["Message"].endswith("[None, ConditionalCheckFailed]")
+    none, failed = response["CancellationReasons"]
+    assert none == {"Code": "None"}
+    assert (failed["Code"], failed["Item"]["sk"]) == ("ConditionalCheckFailed", {"S": "y"})

@@ -308,7 +308,7 @@ CODES = [
     (50218, e.InputRefusedError, e.InputRefusedError),
     (50220, e.ServiceUnavailableError, e.TaskFailedError),
     (50520, e.TaskFailedError, e.TaskFailedError),
-    (58888, e.TaskFailedError, e.TaskFailedError),
+    (58888, e.UnknownRefusalError, e.TaskFailedError),
     (100006, e.ServiceAccessError, e.ServiceAccessError),
     (100009, e.ServiceAccessError, e.ServiceAccessError),
     (100010, e.ServiceAccessError, e.ServiceAccessError),

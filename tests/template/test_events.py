@@ -70,16 +70,31 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RESULT_ORIGINS", "https://*.example.com")
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_an_event_parses_with_its_handlers_model(name: str, environment: None) -> None:
-    path = Path(ROOT / "functions" / name / "app.py")
-    spec = importlib.util.spec_from_file_location(f"events_{name}", path)
+def module_of(name: str) -> Any:
+    """A function's handler module, loaded anew."""
+    spec = importlib.util.spec_from_file_location(f"events_{name}", Path(ROOT / "functions" / name / "app.py"))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    model: type[BaseModel] = getattr(module, f"{name.capitalize()}Event")
+    return module
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_an_event_parses_with_its_handlers_model(name: str, environment: None) -> None:
+    model: type[BaseModel] = getattr(module_of(name), f"{name.capitalize()}Event")
     assert shape(model.model_validate(event(name)).model_dump(exclude_unset=True)).keys() == event(name).keys()
+
+
+def test_a_slot_is_given_back_with_an_event_without_token(passed: Mapping[str, Any], environment: None) -> None:
+    """As GiveSlotBack passes it: nobody waits for an answer."""
+    arguments = json.loads((ROOT / "statemachine" / "tryon.asl.json").read_text())["States"]["TryOn"]["ItemProcessor"]
+    names = arguments["States"]["GiveSlotBack"]["Arguments"]["Payload"]
+    sent, reserve = event("give-slot-back"), event("reserve")
+    assert sent.keys() == names.keys()
+    assert sent == {name: reserve[name] for name in sent}
+    model = module_of("reserve").ReserveEvent.model_validate(sent)
+    assert (model.token, model.visit, model.waiting_since) == ("", 1, None)
 
 
 def matching(sent: Mapping[str, Any]) -> list[str]:

@@ -1,5 +1,7 @@
 """The functions' memory in the template against what the code allows itself."""
 
+import re
+
 from local.app import ROOT
 from local.aws.template import expand, sources
 from tryon import images, intake, thumbnails
@@ -33,3 +35,12 @@ def test_the_largest_picture_that_is_read_is_the_largest_that_the_code_takes() -
 def test_plan_keeps_one_heap_for_all_its_threads() -> None:
     variables = expand(ROOT / "template.yaml")["Resources"]["PlanFunction"]["Properties"]["Environment"]["Variables"]
     assert variables["MALLOC_ARENA_MAX"] == "1"
+
+
+def test_the_page_of_memory_has_the_codes_limits_and_no_function_above_four_fifths() -> None:
+    page = (ROOT / "docs" / "memory.md").read_text(encoding="utf-8")
+    for what, most in images.MOST_PIXELS.items():
+        assert f"| {what} | {most // 10**6} million |" in page, "run: python -m benchmarks.memory"
+    shares = [int(share) for share in re.findall(r"MiB \| (\d+)% \|", page)]
+    assert len(shares) >= 6
+    assert max(shares) <= 80

@@ -36,7 +36,7 @@ def test_what_children_return_goes_to_s3_and_is_next_to_nothing() -> None:
     try_on = MACHINE["States"]["TryOn"]
     assert try_on["ResultWriter"]["Resource"] == "arn:aws:states:::s3:putObject"
     outputs = dict(ends(try_on["ItemProcessor"]["States"]))
-    assert outputs == dict.fromkeys(("Download", "AlreadySucceeded"), "{% 0 %}")
+    assert outputs == dict.fromkeys(("Download", "AlreadyEnded"), "{% 0 %}")
 
 
 @pytest.mark.parametrize("error", ["States.ResultWriterFailed", "States.DataLimitExceeded"])

@@ -111,7 +111,7 @@ def test_a_variable_of_two_scopes_is_found(place: str, definition: dict[str, Any
 def test_a_misspelt_error_is_found_in_retries_catches_and_expressions(definition: dict[str, Any]) -> None:
     classes = workflow_rules.error_classes(ROOT)
     submit = inner(definition, "Submit")
-    submit["Retry"][0]["ErrorEquals"] = ["ServiceBsyError"]
+    submit["Retry"][0]["ErrorEquals"] = ["ServiceBsyError", "ConnectTimeoutError", "ThrottlingException"]
     submit["Assign"]["x"] = "{% $failure.Error = 'ServiceBuzyError' %}"
     found = list(workflow_rules.unknown_errors(definition, classes))
     assert len(found) == 2

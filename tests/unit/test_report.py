@@ -11,11 +11,12 @@ from dataclasses import replace
 from typing import Any, cast
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.conftest import HandClock
 from tryon import report
 from tryon.gallery import publishing
-from tryon.ledger import Entry, Status
+from tryon.ledger import Entry, RunEndedError, Status
 from tryon.task import holder
 
 RUN = "20261123T090000Z-large-1a2b3c4d"
@@ -44,7 +45,7 @@ class Pages:
         self.failures: list[int] = []
         self.item: dict[str, Any] = {
             "run_id": RUN, "name": "large", "bucket": "b", "manifest_key": "manifests/a.json", "started_at": 900.0,
-            "planned_at": 910.0,
+            "planned_at": 910.0, "status": "RUNNING",
         }  # fmt: skip
 
     def run(self, run_id: str) -> dict[str, Any] | None:
@@ -60,7 +61,9 @@ class Pages:
     def failed(self, run_id: str, n: int, error: str, cause: str) -> None:
         self.failures.append(n)
 
-    def update_run(self, run_id: str, **attributes: Any) -> None:
+    def report(self, run_id: str, **attributes: Any) -> None:
+        if self.item["status"] != "RUNNING":
+            raise RunEndedError(run_id)
         self.item |= attributes
 
 
@@ -74,9 +77,11 @@ class Bucket:
     def get_object(self, **asked: Any) -> dict[str, Any]:
         if asked["Key"] == "manifests/a.json":
             return {"Body": io.BytesIO(b'{"name": "large", "models": [], "garments": []}')}
-        return {"Body": io.BytesIO(b"copy")}
+        return {"Body": io.BytesIO(self.kept.get(asked["Key"], b"copy"))}
 
     def put_object(self, **asked: Any) -> None:
+        if asked.get("IfNoneMatch") and asked["Key"] in self.kept:
+            raise ClientError({"Error": {"Code": "PreconditionFailed"}}, "PutObject")
         self.pages += asked["Key"].endswith(".html")
         if asked["Key"].endswith(".html") and tracemalloc.is_tracing():
             gc.collect()  # what is measured is what a page needs, and not when the collector happens to come
@@ -95,8 +100,8 @@ class Gate:
         self.kept = keep
 
 
-def end(ledger: Pages, gate: Gate | None = None) -> tuple[dict[str, Any], Bucket]:
-    bucket = Bucket()
+def end(ledger: Pages, gate: Gate | None = None, bucket: Bucket | None = None) -> tuple[dict[str, Any], Bucket]:
+    bucket = bucket or Bucket()
     told = report.write_report(
         cast("Any", bucket), cast("Any", ledger), cast("Any", gate or Gate()),
         run_id=RUN, bucket="b", clock=HandClock(2000.0), price=1.0, currency="CNY", failure=None,
@@ -149,12 +154,14 @@ def test_what_is_told_agrees_whatever_the_ledger_says_later() -> None:
 def test_what_nobody_ended_gets_its_outcome_and_keeps_its_slot_while_its_task_may_run() -> None:
     class CutOff(Pages):
         def read(self, n: int, reading: int) -> Entry:
-            return replace(entry(n), status=Status.SUBMITTED, ended_at=None, results=()) if n == 3 else entry(n)
+            return (
+                replace(entry(n), status=Status.SUBMITTED, ended_at=None, results=(), visit=2) if n == 3 else entry(n)
+            )
 
     ledger, gate = CutOff(5), Gate()
     end(ledger, gate)
     assert ledger.failures == [3]
-    assert gate.kept == {holder(RUN, 3)}
+    assert gate.kept == {holder(RUN, 3, 2)}
 
 
 def test_a_run_of_nothing_but_successes_has_no_retry_manifest() -> None:
@@ -168,7 +175,7 @@ def test_a_run_is_ended_in_the_ledger_when_its_gallery_can_be_fetched() -> None:
     bucket = Bucket()
 
     class Watched(Pages):
-        def update_run(self, run_id: str, **attributes: Any) -> None:
+        def report(self, run_id: str, **attributes: Any) -> None:
             seen.append(bucket.pages)
 
     report.write_report(
@@ -183,3 +190,32 @@ def test_a_run_is_ended_in_the_ledger_when_its_gallery_can_be_fetched() -> None:
         failure=None,
     )
     assert seen == [1]
+
+
+def test_a_report_that_is_asked_for_again_says_the_same_and_changes_nothing() -> None:
+    ledger, bucket = Pages(20), Bucket()
+    told, _ = end(ledger, bucket=bucket)
+    files, item, pages = dict(bucket.kept), dict(ledger.item), bucket.pages
+    ledger.read = lambda n, reading: entry(1)  # type: ignore[method-assign]  # what the ledger says later
+    assert end(ledger, bucket=bucket)[0] == told
+    assert (bucket.kept, ledger.item, bucket.pages) == (files, item, pages)
+
+
+def test_a_report_that_died_after_its_summary_goes_on_with_that_summarys_numbers() -> None:
+    ledger, bucket = Pages(20), Bucket()
+    end(ledger, bucket=bucket)
+    first = bucket.kept[FOLDER + "summary.json"]
+    again = Pages(20)  # the run's item was never written
+    again.read = lambda n, reading: replace(entry(1), n=n)  # type: ignore[method-assign]
+    told, _ = end(again, bucket=bucket)
+    assert bucket.kept[FOLDER + "summary.json"] == first
+    assert (again.item["succeeded"], told["failed"]) == (18, 2)
+
+
+@pytest.mark.parametrize("changes", [{"status": "REJECTED"}, {"planned_at": None}])
+def test_a_run_that_was_never_planned_or_was_rejected_has_no_report(changes: dict[str, Any]) -> None:
+    ledger = Pages(3)
+    ledger.item = {name: value for name, value in (ledger.item | changes).items() if value is not None}
+    with pytest.raises(report.RunNotPlannedError):
+        end(ledger)
+    assert ledger.readings == 0

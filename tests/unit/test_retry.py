@@ -1,7 +1,7 @@
 import io
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -10,6 +10,7 @@ from tests.conftest import HandClock
 from tryon import retry
 from tryon.ledger import Entry, Status
 from tryon.manifest import Manifest, ManifestError
+from tryon.plan import Key
 
 ORIGINAL = {
     "models": [{"id": "anna", "image": "a.jpg"}],
@@ -82,18 +83,32 @@ UNKNOWN = entry(2, "02-unknown", error="SubmitOutcomeUnknownError", submitting_a
 
 @dataclass
 class Runs:
-    """A ledger of runs: each its status, the run that it repeats and its entries."""
+    """A ledger of runs: each its status, the run that it repeats and its entries; claims on the first run.
+
+    `unseen` are runs that the index does not show yet.
+    """
 
     runs: dict[str, tuple[str, str | None, list[Entry]]]
+    claims: dict[Key, str] = field(default_factory=dict)
+    unseen: set[str] = field(default_factory=set)
 
     def run(self, run_id: str) -> dict[str, str] | None:
         if run_id not in self.runs:
             return None
         status, retry_of, _ = self.runs[run_id]
-        return {"status": status} | ({"retry_of": retry_of} if retry_of else {})
+        return {"run_id": run_id, "status": status} | ({"retry_of": retry_of} if retry_of else {})
 
     def entries(self, run_id: str) -> Iterator[Entry]:
         return iter(self.runs[run_id][2])
+
+    def retries_since(self, run_id: str) -> Iterator[dict[str, str]]:
+        for other in sorted(self.runs):
+            run = self.run(other)
+            if other > run_id and other not in self.unseen and run is not None and "retry_of" in run:
+                yield run
+
+    def repair_claims(self, first: str) -> dict[Key, str]:
+        return self.claims
 
 
 def look_back(
@@ -105,12 +120,27 @@ def look_back(
     retry_of: str = "run-1",
     combinations: object = "all",
 ) -> retry.Earlier:
-    garments = [{"id": e.worn[3:], "image": "g.jpg", "type": "upper"} for e in entries]
-    wanted = Manifest.model_validate(
-        {"models": ORIGINAL["models"], "garments": garments, "retry_of": retry_of, "combinations": combinations},
-    )
     runs = {"run-1": (run, "run-0" if before else None, entries), "run-0": ("PARTIAL", None, before or [])}
-    return retry.look_back(wanted, Runs(runs), now)  # type: ignore[arg-type]
+    return seen_from(Runs(runs), retry_of, [e.worn[3:] for e in entries], now=now, combinations=combinations)
+
+
+def seen_from(
+    runs: Runs, retry_of: str, garments: list[str], *, now: float = 0.0, me: str = "", combinations: object = "all"
+) -> retry.Earlier:
+    """What a retry of `retry_of` is told that asks for those garments on anna."""
+    wanted = Manifest.model_validate(
+        {
+            "models": ORIGINAL["models"],
+            "garments": [{"id": id_, "image": "g.jpg", "type": "upper"} for id_ in garments],
+            "retry_of": retry_of,
+            "combinations": combinations,
+        },
+    )
+    return retry.look_back(wanted, runs, now, me=me)  # type: ignore[arg-type]
+
+
+def of(worn: str) -> Key:
+    return ("anna", worn, "default")
 
 
 def test_what_has_a_picture_or_may_be_billed_is_done() -> None:
@@ -123,7 +153,6 @@ def test_what_has_a_picture_or_may_be_billed_is_done() -> None:
     [
         ({"retry_of": "typo"}, "retry_of: 'typo' is no run of this stack"),
         ({"run": "RUNNING"}, "retry_of: run-1 has not ended"),
-        ({"combinations": NAMED}, r"combinations\[0\]: has its picture"),
     ],
 )
 def test_nothing_is_bought_that_a_retry_cannot_mean(asked: dict[str, Any], message: str) -> None:
@@ -146,7 +175,142 @@ def test_a_retry_of_a_retry_knows_what_the_first_run_did_and_the_latest_outcome_
 
 
 def test_an_unknown_outcome_is_done_again_where_it_is_named() -> None:
-    look_back([UNKNOWN], combinations=NAMED[1:])
+    assert look_back([UNKNOWN], combinations=NAMED[1:]).done == frozenset()
+
+
+def test_what_is_named_and_has_its_picture_is_left_out_and_who_has_it_is_named() -> None:
+    found = look_back([entry(1, status=Status.SUCCEEDED), UNKNOWN], combinations=NAMED)
+    assert (found.done, found.by) == ({of("shirt")}, {"run-1"})
+
+
+# --- runs that repeat the same run ---
+
+LATE: dict[str, Any] = {"error": "TaskDeadlineError"}
+GONE: dict[str, Any] = {"error": "TaskExpiredError"}
+
+
+def family(*retries: tuple[str, str, str, list[Entry]], **more: Any) -> Runs:
+    """A first run that failed at a, b and c, and its retries: id, status, what they repeat, entries."""
+    first = [entry(n, f"{n:02d}-{name}", error="TaskFailedError") for n, name in enumerate("abc", start=1)]
+    runs = {"0-first": ("FAILED", None, first)}
+    return Runs(runs | {run_id: (status, of_, entries) for run_id, status, of_, entries in retries}, **more)
+
+
+def test_a_sibling_that_ended_keeps_its_pictures() -> None:
+    runs = family(
+        ("1-a", "PARTIAL", "0-first", [entry(1, "01-a", status=Status.SUCCEEDED), entry(2, "02-b", error="E")])
+    )
+    found = seen_from(runs, "0-first", ["a", "b", "c"])
+    assert (found.first, found.done, found.by) == ("0-first", {of("a")}, {"1-a"})
+
+
+def test_a_sibling_that_runs_has_all_that_it_repeats() -> None:
+    planned = [entry(1, "01-a", status=Status.PLANNED), entry(2, "02-b", error="TaskFailedError")]
+    found = seen_from(family(("1-a", "RUNNING", "0-first", planned)), "0-first", ["a", "b", "c"])
+    assert (found.done, found.by) == ({of("a"), of("b")}, {"1-a"})
+
+
+def test_a_sibling_that_has_claimed_and_not_planned_yet_has_what_it_claimed() -> None:
+    runs = family(("1-a", "RUNNING", "0-first", []), claims={of("c"): "1-a"}, unseen={"1-a"})
+    found = seen_from(runs, "0-first", ["a", "b", "c"])
+    assert (found.done, found.by, found.free) == ({of("c")}, {"1-a"}, {})
+
+
+def test_a_retry_that_is_planned_again_does_not_stand_in_its_own_way() -> None:
+    planned = [entry(1, "01-a", status=Status.PLANNED)]
+    runs = family(("1-me", "RUNNING", "0-first", planned), claims={of("a"): "1-me"})
+    found = seen_from(runs, "0-first", ["a"], me="1-me")
+    assert (found.done, found.by, found.free) == (frozenset(), frozenset(), {of("a"): "1-me"})
+
+
+def test_claims_of_a_retry_that_ended_without_a_picture_are_void() -> None:
+    runs = family(
+        ("1-a", "FAILED", "0-first", [entry(1, "01-a", error="TaskFailedError")]),
+        ("2-rejected", "REJECTED", "0-first", []),
+        claims={of("a"): "1-a", of("b"): "2-rejected"},
+    )
+    found = seen_from(runs, "0-first", ["a", "b"])
+    assert (found.done, found.free) == (frozenset(), {of("a"): "1-a", of("b"): "2-rejected"})
+
+
+def test_a_retry_of_a_retry_is_found_whoever_it_names() -> None:
+    runs = family(
+        ("1-a", "FAILED", "0-first", [entry(1, "01-a", error="TaskFailedError")]),
+        ("2-of-a", "SUCCEEDED", "1-a", [entry(1, "01-a", status=Status.SUCCEEDED)]),
+        ("3-other", "SUCCEEDED", "somebody-else", [entry(1, "01-b", status=Status.SUCCEEDED)]),
+    )
+    found = seen_from(runs, "0-first", ["a", "b"])
+    assert (found.done, found.by) == ({of("a")}, {"2-of-a"})
+    assert [run["run_id"] for run in retry.descendants(runs, "0-first")] == ["1-a", "2-of-a"]  # type: ignore[arg-type]
+
+
+def test_descendants_are_found_by_their_claims_and_when_a_clock_went_back() -> None:
+    runs = family(
+        ("2-a", "FAILED", "0-first", []),
+        ("1-younger", "FAILED", "2-a", []),
+        ("3-new", "RUNNING", "1-younger", []),
+        claims={of("a"): "3-new", of("b"): "gone"},
+        unseen={"3-new"},
+    )
+    found = retry.descendants(runs, "0-first")  # type: ignore[arg-type]
+    assert [run["run_id"] for run in found] == ["1-younger", "2-a", "3-new"]
+
+
+def test_a_retry_in_doubt_is_not_done_again_by_naming_the_first_run() -> None:
+    in_doubt = entry(1, "01-a", error="SubmitOutcomeUnknownError", submitting_at=1.0)
+    runs = family(("1-a", "FAILED", "0-first", [in_doubt]))
+    named = [{"model": "anna", "garment": "a"}]
+    assert seen_from(runs, "0-first", ["a"], combinations=named).done == {of("a")}
+    assert seen_from(runs, "1-a", ["a"], combinations=named).done == frozenset(), "where that very retry is named"
+
+
+def test_a_task_of_a_sibling_is_resumed_and_of_several_the_latest() -> None:
+    now = 1_790_000_000.0
+    runs = family(
+        ("1-a", "FAILED", "0-first", [entry(1, "01-a", task_id="t1", submitted_at=now - 900, **LATE)]),
+        ("2-b", "FAILED", "0-first", [entry(1, "01-a", task_id="t2", submitted_at=now - 100, **LATE)]),
+    )
+    assert seen_from(runs, "0-first", ["a"], now=now).paid == {of("a"): "t2"}
+
+
+def test_a_task_that_was_only_not_found_is_doubted_and_one_that_expired_is_gone() -> None:
+    now = 1_790_000_000.0
+    entries = [
+        entry(1, "01-a", task_id="t1", submitted_at=now - 900, not_found_at=now - 100, **GONE),
+        entry(2, "02-b", task_id="t2", submitted_at=now - 900, **GONE),
+        entry(3, "03-c", task_id="t3", submitted_at=now - 12 * 3600, not_found_at=now - 100, **GONE),
+    ]
+    found = seen_from(Runs({"0-first": ("FAILED", None, entries)}), "0-first", ["a", "b", "c"], now=now)
+    assert (found.doubted, found.paid) == ({of("a"): "t1"}, {})
+
+
+@pytest.mark.parametrize("status", [Status.SUCCEEDED, Status.FAILED])
+def test_a_picture_is_never_replaced_by_a_later_outcome(status: Status) -> None:
+    first = [entry(1, "01-a", status=Status.SUCCEEDED, bytes=1), entry(2, "02-b", error="E")]
+    later = [entry(1, "01-a", status=status, bytes=2), entry(2, "02-b", status=Status.SUCCEEDED)]
+    merged = list(retry.Merged(first, later))
+    assert [(e.status, e.bytes) for e in merged] == [(Status.SUCCEEDED, 1), (Status.SUCCEEDED, 0)]
+
+
+@pytest.mark.parametrize("status", [Status.PLANNED, Status.SUBMITTING, Status.SUBMITTED])
+def test_what_a_running_retry_has_not_ended_stays_as_it_was(status: Status) -> None:
+    first = [entry(1, "01-a", error="TaskFailedError"), entry(2, "02-b", error="TaskFailedError")]
+    later = [entry(1, "01-a", status=status), entry(2, "02-b", status=Status.SUCCEEDED)]
+    assert [(e.status, e.error) for e in retry.Merged(first, later)] == [
+        (Status.FAILED, "TaskFailedError"),
+        (Status.SUCCEEDED, None),
+    ]
+
+
+def test_a_run_is_repaired_by_its_own_retries_and_theirs() -> None:
+    runs = family(
+        ("1-a", "PARTIAL", "0-first", [entry(1, "01-a", status=Status.SUCCEEDED), entry(2, "02-b", error="E")]),
+        ("2-b", "SUCCEEDED", "1-a", [entry(1, "01-b", status=Status.SUCCEEDED)]),
+        ("3-c", "SUCCEEDED", "0-first", [entry(1, "01-c", status=Status.SUCCEEDED)]),
+    )
+    for run_id, by, whole in [("0-first", ["1-a", "2-b", "3-c"], True), ("1-a", ["2-b"], True), ("3-c", [], True)]:
+        entries, found = retry.repaired(runs, run_id, lambda one: runs.runs[one][2])  # type: ignore[arg-type]
+        assert (found, all(e.status is Status.SUCCEEDED for e in entries)) == (by, whole), run_id
 
 
 def test_a_retrys_outcomes_stand_in_the_first_runs_places() -> None:

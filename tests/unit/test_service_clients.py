@@ -28,6 +28,7 @@ from tryon.service.errors import (
     ServiceAccessError,
     ServiceError,
     ServiceUnavailableError,
+    ServiceUnreachableError,
     SubmitOutcomeUnknownError,
     TaskFailedError,
 )
@@ -361,7 +362,7 @@ RESET = requests.ConnectionError("Connection aborted.", ConnectionResetError(104
     ],
 )
 def test_a_submission_that_did_not_leave_whole_made_no_task(client: Client, failure: Failure) -> None:
-    with pytest.raises(ServiceUnavailableError, match="no task was made"):
+    with pytest.raises(ServiceUnreachableError, match="no task was made"):
         client(Wire(failure)).submit(SUBMISSION)
 
 

@@ -206,9 +206,9 @@ CODES = [
     (400, 50218, e.InputRefusedError, e.InputRefusedError),
     (400, 50220, e.ServiceUnavailableError, e.TaskFailedError),
     # A code nobody has told us of: the HTTP status decides.
-    (400, 59999, e.TaskFailedError, e.TaskFailedError),
-    (200, 59999, e.TaskFailedError, e.ServiceUnavailableError),
-    (404, 59999, e.TaskFailedError, e.ServiceUnavailableError),
+    (400, 59999, e.UnknownRefusalError, e.TaskFailedError),
+    (200, 59999, e.UnknownRefusalError, e.ServiceUnavailableError),
+    (404, 59999, e.UnknownRefusalError, e.ServiceUnavailableError),
     (401, 59999, e.ServiceAccessError, e.ServiceAccessError),
     (403, 59999, e.ServiceAccessError, e.ServiceAccessError),
     (429, 59999, e.ServiceThrottledError, e.ServiceThrottledError),
@@ -276,7 +276,7 @@ def test_the_gateways_refusals_are_known_by_number_and_by_name(
 @pytest.mark.parametrize(
     ("status", "on_submit", "on_result"),
     [
-        (400, e.TaskFailedError, e.ServiceUnavailableError),
+        (400, e.UnknownRefusalError, e.ServiceUnavailableError),
         (401, e.ServiceAccessError, e.ServiceAccessError),
         (403, e.ServiceAccessError, e.ServiceAccessError),
         (429, e.ServiceThrottledError, e.ServiceThrottledError),
@@ -479,6 +479,12 @@ def test_a_date_without_a_zone_is_gmt_in_every_zone(zone: str, monkeypatch: pyte
         ("7", 7.0),
         (" 120 ", 120.0),
         ("0", 0.0),
+        ("300", 300.0),
+        ("301", 300.0),
+        ("60000", 300.0),
+        ("999999999", 300.0),
+        ("Fri, 15 Jan 2027 08:05:01 GMT", 300.0),
+        ("Wed, 15 Jan 2098 08:00:00 GMT", 300.0),
         ("Fri, 15 Jan 2027 08:00:30 GMT", 30.0),
         ("Fri, 15 Jan 2027 07:00:00 GMT", 0.0),
         ("Fri, 15 Jan 2027 08:00:30", 30.0),
@@ -501,6 +507,25 @@ def test_retry_after_is_read_as_seconds_and_as_a_date(value: str, seconds: float
         assert error.retry_after == seconds
 
 
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("86400", "asks to wait 86,400 s, 300 s are waited"),
+        ("Fri, 15 Jan 2027 09:00:00 GMT", "asks to wait 3,600 s, 300 s are waited"),
+    ],
+)
+def test_a_wait_that_was_cut_is_told(value: str, told: str) -> None:
+    assert told in str(submit_error(429, coded(50429), {"Retry-After": value}))
+    assert told in str(result_error(429, coded(50430), {"Retry-After": value}))
+    for error in (
+        submit_error(429, coded(50429), {"Retry-After": "300"}),
+        # A wait that nobody heeds is not cut either.
+        submit_error(429, coded(50430), {"Retry-After": value}),
+        submit_error(503, coded(50500), {"Retry-After": value}),
+    ):
+        assert "asks to wait" not in str(error)
+
+
 # A result's answer
 
 
@@ -510,9 +535,38 @@ def test_a_task_that_is_not_done_has_a_status_and_no_pictures(word: str) -> None
     assert result(200, body) == TaskResult(TaskStatus(word), "R-1")
 
 
-@pytest.mark.parametrize("word", ["processing", "", None, 3, ["done"], {"status": "done"}, True])
-def test_a_status_nobody_knows_is_no_answer(word: object) -> None:
-    assert type(result_error(200, coded(10000, {"status": word}))) is e.ServiceUnavailableError
+@pytest.mark.parametrize("word", [" In_Queue", "GENERATING\n", "Not_Found ", "\texpired"])
+def test_a_status_word_is_read_without_case_and_blanks(word: str) -> None:
+    assert result(200, coded(10000, {"status": word})) == TaskResult(TaskStatus(word.strip().lower()), "R-1")
+    assert result(200, done(status=" Done ")).status is TaskStatus.DONE
+
+
+@pytest.mark.parametrize("word", [" Canceled ", "CANCELLED", "cancel", "FAILED", "Failure", "Error", "aborted"])
+def test_a_word_that_means_an_end_ends_the_task(word: str) -> None:
+    error = result_error(200, coded(10000, {"status": word}))
+    assert type(error) is e.TaskFailedError
+    assert repr(word.strip().lower()) in str(error)
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("processing", "'processing'"),
+        ("Paused by operator", "'paused by operator'"),
+        ("", "''"),
+        (None, "''"),
+        (3, "'3'"),
+        (["done"], "['done']"),
+        ({"status": "done"}, "{'status': 'done'}"),
+        (True, "'True'"),
+        ("x" * 1000, "'xxx"),
+    ],
+)
+def test_a_status_nobody_knows_is_no_answer_and_kept_as_said(word: object, said: str) -> None:
+    error = result_error(200, coded(10000, {"status": word}))
+    assert type(error) is e.ServiceUnavailableError
+    assert said in str(error)
+    assert len(str(error)) < 400
 
 
 def test_every_candidate_is_taken_with_its_seed_and_the_tasks_times() -> None:

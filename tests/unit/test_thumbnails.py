@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from tests.lookbook import FOLDER, Shelf, jpeg, stored
-from tryon import thumbnails
+from tryon import containers, images, thumbnails
 from tryon.plan import result_copy
 
 KEY = FOLDER.result("anna", "anna__01-shirt__a", 1)
@@ -61,6 +61,29 @@ def test_what_would_take_too_much_memory_is_not_even_read(different: dict[str, A
 
 def test_the_largest_picture_that_the_service_draws_gets_its_copies() -> None:
     assert thumbnails.obstacle(stored(KEY, width=4096, height=4096, bytes=30_000_000)) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "alpha", "most"),
+    [
+        ("PNG", True, thumbnails.MAX_PIXELS),
+        ("JPEG", False, thumbnails.MAX_PIXELS),
+        ("WebP", True, thumbnails.MAX_PIXELS_OF_WEBP),
+    ],
+)
+def test_whatever_has_no_obstacle_has_the_memory_for_its_copies(kind: str, alpha: bool, most: int) -> None:
+    side = int(most**0.5)
+    # The most that each format may hold: alpha, or a JPEG of four channels in many scans.
+    walk = containers.Walk((memoryview(bytes(thumbnails.MAX_BYTES)),), size=(side, side), channels=4, stored=8.0)
+    asked = images._memory(kind, walk, (side, side), thumbnails.SIDES["previews"], alpha=alpha)
+    assert asked <= thumbnails.MAX_MEMORY
+
+
+def test_a_webp_takes_more_memory_and_has_a_smaller_limit() -> None:
+    webp = KEY.removesuffix(".png") + ".webp"
+    size = {"width": 3000, "height": 3001, "bytes": 1}
+    assert thumbnails.obstacle(stored(KEY, **size)) is None
+    assert "9 million" in (thumbnails.obstacle(stored(webp, **size)) or "")
 
 
 @pytest.mark.parametrize("data", [b"", b"no picture", png(200, 200)[:300]])

@@ -137,6 +137,7 @@ class History:
     outfit: bool = False
     variants: bool = False
     cadence: tuple[int, ...] = ()
+    resubmissions: int = 0
     repair: Repair = "once"
 
     @property
@@ -259,10 +260,11 @@ def aws_faults(draw: st.DrawFn) -> AwsFault:
     nth = draw(NTH)
     if draw(st.booleans()):
         function = draw(st.sampled_from([name for name in FUNCTIONS if name != STATES]))
+        n = draw(st.sampled_from([None, 1])) if function == "SubmitFunction" else None
         dead = draw(
             st.sampled_from([Killed("before"), Killed("after"), Throttled(), Throttled("ServiceException", 500)])
         )
-        return AwsFault(function, dead, nth)
+        return AwsFault(function, dead, nth, n=n)
     call, by = draw(st.sampled_from(CALLS))
     actions = [REFUSALS[call.partition(".")[0]], Unanswered()]
     if (call == "dynamodb.PutItem" and by in GATES) or (call == "dynamodb.UpdateItem" and by == "SubmitFunction"):
@@ -317,6 +319,7 @@ HISTORIES = st.builds(
     outfit=_rarely(st.just(True), False),
     variants=_rarely(st.just(True), False),
     cadence=_rarely(st.sampled_from([(20, 6), (1, 30), (70,)]), ()),
+    resubmissions=_rarely(st.just(1), 0),
     repair=st.sampled_from(["once", "once", "again", "together", "whole", "chain"]),
 )
 
@@ -339,7 +342,8 @@ class Theatre:
         # Jitter is the one thing drawn at random in a run: fixed, the same history is the same run again.
         random.seed(repr(history))
         pipeline.notifications()
-        paid = pipeline.standin.payments
+        before = len(pipeline.standin.tasks)
+        paid, full = pipeline.standin.payments, pipeline.standin.requests.submit["50430"]
         pipeline.standin.change(slots=max(1, self.slots - history.shared))
         content = self._manifest(history)
         pipeline.standin.faults.add(*history.service)
@@ -370,7 +374,8 @@ class Theatre:
                 self._set_secret()
         # What functions still do that were called again is over when the longest of them is.
         self.wait(max((LIMITS[call.function] + call.delay for call in history.calls), default=0.0))
-        return Ending(self, history, content, ended, pipeline.standin.payments - paid, others)
+        refused = pipeline.standin.requests.submit["50430"] - full
+        return Ending(self, history, content, ended, pipeline.standin.payments - paid, others, refused, before)
 
     @contextmanager
     def _called_again(self, history: History) -> Iterator[None]:
@@ -416,11 +421,19 @@ class Theatre:
         held: Mapping[str, Any] = answer.get("Item", {}).get("holders", {}).get("M", {})
         return {name for name, end in held.items() if float(end["N"]) > self.pipeline.clock.now()}
 
+    def versions(self, key: str) -> int:
+        """How often an object was written."""
+        s3 = self.pipeline.app.stack.client("s3")
+        listed = s3.list_object_versions(Bucket=self.pipeline.app.bucket, Prefix=key)
+        return len(listed.get("Versions", []))
+
     def _ended(self, execution: str) -> Ended | None:
         described = self.pipeline.app.stack.wait(execution)
         while described["status"] == "ABORTED":
-            execution_of_end = self.pipeline.ending(described["executionArn"])
-            described = self.pipeline.app.stack.wait(execution_of_end)
+            try:
+                described = self.pipeline.app.stack.wait(self.pipeline.ending(described["executionArn"]))
+            except LookupError as error:
+                raise AssertionError(str(error)) from error
         if self.pipeline.run_of(execution) is not None:
             return self.pipeline.ended(execution)
         # Stopped, or refused by everything, before a run was ever opened.
@@ -446,6 +459,8 @@ class Theatre:
             content["outfits"] = [{"id": "both", "upper": upper, "lower": lower}]
         if history.variants:
             content["variants"] = {"a": {}, "b": {"seed": 7}}
+        if history.resubmissions:
+            content["resubmissions"] = history.resubmissions
         if history.cadence:
             content["cadence"] = list(history.cadence)
         return content
@@ -492,7 +507,8 @@ class Theatre:
 class Ending:
     """What a history left; `check` holds it against what must hold.
 
-    `content` is its manifest, `ended` its run, `others` are runs of the same manifest beside it.
+    `content` is its manifest, `ended` its run, `others` are runs of the same manifest beside it; `refused` submits
+    found the service full; the service had made `before` tasks.
     """
 
     theatre: Theatre
@@ -501,18 +517,25 @@ class Ending:
     ended: Ended | None
     payments: Counter[Any]
     others: Sequence[Ended | None] = ()
+    refused: int = 0
+    before: int = 0
 
     def check(self) -> None:
         """Raise AssertionError for the first thing that does not hold."""
         runs = [ended for ended in (self.ended, *self.others) if ended is not None]
         # By what is shown, whichever run shows it: two runs of one manifest may each buy a picture, and no more.
-        assert all(count <= len(runs) for count in self.payments.values()), f"paid twice: {self.payments.values()}"
+        refused = {task for ended in runs for entry in ended.entries for task in entry.refused_tasks}
+        tasks = self.theatre.pipeline.standin.tasks[self.before :]
+        again = Counter(task.combination for task in tasks if task.id in refused)
+        assert all(count <= len(runs) + again[one] for one, count in self.payments.items()), "paid twice"
         assert runs or not self.payments, "paid for a run that nobody knows"
         for ended in runs:
             self._check_outcomes(ended)
         self._check_bill([entry for ended in runs for entry in ended.entries])
         self._check_notifications(runs)
         self._check_slots(runs)
+        self._check_costs(runs)
+        self._check_idle(runs)
         self.theatre.wait(LEASE + 5)
         assert self.theatre.holders() == set(), "a lease outlived its time"
         if self.ended is not None and self.ended.summary is not None:
@@ -542,17 +565,18 @@ class Ending:
         assert counts == tuple(ended.summary[name] for name in ("total", "succeeded", "failed"))
         same = ("status", "total", "succeeded", "failed", "tasks", "tasks_unknown", "polls", "cost", "seconds")
         assert [ended.item.get(name) for name in same] == [ended.summary[name] for name in same], "item and summary"
+        assert self.theatre.versions(f"runs/{ended.run_id}/summary.json") == 1, "a run was reported twice"
         stored = {result["key"]: result["sha256"] for entry in good for result in entry.results}
         # Of a download that was cut off after its first picture the picture may lie there.
         assert set(stored) <= set(ended.results)
         for key, digest in stored.items():
             assert hashlib.sha256(self.theatre.pipeline.app.get(key)).hexdigest() == digest
-        known = sum(entry.task_id is not None for entry in ended.entries)
+        known = sum(len(entry.tasks) for entry in ended.entries)
         unknown = sum(entry.outcome_unknown for entry in ended.entries)
-        assert (ended.summary["tasks"], ended.summary["tasks_unknown"]) == (known, unknown)
+        assert (ended.summary["tasks"], ended.summary["tasks_unknown"]) == (known, unknown), "a task came late"
 
     def _check_bill(self, entries: Sequence[Entry]) -> None:
-        known = sum(entry.task_id is not None for entry in entries)
+        known = sum(len(entry.tasks) for entry in entries)
         unknown = sum(entry.outcome_unknown for entry in entries)
         assert known <= self.payments.total() <= known + unknown, "the bill and the ledger differ"
 
@@ -578,6 +602,33 @@ class Ending:
                 if entry.may_still_run
             }
             assert self.theatre.holders() <= may, "a slot is held for nothing"
+
+    def _check_costs(self, runs: Sequence[Ended]) -> None:
+        """One fault costs one combination at most, an outage none; a slot has one owner."""
+        history = self.history
+        quiet = not history.aws and not history.calls
+        if not any(isinstance(accident, Stopped | Rotated) for accident in history.accidents) and quiet:
+            single = [fault for fault in history.service if len(fault.nth) == 1 and not fault.each]
+            lost = sum(entry.status is not Status.SUCCEEDED for ended in runs for entry in ended.entries)
+            if len(single) == len(history.service):
+                assert lost <= len(single), "one fault cost more than one combination"
+        answers = [fault.action for fault in history.service]
+        answers += [accident.answer for accident in history.accidents if isinstance(accident, Outage)]
+        # What the service may still work on after its slot's lease, or after the run, fills a place of its own.
+        strange = any(isinstance(accident, Stopped | Rotated) for accident in history.accidents)
+        if not history.shared and not strange and all(isinstance(answer, _CALM) for answer in answers):
+            assert not self.refused or Answer(50430) in answers, "a slot was given twice"
+
+    def _check_idle(self, runs: Sequence[Ended]) -> None:
+        """Trouble of the first combination's submit keeps no other one waiting."""
+        history = self.history
+        first = all(fault.call == "SubmitFunction" and fault.n == 1 for fault in history.aws)
+        if not first or history.service or history.accidents or history.calls or len(runs) > 1:
+            return
+        for ended in runs:
+            for entry in ended.entries[1:]:
+                waited = (entry.submitted_at or 0.0) - ended.item["started_at"]
+                assert waited < 100.0 + 40.0 * entry.n, "a slot stood idle"
 
     def _check_unchanged(self, ended: Ended) -> None:
         """Nothing late has changed what was told of a run."""
@@ -617,9 +668,9 @@ class Ending:
         every = [*ended.entries, *entries, *(entry for run in self.others if run for entry in run.entries)]
         dead = {task for entry in every for task in entry.refused_tasks}
         dead |= {entry.task_id for entry in every if entry.error in _ENDED}
-        alive = Counter(task.combination for task in pipeline.standin.tasks if task.id not in dead)
-        shown = set(self.payments) | {task.combination for task in pipeline.standin.tasks[-len(entries) :]}
-        assert all(alive[one] <= bought for one in shown), "a picture was bought twice"
+        # Pictures of many histories ago were the same.
+        alive = Counter(task.combination for task in pipeline.standin.tasks[self.before :] if task.id not in dead)
+        assert all(count <= bought for count in alive.values()), "a picture was bought twice"
         if all(entry.status is Status.SUCCEEDED for entry in last.values()) and len(left) == ended.summary["failed"]:  # type: ignore[index]
             marked = (pipeline.app.ledger.run(ended.run_id) or {}).get("repaired_by") or []
             assert set(marked) <= {run.run_id for run in repeated}
@@ -654,6 +705,9 @@ class Ending:
             case _:
                 return [pipeline.run(again)]
 
+
+_CALM = (Answer, Fails, NoConnection, Late, Mislabel, InBase64)
+"""Faults under which every task ends in its time, and is known to have ended."""
 
 _ENDED = frozenset({"TaskExpiredError", "TaskFailedError", "InputRefusedError", "OutputRefusedError"})
 

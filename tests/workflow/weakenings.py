@@ -5,6 +5,7 @@ weakened so, and the matrix in docs/reliability.md names the safeguard beside th
 """
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -14,9 +15,9 @@ import pytest
 import requests
 
 from tests.workflow.histories import Theatre
-from tryon import fetch, task
+from tryon import fetch, objects, retry, task
 from tryon.gate import Gate
-from tryon.ledger import Entry, Ledger, LedgerConflictError
+from tryon.ledger import Entry, Ledger, LedgerConflictError, _run_key
 from tryon.service import TaskResult, TaskStatus, signed, transport, vendor
 from tryon.service.clients import RenewingService
 from tryon.service.errors import (
@@ -129,7 +130,7 @@ def _own_claim(states: States) -> None:
 
 
 def _stopped_rule(states: States) -> None:
-    states["Manifest?"]["Choices"].pop(1)
+    states["Manifest?"]["Choices"] = [one for one in states["Manifest?"]["Choices"] if one["Next"] != "FindRun"]
 
 
 def _success_kept(states: States) -> None:
@@ -362,8 +363,8 @@ WITHOUT: dict[str, Safeguard] = {
     "poll: DynamoDB throttles a write": _POLLS_ON,
     "download: DynamoDB throttles a write": _retry("Download"),
     "summarize: DynamoDB throttles a write": _retry("Summarize"),
-    "reserve: DynamoDB throttles a write": _RESERVE,
-    "gate: a condition fails three times": Safeguard("the gate outlasts lost races", _RESERVE.machine, _conflict),
+    "reserve: DynamoDB throttles a write": _PASSES,
+    "gate: a condition fails three times": Safeguard("the gate outlasts lost races", _PASSES.machine, _conflict),
     "submit: DynamoDB's answer to the first write lost": _DOUBT,
     "claim: DynamoDB's answer lost": Safeguard("a claim knows its own execution", _own_claim),
     "plan: S3 says slow down": _retry("Plan"),
@@ -377,3 +378,94 @@ WITHOUT: dict[str, Safeguard] = {
     "notify: SNS down, always": Safeguard("an unsent notification fails the execution", _unnotified),
 }
 """By fault of the matrix: the safeguard without which it breaks a rule, or comes to something worse."""
+
+
+def _no_visits(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(task, "holder", lambda run_id, n, visit: f"{run_id}#{n}")
+
+
+def _unconditional(patch: pytest.MonkeyPatch) -> None:
+    def regardless(ledger: Ledger, run_id: str, attributes: Any, **_: Any) -> None:
+        ledger._update(_run_key(run_id), attributes)
+
+    patch.setattr(Ledger, "_update_run", regardless)
+
+
+def _as_if_new(patch: pytest.MonkeyPatch, reader: str, shown: Callable[[Any], Any]) -> None:
+    """One function reads a run's item as it was before it ended."""
+    run = Ledger.run
+
+    def read(ledger: Ledger, run_id: str) -> Any:
+        item = run(ledger, run_id)
+        return shown(item) if item and sys._getframe(1).f_code.co_name == reader else item
+
+    patch.setattr(Ledger, "run", read)
+    _unconditional(patch)
+
+
+def _opened_again(patch: pytest.MonkeyPatch) -> None:
+    _as_if_new(patch, "plan_run", lambda item: None)
+
+
+def _reported_again(patch: pytest.MonkeyPatch) -> None:
+    def running(item: Any) -> Any:
+        return {**{name: value for name, value in item.items() if name != "ended_at"}, "status": "RUNNING"}
+
+    _as_if_new(patch, "write_report", running)
+
+    def put(*arguments: Any) -> bool:
+        objects.put_text(*arguments)
+        return True
+
+    patch.setattr(objects, "put_new_text", put)
+
+
+def _no_claims(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Ledger, "claim_repairs", lambda *_: frozenset())
+    patch.setattr(Ledger, "repair_claims", lambda *_: {})
+    # The index shows a run of the last seconds late, which the local one does not.
+    patch.setattr(Ledger, "retries_since", lambda *_: iter(()))
+
+
+def _no_descendants(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(retry, "descendants", lambda *_: [])
+
+
+def _halts_at_once(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(task, "CONFIRM_SECONDS", 0.0)
+    patch.setattr(task, "CONFIRM_SUBMITS", 1)
+
+
+def _unknown_at_once(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(task, "SUBMIT_DEAD_SECONDS", 0.0)
+
+
+def _slot_kept(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(task, "give_slot_back", lambda run_id, n, visit, *, ledger, gate: ledger.entry(run_id, n))
+
+
+def _only_the_first(states: States) -> None:
+    (stopped,) = [one for one in states["Manifest?"]["Choices"] if one["Next"] == "FindRun"]
+    stopped["Condition"] = "{% $parse($states.input.detail.input).source = 'aws.s3' %}"
+
+
+def _no_pauses(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("tryon.gate.pause_after", lambda *_: 5.0)
+
+
+MENDS: dict[str, Safeguard] = {
+    name: Safeguard(name, machine, code)
+    for name, machine, code in (
+        ("a slot belongs to one visit", None, _no_visits),
+        ("a run is not opened again", None, _opened_again),
+        ("a run is reported once", None, _reported_again),
+        ("retries claim what they do", None, _no_claims),
+        ("a retry sees the retries after it", None, _no_descendants),
+        ("a refusal is confirmed before it ends a run", None, _halts_at_once),
+        ("a repeated submit waits for the first", None, _unknown_at_once),
+        ("a visit that failed gives its slot back", None, _slot_kept),
+        ("an execution that ends a run may be stopped too", _only_the_first, None),
+        ("pauses of the gate grow", None, _no_pauses),
+    )
+}
+"""Safeguards that the matrix's faults do not need: each has a history of its own, and the rule that it keeps."""

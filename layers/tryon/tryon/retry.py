@@ -202,8 +202,9 @@ def resumable(entry: Entry, now: float) -> bool:
 
 @dataclass(frozen=True)
 class Merged:
-    """A run's entries with the outcomes that a retry brought; what was not repeated stays as it was, and so does what
-    has its picture.
+    """A run's entries with the outcomes that a retry brought.
+
+    What was not repeated stays as it was, and so does what has its picture or is still being repeated.
 
     Both are read again for each iteration. While the retry keeps the run's order, as its manifest does unless
     somebody rearranged it, no more than one of its entries is held.
@@ -222,8 +223,10 @@ class Merged:
                 while which not in waiting:
                     outcome = next(later)
                     waiting[key(outcome)] = outcome
+                found = waiting.pop(which)
+                ended = found.status in (Status.SUCCEEDED, Status.FAILED)
                 # The numbers of garments are the run's own: a retry of a changed manifest may have others.
-                yield replace(waiting.pop(which), n=entry.n, id=entry.id, worn=entry.worn)
+                yield replace(found, n=entry.n, id=entry.id, worn=entry.worn) if ended else entry
             else:
                 yield entry
 

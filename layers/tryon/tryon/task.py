@@ -322,6 +322,11 @@ def _asked_once_more(combination: Combination, gate: Gate, service: TryOnService
 
 def _confirm_access(run_id: str, me: str, ledger: Ledger, gate: Gate, service: TryOnService) -> None:
     """Ask the free question before one more submit: refused too, over two minutes, the run goes no further."""
+    halted = ledger.standing(run_id).halted
+    if halted is not None:
+        # It waited at the gate when the run was halted.
+        gate.release(me)
+        raise RunHaltedError(f"the run was stopped before this combination: {halted}")
     try:
         check_access(service, gate)
     except ServiceAccessError as error:

@@ -20,8 +20,8 @@ SIDES: Mapping[CopySize, int] = {"thumbnails": 320, "previews": 900}
 """Longest side of each copy in pixels: a portrait is 240 pixels wide in a grid, and fills a telephone."""
 
 MAX_BYTES = 32_000_000
-MAX_PIXELS = 24_000_000
-MAX_PIXELS_OF_WEBP = 12_000_000
+MAX_PIXELS = 20_000_000
+MAX_PIXELS_OF_WEBP = 9_000_000
 """Largest result that a copy is made of; a WebP's decoder holds the picture five times. The service's own limit is
 4096 x 4096 pixels."""
 

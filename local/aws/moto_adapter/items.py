@@ -1,4 +1,4 @@
-"""DynamoDB's calls on one item or partition, answered at once: no HTTP, and each expression is read only once.
+"""DynamoDB's calls on items or one partition, answered at once: no HTTP, and each expression is read only once.
 
 The items are moto's own and everything else sees them. Whatever is not plainly understood here, and every
 mistake in a request, is left to moto to answer; where both answer, a test holds them together.
@@ -24,7 +24,7 @@ from moto.dynamodb.responses import (
 
 from .storage import one_at_a_time
 
-OPERATIONS = ("GetItem", "PutItem", "UpdateItem", "Query")
+OPERATIONS = ("GetItem", "PutItem", "UpdateItem", "Query", "TransactWriteItems")
 
 # Far enough below DynamoDB's 400 KB that an item near them is left to moto, which counts exactly.
 _PLAINLY_SMALL_BYTES = 200_000
@@ -48,6 +48,19 @@ _KNOWN_FIELDS = frozenset(
         "ReturnValuesOnConditionCheckFailure",
     }
 )
+
+_KNOWN_FIELDS_OF_A_PUT = frozenset(
+    {
+        "TableName",
+        "Item",
+        "ConditionExpression",
+        "ExpressionAttributeNames",
+        "ExpressionAttributeValues",
+        "ReturnValuesOnConditionCheckFailure",
+    }
+)
+
+_MOST_IN_A_TRANSACTION = 100
 
 Attributes = dict[str, Any]
 Operand = Callable[[Attributes, "_Given"], Any]
@@ -393,19 +406,25 @@ def answer(operation: str, region: str, body: bytes) -> tuple[int, dict[str, Any
     if b'"B"' in body or b'"BS"' in body or len(body) > _PLAINLY_SMALL_BYTES:
         return None
     request = json.loads(body)
-    if not _KNOWN_FIELDS.issuperset(request):
-        return None
     with one_at_a_time:
-        table = dynamodb_backends[DEFAULT_ACCOUNT_ID][region].tables.get(request["TableName"])
-        if table is None or table.stream_shard is not None:
-            return None
         try:
-            return 200, _CALLS[operation](table, request)
+            if operation == "TransactWriteItems":
+                return 200, _transact(region, request)
+            if not _KNOWN_FIELDS.issuperset(request):
+                return None
+            return 200, _CALLS[operation](_table(region, request["TableName"]), request)
         except _RefusedError as refused:
             return 400, refused.args[0]
         except (_NotHereError, DynamodbException, KeyError, TypeError):
             # A mistake in the request; moto finds it again and words it as AWS does.
             return None
+
+
+def _table(region: str, name: str) -> Any:
+    table = dynamodb_backends[DEFAULT_ACCOUNT_ID][region].tables.get(name)
+    if table is None or table.stream_shard is not None:
+        raise _NotHereError
+    return table
 
 
 def _get(table: Any, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -425,14 +444,55 @@ def _get(table: Any, request: Mapping[str, Any]) -> dict[str, Any]:
 def _put(table: Any, request: Mapping[str, Any]) -> dict[str, Any]:
     if request.get("ReturnValues", "NONE") != "NONE":
         raise _NotHereError
+    _may_put(table, request)
+    table.put_item(request["Item"], overwrite=True)
+    return {}
+
+
+def _may_put(table: Any, request: Mapping[str, Any]) -> tuple[Any, Any]:
+    """The key of an item that may be put; raises `_RefusedError` where its condition does not hold."""
     attributes = request["Item"]
     validate_put_has_empty_keys(attributes, table)
     validate_put_has_empty_attrs(attributes, table)
     validate_put_has_gsi_keys_set_to_none(attributes, table)
-    item = table.get_item(*_key(table, attributes, exactly=False))
+    key = _key(table, attributes, exactly=False)
     given = _Given(request)
-    _all_used(given, _check(request, item, given))
-    table.put_item(attributes, overwrite=True)
+    _all_used(given, _check(request, table.get_item(*key), given))
+    return key
+
+
+def _transact(region: str, request: Mapping[str, Any]) -> dict[str, Any]:
+    """All of some puts or none; moto copies whole tables for each transaction, so as to go back."""
+    # Each call has a token of its own, by which AWS knows one that is repeated; moto does not look at it.
+    if not {"TransactItems", "ClientRequestToken"}.issuperset(request):
+        raise _NotHereError
+    puts: list[tuple[Any, Attributes]] = []
+    keys = set()
+    reasons: list[dict[str, Any]] = []
+    for item in request["TransactItems"]:
+        if item.keys() != {"Put"} or not _KNOWN_FIELDS_OF_A_PUT.issuperset(item["Put"]):
+            raise _NotHereError
+        put = item["Put"]
+        table = _table(region, put["TableName"])
+        keys.add((table.name, *_key(table, put["Item"], exactly=False)))
+        puts.append((table, put["Item"]))
+        try:
+            _may_put(table, put)
+        except _RefusedError as refused:
+            told = refused.args[0]
+            reason = {"Code": "ConditionalCheckFailed", "Message": _REFUSAL}
+            reasons.append(reason | ({"Item": told["Item"]} if "Item" in told else {}))
+        else:
+            reasons.append({"Code": "None"})
+    if not 0 < len(puts) == len(keys) <= _MOST_IN_A_TRANSACTION:
+        raise _NotHereError
+    codes = [reason["Code"] for reason in reasons]
+    if set(codes) != {"None"}:
+        message = f"{_CANCELLED} [{', '.join(codes)}]"
+        told = {"Error": {"Message": message, "Code": "TransactionCanceledException"}}
+        raise _RefusedError({**told, "Message": message, "CancellationReasons": reasons})
+    for table, attributes in puts:
+        table.put_item(attributes, overwrite=True)
     return {}
 
 
@@ -543,6 +603,7 @@ def _check(request: Mapping[str, Any], item: Any, given: _Given) -> frozenset[st
 
 
 _REFUSAL = "The conditional request failed"
+_CANCELLED = "Transaction cancelled, please refer cancellation reasons for specific reasons"
 
 
 def _all_used(given: _Given, used: frozenset[str]) -> None:
