@@ -162,7 +162,7 @@ def test_a_plan_made_again_between_a_payment_and_its_record_pays_nothing_again(p
         assert ended.errors == {"m0__01-g0__default": "SubmitOutcomeUnknownError"}
 
 
-@pytest.mark.parametrize(("answers_after", "lost"), [(25.0, 3.0), (28.0, 27.0)])
+@pytest.mark.parametrize(("answers_after", "lost"), [(28.0, 27.0)])
 def test_a_submit_whose_answer_lambda_lost_is_waited_for_and_its_task_kept(
     pipeline: Pipeline, answers_after: float, lost: float
 ) -> None:
@@ -180,11 +180,8 @@ def test_a_submit_whose_answer_lambda_lost_is_waited_for_and_its_task_kept(
     ("answer", "status"),
     [
         (Answer(50430), Status.SUCCEEDED),
-        (Answer(50429), Status.SUCCEEDED),
         (Answer(50500), Status.SUCCEEDED),
-        (Answer(100009), Status.SUCCEEDED),
         (Page(http=403), Status.SUCCEEDED),
-        (Answer(51999), Status.SUCCEEDED),
         (Answer(50411), Status.FAILED),
     ],
     ids=str,
@@ -202,7 +199,7 @@ def test_a_refusal_whose_record_is_lost_leaves_no_doubt(pipeline: Pipeline, answ
         assert (f"runs/{ended.run_id}/retry-manifest.json" in ended.keys) is (status is Status.FAILED)
 
 
-@pytest.mark.parametrize("delay", [1.0, 70.0])
+@pytest.mark.parametrize("delay", [70.0])
 def test_a_late_poll_of_a_refused_result_frees_no_slot_of_the_next_try(pipeline: Pipeline, delay: float) -> None:
     faults = [Fault("task", Fails(50511), nth=(1,))]
     pipeline.standin.faults.add(*faults)
@@ -215,8 +212,6 @@ def test_a_late_poll_of_a_refused_result_frees_no_slot_of_the_next_try(pipeline:
 
 PLAN_STOPS = {
     "before it begins": "",
-    "while it reads the manifest": "GetObject",
-    "before the plan is written": "PutObject",
     "before the entries are written": "TransactWriteItems",
     "before it says that the plan is whole": "UpdateItem",
 }
@@ -372,7 +367,7 @@ def test_a_late_request_for_a_slot_costs_another_run_nothing(pipeline: Pipeline)
     assert free(pipeline)
 
 
-@pytest.mark.parametrize("again", [0.0, 900.0])
+@pytest.mark.parametrize("again", [900.0])
 def test_the_event_of_a_stop_that_comes_twice_ends_a_run_once(pipeline: Pipeline, again: float) -> None:
     stack = pipeline.app.stack
     states = stack.client("stepfunctions")
@@ -389,7 +384,7 @@ def test_the_event_of_a_stop_that_comes_twice_ends_a_run_once(pipeline: Pipeline
     check_told_once(pipeline.ended(execution), "PARTIAL")
 
 
-@pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.parametrize("times", [3])
 def test_however_often_the_one_that_ends_a_run_is_stopped_the_run_is_ended_once(pipeline: Pipeline, times: int) -> None:
     with pipeline.clock.attached():
         execution = pipeline.start(manifest(1, 2))
@@ -406,7 +401,7 @@ def test_however_often_the_one_that_ends_a_run_is_stopped_the_run_is_ended_once(
         pipeline.clock.sleep(HOUR)
 
 
-@pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.parametrize("times", [3])
 def test_a_stop_after_the_report_leaves_it_and_somebody_is_told(pipeline: Pipeline, times: int) -> None:
     """SNS is down when the run has its report; the execution, and those that end its run, are stopped meanwhile."""
     down = AwsFault("sns.Publish", Refused("InternalError", 500), (), STATES)
@@ -428,7 +423,7 @@ def test_a_stop_after_the_report_leaves_it_and_somebody_is_told(pipeline: Pipeli
         assert ended.item == reported
 
 
-@pytest.mark.parametrize("after", [0.5, 1.0, 31.5, 33.0, 62.0])
+@pytest.mark.parametrize("after", [1.0, 31.5, 62.0])
 def test_a_stop_at_any_moment_ends_in_one_report(pipeline: Pipeline, after: float) -> None:
     enders: list[str] = []
     pipeline.start_and(manifest(1, 2), after, lambda execution: enders.append(pipeline.stop(execution)))
