@@ -167,14 +167,14 @@ def test_a_retry_pays_only_for_what_has_neither_a_picture_nor_a_task(path: Path,
             name: Picture(bucket=BUCKET, key=name)
             for name in (*(f"m{n}" for n in range(2)), *(f"g{n}" for n in range(5)))
         }
-        ledger.open_run("run-1", name="spring", total=10)
+        ledger.open_run("run-1", execution="e", name="spring", total=10)
         ledger.add("run-1", plan.expand(draft.manifest, pictures, pictures))
         for n in (1, 2, 3):
-            ledger.begin_submit("run-1", n)
-            ledger.submitted("run-1", n, Submitted(f"task-{n}", "request"))
+            ledger.begin_submit("run-1", n, 1)
+            ledger.submitted("run-1", n, 1, Submitted(f"task-{n}", "request"))
         for n in (4, 5):
             ledger.failed("run-1", n, "InputRefusedError", "because")
-        ledger.update_run("run-1", status="PARTIAL")
+        ledger.report("run-1", status="PARTIAL")
         found = told(write(path, retry_of="run-1"), capsys)
         assert (len(found["combinations"]), found["resumed"], found["cost"]) == (10, 3, 14.0)
         assert main(["plan", str(path)]) == 0

@@ -149,7 +149,7 @@ def test_what_was_left_out_is_said(
     stack: FakeStack, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cli.runs.target", lambda arguments: stack)
-    stack.ledger.open_run(RUN, name="spring", succeeded=1)
+    stack.ledger.open_run(RUN, execution="e", name="spring", succeeded=1)
     lay(stack, "index.html", "../x\x1b[31m")
     assert main(["open", RUN, "--save", str(tmp_path)]) == 0
     said = capsys.readouterr()

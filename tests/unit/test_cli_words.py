@@ -21,9 +21,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def ended(stack: FakeStack, status: str = "PARTIAL", **more: Any) -> None:
-    stack.ledger.open_run("run-1", name="spring")
+    stack.ledger.open_run("run-1", execution="e", name="spring")
     numbers = {"succeeded": 1, "total": 2, "failed": 1, "seconds": 116, "cost": {"service": 18, "currency": "CNY"}}
-    stack.ledger.update_run("run-1", status=status, **numbers | more)
+    stack.ledger.report("run-1", status=status, **numbers | more)
 
 
 def speaks_to(stack: FakeStack, monkeypatch: pytest.MonkeyPatch) -> None:

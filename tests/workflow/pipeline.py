@@ -2,18 +2,22 @@
 
 import io
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from botocore.exceptions import ClientError
 from PIL import Image
 
 from local.app import LocalApp
+from local.aws.functions import RefusedError
 from local.clock import VirtualClock
 from local.service.faults import Fault, FaultPlan
 from local.service.pixel import pixel
 from local.service.standin import StandIn
+from tryon.items import from_item
 from tryon.ledger import Entry
 
 START = 1_790_000_000.0
@@ -70,6 +74,7 @@ class Pipeline:
         self.clock = clock
         self._queue = queue
         self._names = 0
+        self._counted = 0
 
     def put_pictures(self, models: int, garments: int) -> None:
         for i in range(models):
@@ -94,6 +99,82 @@ class Pipeline:
         self.drop(content, name)
         (execution,) = self._newest() - before
         return execution
+
+    def start_and(self, content: Mapping[str, Any] | bytes, after: float, act: Callable[[str], object]) -> str:
+        """Drop a manifest, and do something with its execution that many seconds later; returns the execution."""
+        # As one of the clock's threads: time would run on while a busy machine comes to the act.
+        with self.clock.attached():
+            execution = self.start(content)
+            self.clock.sleep(after)
+            act(execution)
+        return execution
+
+    def stop(self, execution: str) -> str:
+        """Stop an execution; returns the one that ends its run, which has only begun."""
+        self.app.stack.client("stepfunctions").stop_execution(executionArn=execution)
+        return self.ending(execution)
+
+    @contextmanager
+    def recorded(self) -> Iterator[dict[str, list[dict[str, Any]]]]:
+        """The events of all calls made meanwhile, by function."""
+        seen: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        hooks = self.app.stack.functions.before_invoke
+
+        def note(function: str, event: Any) -> None:
+            seen[function].append(json.loads(json.dumps(event)))
+
+        hooks.append(note)
+        try:
+            yield seen
+        finally:
+            hooks.remove(note)
+
+    @contextmanager
+    def called_again(
+        self, function: str, delay: float, *, nth: int = 1, n: int | None = None, lost: float | None = None
+    ) -> Iterator[None]:
+        """The `nth` call of a function, for combination number `n` if given, is made once more `delay` seconds later.
+
+        With `lost` Lambda says after that many seconds that the call failed, while the one made once more, which stands
+        for it, still runs.
+        """
+        count = 0
+        hooks = self.app.stack.functions.before_invoke
+
+        def twice(called: str, event: Any) -> None:
+            nonlocal count
+            if called != function or n not in (None, event.get("n", (event.get("combination") or {}).get("n"))):
+                return
+            count += 1
+            if count != nth:
+                return
+            copy = json.loads(json.dumps(event))
+
+            def twin() -> None:
+                self.clock.sleep(delay)
+                with suppress(ClientError):
+                    self.app.stack.invoke(function, copy)
+
+            self.clock.thread(twin, ()).start()
+            if lost is not None:
+                self.clock.sleep(lost)
+                raise RefusedError("ServiceException", 500)
+
+        hooks.append(twice)
+        try:
+            yield
+        finally:
+            hooks.remove(twice)
+
+    def gate(self) -> dict[str, Any]:
+        """The gate's item as it stands, without its version."""
+        stack = self.app.stack
+        answer = stack.client("dynamodb").get_item(
+            TableName=stack.outputs["GateTableName"], Key={"pk": {"S": "service"}}, ConsistentRead=True
+        )
+        return {
+            name: value for name, value in from_item(answer.get("Item", {})).items() if name not in ("pk", "version")
+        }
 
     def ending(self, stopped: str) -> str:
         """The execution that ends the run of one that was stopped."""
@@ -169,6 +250,11 @@ class Pipeline:
     def payments(self) -> int:
         """Tasks that the service made: each is paid for."""
         return sum(self.standin.payments.values())
+
+    def paid(self) -> int:
+        """Tasks that the service made since this was asked the last time."""
+        before, self._counted = self._counted, self.payments
+        return self._counted - before
 
 
 @contextmanager

@@ -1,6 +1,8 @@
 """docs/reliability.md says what the code does."""
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +27,17 @@ def stage() -> Iterator[Theatre]:
 
 def test_the_page_has_a_line_for_every_fault() -> None:
     assert list(written()) == list(FAULTS)
+
+
+def test_every_test_that_the_page_names_is_there() -> None:
+    here = Path(__file__).parent
+    page = (here.parents[1] / "docs" / "reliability.md").read_text()
+    named = set(re.findall(r"`(test_\w+)`", page))
+    there = set(re.findall(r"^def (test_\w+)", (here / "test_called_again.py").read_text(), re.MULTILINE))
+    assert len(named) > 15
+    assert named <= there
+    files = set(re.findall(r"`(tests/workflow/\w+\.py)`", page))
+    assert all((here.parents[1] / name).is_file() for name in files)
 
 
 @pytest.mark.parametrize("fault", SAMPLED)

@@ -83,6 +83,8 @@ class Intake:
 
 def kept_by(s3: "S3Client", run: Mapping[str, Any]) -> Kept:
     """The pictures that an earlier run was made of, `run` being its item; none of a run that had no plan."""
+    if "bucket" not in run:
+        return {}  # it was rejected, or ended, before it was opened
     folder = RunFolder(run["run_id"])
     try:
         raw = json.loads(objects.read(s3, run["bucket"], folder.pictures))

@@ -189,10 +189,11 @@ def read_result_answer(status: int, headers: Mapping[str, str], body: bytes, *, 
         raise answer.error(ServiceUnavailableError, f"unreadable answer about the task ({len(body)} bytes)")
     if answer.code != _SUCCESS:
         raise _failure("result", answer, done=word == TaskStatus.DONE)
+    said = _plain(answer.data.get("status")) or _plain(word)
     if word in _ENDS:
-        raise answer.error(TaskFailedError, f"the service ended the task: its status is {word!r}")
+        raise answer.error(TaskFailedError, f"the service ended the task: its status is {said!r}")
     if word not in set(TaskStatus):
-        raise answer.error(ServiceUnavailableError, f"the task's status is none that is known: {_plain(word)!r}")
+        raise answer.error(ServiceUnavailableError, f"the task's status is none that is known: {said!r}")
     if word != TaskStatus.DONE:
         return TaskResult(TaskStatus(word), answer.request_id)
     details = _details(answer.data)
