@@ -81,7 +81,8 @@ def library_error_classes() -> frozenset[str]:
     """The names of the exceptions that boto3's clients raise in a function: botocore's own and the modelled ones."""
     session = botocore.session.get_session()
     modelled = (shape.name for name in SERVICES for shape in session.get_service_model(name).error_shapes)
-    return frozenset({*vars(botocore.exceptions), *modelled})
+    # Older botocores do not model this answer of DynamoDB.
+    return frozenset({"ThrottlingException", *vars(botocore.exceptions), *modelled})
 
 
 def error_classes(root: Path) -> set[str]:

@@ -109,16 +109,21 @@ def test_an_event_that_came_again_is_told_apart_from_the_run() -> None:
 
 
 def test_a_refused_submit_shows_as_a_loop_and_a_late_task_as_many_polls() -> None:
-    faults = [Fault("submit", Answer(50430), nth=(1,)), Fault("task", NeverDone())]
+    faults = [
+        Fault("submit", Answer(50430), nth=(1,)),
+        Fault("submit", Answer(50500), nth=(2,)),
+        Fault("task", NeverDone()),
+    ]
     with running(slots=1, faults=faults) as pipeline:
         pipeline.put_pictures(1, 1)
         pipeline.run(manifest(1, 1), "late")
         runs = Runs(pipeline.app)
         told = runs.run(execution(runs, "late"))
+        assert told["lines"][edge_id("Submit", "ReserveSlot", caught=True)] == 1
         assert told["lines"][edge_id("Submit", "SubmitAgain?", caught=True)] == 1
         assert told["lines"][edge_id("SubmitAgain?", "ReserveSlot", caught=False)] == 1
         assert told["lines"][edge_id("Done?", "RecordFailure", caught=False)] == 1
-        assert told["states"]["ReserveSlot"] == [0, 1, 2]
+        assert told["states"]["ReserveSlot"] == [0, 1, 3]
         assert told["combinations"][0]["error"] == "TaskDeadlineError"
         assert told["states"]["Poll"][2] > 25
 

@@ -80,11 +80,12 @@ def test_a_failed_combination_shows_where_it_went_wrong_and_why(runs: Runs, ende
     (failed,) = [one for one in runs.run(spring)["combinations"] if one["status"] == "FAILED"]
     assert failed["error"] == "InputRefusedError"
     passed = [state for state, _, _ in way(runs, failed)]
-    assert passed[-3:] == ["Poll", "RecordFailure", "Failed"]
-    assert runs.run(spring)["lines"][edge_id("Poll", "RecordFailure", caught=True)] == 1
+    assert passed[-3:] == ["Passes?", "RecordFailure", "Failed"]
+    assert passed[-5:-3] == ["Poll", "GiveSlotBack"]
+    assert runs.run(spring)["lines"][edge_id("Poll", "GiveSlotBack", caught=True)] == 1
     detail = runs.combination(spring, failed["n"])
     assert (detail["ledger"]["step"], detail["ledger"]["error"]) == ("Poll", "InputRefusedError")
-    assert detail["path"][-3]["error"] == "InputRefusedError"
+    assert detail["path"][-5]["error"] == "InputRefusedError"
     (event,) = [event for event in detail["events"] if event["type"] == "TaskFailed"]
     assert (event["state"], event["error"]) == ("Poll", "InputRefusedError")
     # The message itself, not the JSON that Lambda wraps around it.

@@ -217,10 +217,13 @@ def test_a_sibling_that_has_claimed_and_not_planned_yet_has_what_it_claimed() ->
 
 
 def test_a_retry_that_is_planned_again_does_not_stand_in_its_own_way() -> None:
-    planned = [entry(1, "01-a", status=Status.PLANNED)]
-    runs = family(("1-me", "RUNNING", "0-first", planned), claims={of("a"): "1-me"})
-    found = seen_from(runs, "0-first", ["a"], me="1-me")
-    assert (found.done, found.by, found.free) == (frozenset(), frozenset(), {of("a"): "1-me"})
+    now = 1_790_000_000.0
+    runs = family(("2-me", "RUNNING", "0-first", [entry(1, "01-a", status=Status.PLANNED)]), claims={of("a"): "2-me"})
+    late = [entry(1, "01-a", task_id="t1", submitted_at=now - 900, **LATE)]
+    runs.runs["1-b"] = ("FAILED", "0-first", late)
+    found = seen_from(runs, "0-first", ["a"], me="2-me", now=now)
+    assert (found.done, found.by, found.free) == (frozenset(), frozenset(), {of("a"): "2-me"})
+    assert found.paid == {of("a"): "t1"}, "although its own entry has no task yet"
 
 
 def test_claims_of_a_retry_that_ended_without_a_picture_are_void() -> None:
