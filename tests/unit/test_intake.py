@@ -46,15 +46,10 @@ def wanted(*images: str) -> Manifest:
 
 
 def taken(store: Any, manifest: Manifest, awaited: Collection[str] = (), notes: list[str] | None = None) -> Any:
-    return take_in(
-        store,
-        manifest,
-        bucket="b",
-        folder=RunFolder("run"),
-        max_bytes=1_000_000,
-        awaited=awaited,
-        note=(notes if notes is not None else []).append,
-    )
+    found = take_in(store, manifest, bucket="b", folder=RunFolder("run"), max_bytes=1_000_000, awaited=awaited)
+    if notes is not None:
+        notes += found.notes
+    return found.pictures("models"), found.pictures("garments")
 
 
 @pytest.mark.parametrize(

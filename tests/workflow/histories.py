@@ -54,7 +54,7 @@ PATIENCE = 60.0
 LEASE = 300.0 + LEASE_MARGIN + MAX_PAUSE
 """Seconds after which a slot that nobody frees is free: a lease begins when its holder may, after any pause."""
 
-PATIENCE_SECONDS = 3600
+PATIENCE_SECONDS = 1200
 """How long runs of histories wait while the service, or AWS, refuses everything: half a day would show no more."""
 
 LIMITS = {

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, seed, settings
 
 from tests.workflow.histories import HISTORIES, History, Theatre, theatre
 
-EXAMPLES = 70
+EXAMPLES = 20
 """Histories for each number of slots; `make soak` plays thousands."""
 
 

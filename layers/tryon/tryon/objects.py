@@ -61,6 +61,8 @@ def may_pass(error: ClientError) -> bool:
     """Whether the same question may have another answer soon: then it is no fault of the picture."""
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     code = code_of(error)
+    # Where an answer has no body, botocore takes the status for the code.
+    status = int(code) if code.isdigit() else status
     return status >= 500 or status in (408, 429) or code in _PASSING or "throttl" in code.lower()
 
 
