@@ -116,7 +116,7 @@ def test_a_failed_combination_shows_its_way_its_reason_and_its_events(look: Open
     page.locator("#one .trouble").get_by_text("Input refused at Poll").wait_for()
     assert page.locator("#one .trouble span").text_content().startswith("an input picture was refused")
     way = lines(page, "way")
-    assert "Poll ! RecordFailure" in way
+    assert "Poll ! GiveSlotBack" in way
     assert "RecordFailure > Failed" in way
     assert "Done? > Download" not in way
     assert re.fullmatch(r"4× · 31 s", passed(page, "Wait"))

@@ -42,10 +42,10 @@ def test_it_stands_still_while_anything_works_there(stack: LocalStack, clock: Lo
         assert clock.now() == before == stack.clock.now()
 
 
-def test_it_passes_at_the_stacks_speed_while_nothing_does(clock: LocalStackClock) -> None:
+def test_it_does_not_race_while_nothing_waits_for_a_time(clock: LocalStackClock) -> None:
     here, before = time.monotonic(), clock.now()
     time.sleep(0.3)
-    assert 0.3 * SPEED <= clock.now() - before <= (time.monotonic() - here) * SPEED
+    assert clock.now() - before <= (time.monotonic() - here) * 1.5
 
 
 def test_a_wait_takes_as_long_as_it_takes_there(clock: LocalStackClock) -> None:
@@ -96,8 +96,8 @@ def test_the_time_left_is_what_a_busy_stack_will_take_not_what_an_idle_one_would
                 for n in range(1, 5)
             ],
         )
-        ledger.begin_submit("watched", 1)
-        ledger.submitted("watched", 1, Submitted("task", "request"))
+        ledger.begin_submit("watched", 1, 1)
+        ledger.submitted("watched", 1, 1, Submitted("task", "request"))
         stack.clock.sleep(30)
         ledger.ended("watched", ledger.entry("watched", 1), "task")
         time.sleep(1)  # a hundred seconds to whoever reckons by the speed

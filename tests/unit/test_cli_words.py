@@ -107,6 +107,7 @@ def test_the_words_that_name_a_stack(monkeypatch: pytest.MonkeyPatch) -> None:
             return type("Client", (), {"describe_stacks": lambda self, **_: described(self)})()
 
     monkeypatch.setattr("cli.target.boto3.Session", Session)
+    monkeypatch.setattr("cli.target.LocalClients", lambda url: Session().client)
     monkeypatch.setattr("cli.target._told_time", lambda port: (0.0, 10.0))
     assert connect("my stack", region="eu-west-1").options == " --stack 'my stack' --region eu-west-1"
     assert connect("local", port=4600).options == " --port 4600"

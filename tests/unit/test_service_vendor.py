@@ -545,14 +545,14 @@ def test_a_status_word_is_read_without_case_and_blanks(word: str) -> None:
 def test_a_word_that_means_an_end_ends_the_task(word: str) -> None:
     error = result_error(200, coded(10000, {"status": word}))
     assert type(error) is e.TaskFailedError
-    assert repr(word.strip().lower()) in str(error)
+    assert repr(word.strip()) in str(error)
 
 
 @pytest.mark.parametrize(
     ("word", "said"),
     [
         ("processing", "'processing'"),
-        ("Paused by operator", "'paused by operator'"),
+        ("Paused by operator", "'Paused by operator'"),
         ("", "''"),
         (None, "''"),
         (3, "'3'"),
