@@ -18,6 +18,8 @@ from local.sam.image import Image
 from local.sam.toolchain import Toolchain
 from local.service.standin import StandIn
 from tests.sam.conftest import Report
+from tryon.gate import Gate, GateLimits
+from tryon.task import holder
 
 PNG = b"\x89PNG\r\n\x1a\n"
 FAST = {"PaceSeconds": "0", "RequestsPerSecond": "0"}
@@ -126,9 +128,18 @@ def test_every_function_answers_its_event_through_sam_local_invoke(
 
     # Its token wakes nobody here, so the gate takes the slot back: the handler ends well all the same.
     run("ReserveFunction", event("reserve", combination=combination))
+    gate = Gate(
+        app.stack.client("dynamodb"),
+        app.stack.outputs["GateTableName"],
+        account="service",
+        limits=GateLimits(slots=6, pace=0.0, lease=600.0),
+        clock=app.clock,
+        wake=lambda token, seconds: True,
+    )
+    gate.reserve(holder(run_id, combination["n"], 1), "a child that listens")
     task = run("SubmitFunction", event("submit", combination=combination))["task_id"]
     app.clock.sleep(1.5)
-    assert run("PollFunction", event("poll", task_id=task)) == {"state": "done"}
+    assert run("PollFunction", event("poll", task_id=task)) == {"state": "done", "said": ""}
     assert run("DownloadFunction", event("download", task_id=task))["pictures"] == 1
     assert run("SummarizeFunction", event("summarize"))["status"] == "SUCCEEDED"
 
