@@ -115,7 +115,7 @@ class LocalStack:
             raise StackError("this stack has no port: it answers only within its own process")
         return f"http://{self._host}:{self._port}"
 
-    def wait(self, execution_arn: str, patience: float = 60.0) -> dict[str, Any]:
+    def wait(self, execution_arn: str, patience: float = 300.0) -> dict[str, Any]:
         """DescribeExecution's answer once an execution has ended.
 
         `patience` in real seconds. Raises StackError when it runs out, or when nothing can happen any more.

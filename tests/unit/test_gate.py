@@ -12,9 +12,12 @@ from moto import mock_aws
 from tests.conftest import HandClock
 from tryon.gate import (
     MAX_PAUSE,
+    MAX_RESUME_WAIT,
+    MAX_TURN_AHEAD,
     MAX_TURN_WAIT,
     MAX_WAITERS,
     PROBE_SECONDS,
+    TURN_KEPT,
     Gate,
     GateError,
     GateLimits,
@@ -293,7 +296,7 @@ def test_no_window_holds_more_requests_than_the_limit(gaps: list[float], count: 
 
 @pytest.mark.parametrize("stored", [[9e12], [9e12, 9e12], [100.0, 9e12], [-9e12, 107.0], [-9e12, -9e12]])
 def test_turns_that_a_wrong_clock_left_hold_nobody_up(stored: list[float]) -> None:
-    assert next_turn(stored, 100.0, TWO_A_SECOND) - 100.0 <= MAX_TURN_WAIT
+    assert next_turn(stored, 100.0, TWO_A_SECOND) - 100.0 <= MAX_TURN_AHEAD
 
 
 def test_a_turn_too_far_away_is_told_and_not_booked(gate: Gate, clock: HandClock) -> None:
@@ -304,10 +307,53 @@ def test_a_turn_too_far_away_is_told_and_not_booked(gate: Gate, clock: HandClock
     before = gate._item("service#requests")
     with pytest.raises(TurnLaterError) as later:
         gate.take_turn()
-    assert later.value.seconds == pytest.approx(5.5)
+    assert (later.value.seconds, later.value.booked) == (pytest.approx(5.5), False)
     assert gate._item("service#requests") == before
     clock.time += 1.1
     gate.take_turn()
+
+
+def book(gate: Gate, who: str) -> float:
+    with pytest.raises(TurnLaterError) as later:
+        gate.take_turn(who)
+    assert later.value.booked
+    return later.value.seconds
+
+
+def test_a_turn_too_far_away_is_booked_for_who_comes_again(gate: Gate, clock: HandClock) -> None:
+    now = clock.time
+    for _ in range(10):
+        gate.take_turn()
+        clock.time = now
+    assert [book(gate, who) for who in ("a", "b", "c", "a")] == pytest.approx([5.5, 5.5, 6.6, 5.5])
+    clock.time = now + 5.3
+    gate.take_turn("b")
+    assert clock.time == pytest.approx(now + 5.5)
+    gate.take_turn("a")
+    assert clock.time == pytest.approx(now + 5.5)
+    clock.time = now + 6.6 + TURN_KEPT + 0.1
+    gate.take_turn("c")  # it came too late for the turn that was booked, and none is far away now
+    assert clock.time == pytest.approx(now + 6.6 + TURN_KEPT + 0.1)
+    assert "booked" not in gate._item("service#requests")
+
+
+def test_turns_are_booked_only_so_far_ahead(gate: Gate, clock: HandClock) -> None:
+    gate._requests = RequestLimit(1, 60.0)
+    gate.take_turn("a")
+    assert [book(gate, who) for who in ("b", "c", "d")] == pytest.approx([60, 120, 180])
+    before = gate._item("service#requests")
+    with pytest.raises(TurnLaterError) as later:
+        gate.take_turn("e")
+    assert (later.value.seconds, later.value.booked) == (pytest.approx(240), False)
+    assert gate._item("service#requests") == before
+
+
+def test_bookings_of_a_wrong_clock_are_dropped(gate: Gate, clock: HandClock) -> None:
+    gate._put("service#requests", {"turns": [], "booked": {"a": clock.time + 3e7, "b": clock.time - 3e7}}, 0)
+    before = clock.time
+    gate.take_turn("a")
+    assert clock.time == before
+    assert "booked" not in gate._item("service#requests")
 
 
 def test_turns_stored_by_a_clock_that_was_a_year_ahead_are_written_over(gate: Gate, clock: HandClock) -> None:
@@ -326,12 +372,12 @@ def test_children_that_need_no_slot_begin_at_half_of_the_rate(gate: Gate, listen
     assert listener.woken[-1] == ("later", 0)
 
 
-def test_a_start_booked_years_ahead_delays_no_child_longer_than_any_pause(
+def test_a_start_booked_years_ahead_delays_no_child_for_longer_than_half_an_hour(
     gate: Gate, listener: Listener, clock: HandClock
 ) -> None:
     gate._put("service#resumed", {"next_start": clock.time + 1e9}, 0)
     gate.pass_through("t")
-    assert listener.woken == [("t", MAX_PAUSE)]
+    assert listener.woken == [("t", MAX_RESUME_WAIT)]
 
 
 def test_without_a_request_rate_no_child_waits_and_nothing_is_booked(gate: Gate, listener: Listener) -> None:

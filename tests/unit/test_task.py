@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from tests.conftest import HandClock
 from tests.unit.fakes import RUN, FakeService, combination, done, ledger_and_gate, submission
 from tryon import task
-from tryon.gate import Gate, Refusal, RequestLimit, SlotLostError
+from tryon.gate import Gate, Refusal, RequestLimit, SlotLostError, TurnLaterError
 from tryon.ledger import Entry, Ledger, LedgerConflictError, RunStatus, Status
 from tryon.objects import PictureChangedError
 from tryon.plan import Combination
@@ -318,10 +318,21 @@ def test_whatever_breaks_before_the_call_frees_the_slot_and_leaves_no_doubt(benc
     assert (bench.entry.status, bench.entry.visit, bench.holders) == (Status.PLANNED, 0, set())
 
 
-def test_no_request_left_for_the_submit_gives_the_slot_back(bench: Bench) -> None:
+def test_a_submit_waits_in_its_slot_for_the_turn_that_is_booked(bench: Bench) -> None:
     bench.gate._requests = RequestLimit(1, 6.0)
     bench.gate.take_turn()
-    with pytest.raises(SlotLostError, match="due in 6 s"):
+    for _ in range(2):
+        with pytest.raises(TurnLaterError, match="due in 6 s"):
+            bench.start()
+    assert (bench.entry.status, bench.holders, bench.service.tasks) == (Status.PLANNED, {f"{RUN}#1#1"}, [])
+    bench.clock.time += 6
+    assert bench.start() == "task-1"
+
+
+def test_no_request_left_for_the_submit_gives_the_slot_back(bench: Bench) -> None:
+    bench.gate._requests = RequestLimit(1, 1000.0)
+    bench.gate.take_turn()
+    with pytest.raises(SlotLostError, match="due in 1000 s"):
         bench.start()
     assert (bench.entry.status, bench.holders, bench.service.tasks) == (Status.PLANNED, set(), [])
 
@@ -663,14 +674,25 @@ def test_the_end_of_a_task_makes_room_at_a_busy_service(bench: Bench) -> None:
 
 def test_a_poll_for_which_no_request_is_left_asks_nothing_and_comes_later_and_later(bench: Bench) -> None:
     bench.start()
-    bench.gate._requests = RequestLimit(1, 9.0)
+    bench.gate._requests = RequestLimit(1, 900.0)
     bench.gate.take_turn()
     for deferrals, least, most in [(0, 4, 8), (1, 8, 16), (3, 32, 64), (9, 60, 120), (500, 60, 120)]:
         look = bench.look(deferrals=deferrals)
         assert look.state is TaskState.PENDING
         assert look.again_in is not None
-        assert least <= look.again_in - 9.0 <= most
+        assert least <= look.again_in - 900.0 <= most
     assert (bench.service.asked, bench.entry.polls) == ([], 0)
+
+
+def test_a_poll_comes_again_at_the_turn_that_is_booked_for_it(bench: Bench) -> None:
+    bench.start()
+    bench.gate._requests = RequestLimit(1, 9.5)
+    bench.gate.take_turn()
+    assert [bench.look().again_in, bench.look(deferrals=5).again_in] == [9.0, 9.0]
+    bench.clock.time += 9
+    begun = bench.clock.time
+    assert bench.look().again_in is None
+    assert (bench.clock.time - begun, bench.entry.polls) == (0.5, 1)
 
 
 def test_a_combination_that_has_its_outcome_is_not_started_and_not_in_doubt(bench: Bench) -> None:

@@ -50,12 +50,21 @@ pause in the item that is longer, from whatever cause, is cut when it is read.""
 MAX_TURN_WAIT = 5.0
 """Seconds that a function waits for its turn; a longer wait goes back to the state machine."""
 
+MAX_TURN_AHEAD = 180.0
+"""Seconds ahead to which turns are booked: at two requests a second, a turn for each child of the largest run."""
+
+TURN_KEPT = 3.0
+"""Seconds after which a booked turn that nobody came for is over: a function may start cold."""
+
 PROBE_SECONDS = 150.0
 """How long a probe may take to say what became of its submit: a submit's function is dead after 110 s. After that
 another one probes."""
 
 _RESUME_SHARE = 0.5
 """Part of the request rate at which tasks that need no slot begin to be asked after."""
+
+MAX_RESUME_WAIT = 1800.0
+"""Seconds ahead to which such tasks are spread: several of the largest runs at the default rate."""
 
 
 class GateError(Exception):
@@ -70,11 +79,15 @@ class SlotLostError(Exception):
 
 
 class TurnLaterError(Exception):
-    """The account's next free request is more than a few seconds away, by `seconds`; none was booked."""
+    """The account's next free request is more than a few seconds away, by `seconds`.
 
-    def __init__(self, seconds: float) -> None:
-        super().__init__(f"the account's next request is due in {seconds:.0f} s")
+    `booked` says whether it is kept for who asked. The state machine reads the seconds from the message.
+    """
+
+    def __init__(self, seconds: float, *, booked: bool = False) -> None:
+        super().__init__(f"the account's next request is due in {math.ceil(seconds)} s")
         self.seconds = seconds
+        self.booked = booked
 
 
 class Refusal(StrEnum):
@@ -179,7 +192,7 @@ def next_turn(turns: Sequence[float], now: float, limit: RequestLimit) -> float:
     A window and not a distance: the submit that follows the poll which freed its slot need not wait. Turns that lie
     further ahead than any that is ever booked are no turns: a clock that was wrong once stops nobody.
     """
-    ahead = now + MAX_TURN_WAIT + limit.seconds
+    ahead = now + MAX_TURN_AHEAD + limit.seconds
     turns = [turn for turn in turns if turn <= ahead]
     earliest = max(now, turns[-1]) if turns else now
     return earliest if len(turns) < limit.count else max(earliest, turns[-limit.count] + limit.seconds)
@@ -373,7 +386,7 @@ class Gate:
         for attempt in self._attempts(f"the next start of account {self._account!r} could not be booked"):
             item = self._item(key)
             now = self._clock.now()
-            start = max(now, min(item.get("next_start", 0.0), now + MAX_PAUSE))
+            start = max(now, min(item.get("next_start", 0.0), now + MAX_RESUME_WAIT))
             if self._put(key, {"next_start": start + distance}, item.get("version", 0)):
                 return float(start)
             self._back_off(attempt)
@@ -464,10 +477,11 @@ class Gate:
 
         self._deliver(self._change(change))
 
-    def take_turn(self) -> None:
+    def take_turn(self, who: str = "") -> None:
         """Wait until the account's next request is due, so that all runs together keep the service's rate.
 
-        Raises `TurnLaterError`, and books nothing, when that is more than a few seconds away.
+        Raises `TurnLaterError` when that is more than a few seconds away. The turn is then booked for `who`, if it is
+        within `MAX_TURN_AHEAD`, and is taken when `who` comes again at that time: whoever asks twice has one turn.
         """
         if self._requests is None:
             return
@@ -475,12 +489,27 @@ class Gate:
         for attempt in self._attempts(f"the requests of account {self._account!r} could not be put in turn"):
             item = self._item(key)
             now = self._clock.now()
-            turn = next_turn(item.get("turns", []), now, self._requests)
-            if turn - now > MAX_TURN_WAIT:
+            turns: list[float] = item.get("turns", [])
+            booked = {
+                other: turn
+                for other, turn in item.get("booked", {}).items()
+                if now - TURN_KEPT <= turn <= now + MAX_TURN_AHEAD
+            }
+            turn = booked.pop(who, None) if who else None
+            if turn is None:
+                turn = next_turn(turns, now, self._requests)
+                turns = [*turns, turn][-self._requests.count :]
+            elif turn - now > MAX_TURN_WAIT:
+                raise TurnLaterError(turn - now, booked=True)
+            later = turn - now > MAX_TURN_WAIT
+            if later and (not who or turn - now > MAX_TURN_AHEAD):
                 raise TurnLaterError(turn - now)
-            turns = [*item.get("turns", []), turn][-self._requests.count :]
-            if self._put(key, {"turns": turns}, item.get("version", 0)):
-                self._clock.sleep(turn - now)
+            if later:
+                booked[who] = turn
+            if self._put(key, {"turns": turns, **({"booked": booked} if booked else {})}, item.get("version", 0)):
+                if later:
+                    raise TurnLaterError(turn - now, booked=True)
+                self._clock.sleep(max(0.0, turn - now))
                 return
             self._back_off(attempt)
 

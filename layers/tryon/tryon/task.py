@@ -115,6 +115,11 @@ def holders_of(run_id: str) -> str:
     return f"{run_id}#"
 
 
+def requester(run_id: str, n: int) -> str:
+    """The name under which a combination's next request to the service is booked."""
+    return f"{run_id}#{n}"
+
+
 def check_access(service: TryOnService, gate: Gate) -> None:
     """Ask the service for a task that does not exist, so that broken access stops a run before it begins.
 
@@ -222,15 +227,17 @@ def start(
     if found is not None:
         return found
     try:
-        adopted = _asked_once_more(combination, gate, service)
-        if adopted is not None:
-            return _resume(adopted, run_id, n, ledger, now)
         submission = load(combination)
         # Before the ledger says that the service is being called, so that whatever breaks here leaves no doubt.
-        gate.take_turn()
+        gate.take_turn(requester(run_id, n))
+        adopted = _asked_once_more(combination, service)
+        if adopted is not None:
+            return _resume(adopted, run_id, n, ledger, now)
         trouble = gate.hold(me)
     except TurnLaterError as later:
-        # Nobody else has a request left either: without the pause the next one would be here at once.
+        if later.booked:
+            # Nobody else has a request earlier: the slot waits for the turn, and idles for nothing.
+            raise
         gate.release(me, pause=later.seconds)
         raise SlotLostError(str(later)) from later
     except ServiceError as error:
@@ -304,11 +311,13 @@ def _resume(task_id: str, run_id: str, n: int, ledger: Ledger, now: Callable[[],
     return Started(task_id)
 
 
-def _asked_once_more(combination: Combination, gate: Gate, service: TryOnService) -> str | None:
-    """The task of an earlier run that the service did not know then, if it knows it now."""
+def _asked_once_more(combination: Combination, service: TryOnService) -> str | None:
+    """The task of an earlier run that the service did not know then, if it knows it now.
+
+    The question shares the turn of the submit that follows: it is asked again where the submit had to wait.
+    """
     if combination.doubted_task is None:
         return None
-    gate.take_turn()
     try:
         status = service.result(combination.doubted_task).status
     except TaskError:
@@ -400,9 +409,11 @@ def look(
     """
     me = holder(run_id, n, visit)
     try:
-        gate.take_turn()
+        gate.take_turn(requester(run_id, n))
     except TurnLaterError as later:
-        return Look(TaskState.PENDING, again_in=_spread(later.seconds, deferrals))
+        # Rounded down: the function waits for the rest.
+        again_in = float(int(later.seconds)) if later.booked else _spread(later.seconds, deferrals)
+        return Look(TaskState.PENDING, again_in=again_in)
     try:
         result = service.result(task_id)
     except TaskError:
