@@ -2,7 +2,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedError
 
 from tests.conftest import HandClock
 from tests.unit.fakes import RUN, combination, ledger_and_gate
@@ -492,3 +492,40 @@ def test_a_void_claim_is_taken_over_by_one_retry_only(ledger: Ledger) -> None:
 def test_values_survive_the_way_through_dynamodb() -> None:
     values = {"text": "é", "whole": 3, "part": 1790000000.125, "list": [1.5, {"a": True}], "none": None}
     assert from_item(to_item(values)) == {key: value for key, value in values.items() if value is not None}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectionClosedError(endpoint_url="dynamodb"),
+        ClientError({"Error": {"Code": "InternalServerError"}}, "UpdateItem"),
+        ClientError({"Error": {"Code": "ConditionalCheckFailedException"}}, "UpdateItem"),  # botocore tried once more
+    ],
+    ids=["closed", "500", "tried again"],
+)
+@pytest.mark.parametrize("written", [True, False])
+def test_a_submit_knows_whether_its_own_write_is_there(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, error: Exception, written: bool
+) -> None:
+    ledger.add(RUN, [combination(1)])
+    update = ledger._client.update_item
+
+    def lost(**request: Any) -> None:
+        if written:
+            update(**request)
+        raise error
+
+    monkeypatch.setattr(ledger._client, "update_item", lost)
+    if written:
+        ledger.begin_submit(RUN, 1, 1)
+    else:
+        with pytest.raises((LedgerConflictError, ClientError, BotoCoreError)):
+            ledger.begin_submit(RUN, 1, 1)
+    assert ledger.entry(RUN, 1).status is (Status.SUBMITTING if written else Status.PLANNED)
+
+
+def test_a_submit_does_not_take_anothers_write_for_its_own(ledger: Ledger) -> None:
+    ledger.add(RUN, [combination(1)])
+    ledger.begin_submit(RUN, 1, 1)
+    with pytest.raises(LedgerConflictError):
+        ledger.begin_submit(RUN, 1, 1)

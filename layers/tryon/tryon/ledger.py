@@ -1,6 +1,7 @@
 """What happened to each combination: one DynamoDB item a combination, one a run, one a manifest claimed."""
 
 import re
+import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from enum import StrEnum
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from tryon.clock import Clock
 from tryon.items import from_item, to_item
@@ -57,7 +58,8 @@ class Entry:
     `lost` are the candidates that could not be had beside those in `results`, each with number, error and cause.
     `refused_tasks` are those whose results the service refused and that were followed by another, `adopted_task`
     is the one that an earlier run paid for. `visit` numbers the combination's visits to Submit: a slot and a submit
-    belong to one visit. `refusal` is how the service refused the latest submit without making a task. `said` is the
+    belong to one visit. `submit_call` names the call of Submit that began the latest one. `refusal` is how the service
+    refused the latest submit without making a task. `said` is the
     last answer to a poll that was not understood, or the last trouble of one, `unanswered` how many there were.
     `not_found_at` is when the service began to say that it does not know the task.
     """
@@ -91,6 +93,7 @@ class Entry:
     refused_tasks: tuple[str, ...] = ()
     adopted_task: str | None = None
     visit: int = 0
+    submit_call: str = ""
     refusal: Mapping[str, str] | None = None
     said: str | None = None
     unanswered: int = 0
@@ -387,16 +390,26 @@ class Ledger:
         that says so be lost, SUBMITTING of that visit is as good as PLANNED. Raises `LedgerConflictError` from any
         other state.
         """
-        self._step(
-            run_id,
-            n,
-            {"status": Status.SUBMITTING, "submitting_at": self._clock.now(), "visit": visit},
-            condition="(#status = :planned AND (attribute_not_exists(#visit) OR #visit < :visit)) "
-            "OR (#status = :submitting AND #visit = :refused_visit)",
-            values={":planned": Status.PLANNED, ":submitting": Status.SUBMITTING, ":refused_visit": refused_visit},
-            count="submits",
-            remove=("refusal",),
-        )
+        call = secrets.token_hex(8)
+        try:
+            self._step(
+                run_id,
+                n,
+                {"status": Status.SUBMITTING, "submitting_at": self._clock.now(), "visit": visit, "submit_call": call},
+                condition="(#status = :planned AND (attribute_not_exists(#visit) OR #visit < :visit)) "
+                "OR (#status = :submitting AND #visit = :refused_visit)",
+                values={":planned": Status.PLANNED, ":submitting": Status.SUBMITTING, ":refused_visit": refused_visit},
+                count="submits",
+                remove=("refusal",),
+            )
+        except (LedgerConflictError, ClientError, BotoCoreError):
+            # DynamoDB's answer may be lost and not the write, which botocore then makes again: nothing is in doubt.
+            if not self._began(run_id, n, call):
+                raise
+
+    def _began(self, run_id: str, n: int, call: str) -> bool:
+        entry = self.entry(run_id, n)
+        return entry.status is Status.SUBMITTING and entry.submit_call == call
 
     def withdraw_submit(self, run_id: str, n: int, visit: int, error: str = "", cause: str = "") -> None:
         """SUBMITTING becomes PLANNED again: the service's answer, an error, proved that there is no task.
