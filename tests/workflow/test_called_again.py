@@ -401,6 +401,19 @@ def test_however_often_the_one_that_ends_a_run_is_stopped_the_run_is_ended_once(
         pipeline.clock.sleep(HOUR)
 
 
+@pytest.mark.parametrize("times", [1, 2, 4])
+def test_ends_of_a_run_that_are_stopped_before_they_begin_are_followed_by_another(
+    pipeline: Pipeline, times: int
+) -> None:
+    with pipeline.clock.attached():
+        execution = ender = pipeline.start(manifest(1, 1))
+        pipeline.clock.sleep(10.0)
+        for _ in range(times + 1):
+            ender = pipeline.stop(ender)  # at the moment at which it starts
+    pipeline.app.stack.wait(ender)
+    check_told_once(pipeline.ended(execution), "FAILED")
+
+
 @pytest.mark.parametrize("times", [3])
 def test_a_stop_after_the_report_leaves_it_and_somebody_is_told(pipeline: Pipeline, times: int) -> None:
     """SNS is down when the run has its report; the execution, and those that end its run, are stopped meanwhile."""

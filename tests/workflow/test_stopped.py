@@ -115,21 +115,6 @@ def test_stopping_a_repeated_event_leaves_the_run_alone() -> None:
         assert pipeline.ended(execution).status == "SUCCEEDED"
 
 
-def test_stopping_the_one_that_ends_a_run_starts_no_other() -> None:
-    with running(slots=1) as pipeline:
-        states = pipeline.app.stack.client("stepfunctions")
-        pipeline.put_pictures(1, 1)
-        with pipeline.clock.attached():
-            pipeline.drop(manifest(1, 1))
-            (execution,) = pipeline.app.stack.executions()
-            pipeline.clock.sleep(20)
-            states.stop_execution(executionArn=execution)
-            ending = pipeline.ending(execution)
-            states.stop_execution(executionArn=ending)
-            last = pipeline.ending(ending)
-        assert pipeline.app.stack.wait(last)["output"] == '{"status":"NOTHING_TO_END"}'
-
-
 @pytest.mark.parametrize("after", [4.0, 28.0, 33.5])
 def test_no_slot_is_kept_but_by_what_still_runs(after: float) -> None:
     with running(slots=1) as pipeline:
