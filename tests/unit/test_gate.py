@@ -340,11 +340,11 @@ def test_a_turn_too_far_away_is_booked_for_who_comes_again(gate: Gate, clock: Ha
 def test_turns_are_booked_only_so_far_ahead(gate: Gate, clock: HandClock) -> None:
     gate._requests = RequestLimit(1, 60.0)
     gate.take_turn("a")
-    assert [book(gate, who) for who in ("b", "c", "d")] == pytest.approx([60, 120, 180])
+    assert [book(gate, who) for who in ("b", "c", "d", "e")] == pytest.approx([60, 120, 180, 240])
     before = gate._item("service#requests")
     with pytest.raises(TurnLaterError) as later:
-        gate.take_turn("e")
-    assert (later.value.seconds, later.value.booked) == (pytest.approx(240), False)
+        gate.take_turn("f")
+    assert (later.value.seconds, later.value.booked) == (pytest.approx(300), False)
     assert gate._item("service#requests") == before
 
 

@@ -50,8 +50,9 @@ pause in the item that is longer, from whatever cause, is cut when it is read.""
 MAX_TURN_WAIT = 5.0
 """Seconds that a function waits for its turn; a longer wait goes back to the state machine."""
 
-MAX_TURN_AHEAD = 180.0
-"""Seconds ahead to which turns are booked: at two requests a second, a turn for each child of the largest run."""
+MAX_TURN_AHEAD = 240.0
+"""Seconds ahead to which turns are booked: at two requests a second, a turn for each child of the largest run (300), and
+less than the deadline of a task that waits for its first poll."""
 
 TURN_KEPT = 3.0
 """Seconds after which a booked turn that nobody came for is over: a function may start cold."""
@@ -59,6 +60,9 @@ TURN_KEPT = 3.0
 PROBE_SECONDS = 150.0
 """How long a probe may take to say what became of its submit: a submit's function is dead after 110 s. After that
 another one probes."""
+
+_START_SECONDS = 0.5
+"""Estimate: from the end of a Wait state until its next function runs."""
 
 _RESUME_SHARE = 0.5
 """Part of the request rate at which tasks that need no slot begin to be asked after."""
@@ -81,13 +85,16 @@ class SlotLostError(Exception):
 class TurnLaterError(Exception):
     """The account's next free request is more than a few seconds away, by `seconds`.
 
-    `booked` says whether it is kept for who asked. The state machine reads the seconds from the message.
+    `booked` says whether it is kept for who asked, who then comes again in `again_in` seconds: early by as much as
+    Step Functions and Lambda take to start a function, since a turn that was missed may crowd the next ones. The state
+    machine reads that number from the message.
     """
 
     def __init__(self, seconds: float, *, booked: bool = False) -> None:
-        super().__init__(f"the account's next request is due in {math.ceil(seconds)} s")
         self.seconds = seconds
         self.booked = booked
+        self.again_in = max(0, math.floor(seconds - _START_SECONDS))
+        super().__init__(f"the account's next request is due in {self.again_in} s")
 
 
 class Refusal(StrEnum):

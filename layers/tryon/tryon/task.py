@@ -411,8 +411,7 @@ def look(
     try:
         gate.take_turn(requester(run_id, n))
     except TurnLaterError as later:
-        # Rounded down: the function waits for the rest.
-        again_in = float(int(later.seconds)) if later.booked else _spread(later.seconds, deferrals)
+        again_in = later.again_in if later.booked else _spread(later.seconds, deferrals)
         return Look(TaskState.PENDING, again_in=again_in)
     try:
         result = service.result(task_id)
