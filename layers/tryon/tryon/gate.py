@@ -51,7 +51,7 @@ MAX_TURN_WAIT = 5.0
 """Seconds that a function waits for its turn; a longer wait goes back to the state machine."""
 
 MAX_TURN_AHEAD = 240.0
-"""Seconds ahead to which turns are booked: at two requests a second, a turn for each child of the largest run (300), and
+"""Seconds ahead to which turns are booked: at two requests a second one for each child of the largest run (300), and
 less than the deadline of a task that waits for its first poll."""
 
 TURN_KEPT = 3.0
