@@ -232,6 +232,7 @@ def test_loops_run_back_beside_the_states_that_they_repeat() -> None:
     drawing = layout(ASL)
     assert {edge.id for edge in drawing.edges if edge.back} == {
         "Done? > Wait",
+        "Submit ! Pace",
         "Submit ! ReserveSlot",
         "AwaitAnswer > Submit",
         "Rest > ReserveSlot",
