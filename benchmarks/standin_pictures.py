@@ -179,7 +179,7 @@ def _draw(name: str, bound: bool, seconds: int, megabytes: int) -> None:
         try:
             picture.compose(person, [(garment, kind)], seed=1, parameters={})
         except ValueError:
-            continue  # no garment stands out, which is an answer too
+            continue  # too small, which is an answer too
         finally:
             dearest = max(dearest, time.process_time() - began)
     print(json.dumps([dearest, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))

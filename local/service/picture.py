@@ -9,7 +9,7 @@ import io
 import json
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from statistics import median
 
@@ -493,7 +493,9 @@ def _dress(
     """Lay one garment on the picture, shaped by the body's light."""
     box = garment.alpha.point([255 if value >= 96 else 0 for value in range(256)]).getbbox()
     if box is None:
-        raise ValueError("no garment stands out from the picture's background")
+        # Nothing stands out: one colour, or a swatch. The service answers with a picture all the same.
+        box = (0, 0, *garment.alpha.size)
+        garment = replace(garment, alpha=Image.new("L", garment.alpha.size, 255))
     grain = garment.picture.width / garment.cells.width
     shape = garment.alpha.crop(box).resize(
         (max(round((box[2] - box[0]) / grain), 1), max(round((box[3] - box[1]) / grain), 1)), Image.Resampling.BOX

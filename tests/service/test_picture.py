@@ -341,9 +341,14 @@ def test_what_is_no_usable_picture_is_a_value_error(data: bytes) -> None:
         compose(person(), [(data, "upper")], seed=1, parameters={})
 
 
-def test_a_garment_that_does_not_stand_out_is_a_value_error() -> None:
-    with pytest.raises(ValueError, match="no garment stands out"):
-        compose(person(), [(encoded(Image.new("RGB", (300, 400), "white")), "upper")], seed=1, parameters={})
+@pytest.mark.parametrize("kind", ["upper", "bottom", "full"])
+@pytest.mark.parametrize("colour", ["white", "black", (0, 0, 0, 0)], ids=str)
+def test_a_garment_that_does_not_stand_out_is_worn_as_a_swatch(colour: str | tuple[int, ...], kind: str) -> None:
+    cloth = encoded(Image.new("RGB" if isinstance(colour, str) else "RGBA", (300, 400), colour))
+    data = compose(person(), [(cloth, kind)], seed=1, parameters={})
+    with Image.open(io.BytesIO(data)) as picture, Image.open(io.BytesIO(person())) as before:
+        changed = ImageChops.difference(picture.convert("RGB"), before.convert("RGB").resize(picture.size))
+    assert changed.getbbox()
 
 
 @pytest.mark.parametrize(
@@ -393,7 +398,8 @@ def test_no_odd_garment_is_drawn_much_larger_than_the_picture(name: str, monkeyp
         try:
             data = compose(standin_pictures.model(0), [(garment, kind)], seed=1, parameters={})
         except ValueError:
-            continue  # nothing stands out, which is an answer too
+            assert name in {"one pixel", "one pixel wide"}, "only these are too small"
+            continue
         assert sizes
         drawn = Image.open(io.BytesIO(data)).size
         assert all(size[0] * size[1] <= 6 * drawn[0] * drawn[1] for size in sizes)
