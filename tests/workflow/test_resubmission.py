@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from local.service.faults import Answer, Expires, Fails, Fault, NeverDone, Silence
+from local.service.faults import Answer, Expires, Fails, Fault, NeverDone, Page, Silence
 from tests.workflow.pipeline import Ended, Pipeline, manifest, running
 from tryon.cost import transitions
 from tryon.ledger import Entry, Status
@@ -101,9 +101,27 @@ def test_a_late_second_task_is_resumed_and_counted_where_it_was_paid() -> None:
         assert repeated.summary["tasks"] == 0
 
 
-def test_transitions_are_counted_with_it() -> None:
-    with running(slots=1, faults=[refused(1)]) as pipeline:
-        ended, entry = run(pipeline, resubmissions=1)
+@pytest.mark.parametrize(
+    ("fault", "again"),
+    [
+        (refused(1), 1),
+        (refused(), 0),
+        (refused(), 1),
+        (Fault("task", Fails(50411)), 0),
+        (Fault("task", Expires()), 0),
+        (Fault("task", NeverDone()), 0),
+        (Fault("submit", Answer(50412)), 0),
+        (Fault("submit", Answer(50430), nth=(1, 2)), 0),
+        (Fault("download", Page(404)), 0),
+    ],
+    ids=["another seed", "refused", "refused twice", "fails", "expires", "late", "bad input", "busy", "gone"],
+)
+def test_the_transitions_in_the_summary_are_those_that_were_made(fault: Fault, again: int) -> None:
+    with running(slots=1, faults=[fault]) as pipeline:
+        ended, entry = run(pipeline, resubmissions=again)
         (child,) = pipeline.app.stack.children(ended.execution["executionArn"])
-        entered = [event for event in child.events if event["type"].endswith("StateEntered")]
-        assert transitions(entry) == 1 + len(entered)
+        events = [event for event in child.events if event["type"].endswith("StateEntered")]
+        entered = [event["stateEnteredEventDetails"]["name"] for event in events]
+        # A refusal for a full service goes back to the gate without SubmitAgain?, which the formula counts.
+        busy = max(0, entry.submits - 1 - len(entry.refused_tasks)) - entered.count("SubmitAgain?")
+        assert transitions(entry) == 1 + len(entered) + busy, entered

@@ -104,7 +104,9 @@ def transitions(entry: Entry) -> int:
     """State transitions that a combination was charged for: the start of its execution and each state it entered.
 
     Entered again and again are ReserveSlot, Pace and Submit, with SubmitAgain? between two tries, and Wait, Poll
-    and Done?; AnotherSeed? stands for Done? where a result was refused; then Download, or RecordFailure and Failed.
+    and Done?; AnotherSeed? stands for Done? where a result was refused; then Download, or RecordFailure and Failed,
+    behind GiveSlotBack and Passes? where the slot was still held. The ledger does not count what a child enters while
+    it waits (Rest, AwaitAnswer, Pace once more): those are left out.
     """
     succeeded = entry.status is Status.SUCCEEDED
     # A try that follows a refused result comes from AnotherSeed?, which its last poll counts already.
@@ -114,11 +116,15 @@ def transitions(entry: Entry) -> int:
         tries = max(1, entry.submits)
         count = 1 + 3 * tries + (tries - 1 - len(entry.refused_tasks))
     count += 3 * entry.polls
+    if succeeded:
+        return count + 1
     if entry.step == "Poll" and entry.error not in ("TaskDeadlineError", "OutputRefusedError"):
         count -= 1  # the poll itself failed: no Done? after it
-    if succeeded or entry.step == "Download":
+    if entry.step == "Download":
         count += 1
-    return count if succeeded else count + 2
+    elif entry.error != "TaskDeadlineError":
+        count += 2
+    return count + 2
 
 
 class Meter:
