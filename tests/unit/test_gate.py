@@ -1,10 +1,11 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
@@ -35,6 +36,7 @@ from tryon.gate import (
     next_turn,
     pause_after,
     refuse,
+    waker,
 )
 
 LIMITS = GateLimits(slots=2, pace=2.0, lease=360.0)
@@ -737,3 +739,27 @@ def test_someone_elses_change_between_reading_and_writing_is_not_overwritten(
     gate.reserve("run#1", "t1")
     assert set(read().holders) == {"other#1", "other#2"}
     assert listener.tokens == ["o1", "o2"]
+
+
+class _StepFunctions:
+    def __init__(self, code: str, status: int) -> None:
+        self._answer: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+
+    def send_task_success(self, **call: str) -> None:
+        raise ClientError(self._answer, "SendTaskSuccess")
+
+
+@pytest.mark.parametrize("code", ["TaskTimedOut", "TaskDoesNotExist", "InvalidToken"])
+def test_a_child_that_waits_no_more_is_not_woken(code: str) -> None:
+    assert waker(cast(Any, _StepFunctions(code, 400)))("token", 3) is False
+
+
+@pytest.mark.parametrize(("code", "status"), [("ThrottlingException", 400), ("InternalFailure", 500), ("503", 503)])
+def test_a_wake_that_step_functions_refuses_for_now_is_trouble_by_its_name(code: str, status: int) -> None:
+    with pytest.raises(GateError, match="Step Functions"):
+        waker(cast(Any, _StepFunctions(code, status)))("token", 3)
+
+
+def test_a_wake_without_the_right_to_it_is_no_passing_trouble() -> None:
+    with pytest.raises(ClientError):
+        waker(cast(Any, _StepFunctions("AccessDeniedException", 400)))("token", 3)

@@ -25,6 +25,7 @@ from botocore.exceptions import ClientError
 
 from tryon.clock import Clock
 from tryon.items import from_item, to_item
+from tryon.objects import code_of, may_pass
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -599,14 +600,20 @@ class Gate:
 
 
 def waker(client: "SFNClient") -> Callable[[str, int], bool]:
-    """Wake a child through its task token; a child that no longer waits is told apart, not an error."""
+    """Wake a child through its task token: False for a child that no longer waits.
+
+    Raises `GateError` where Step Functions refuses the call for now. botocore has no class of its own for its
+    throttling, and the state machine knows errors by their class.
+    """
 
     def wake(token: str, seconds: int) -> bool:
         try:
             client.send_task_success(taskToken=token, output=json.dumps({"start_in": seconds}))
         except ClientError as error:
-            if error.response["Error"]["Code"] in ("TaskTimedOut", "TaskDoesNotExist", "InvalidToken"):
+            if code_of(error) in ("TaskTimedOut", "TaskDoesNotExist", "InvalidToken"):
                 return False
+            if may_pass(error):
+                raise GateError(f"Step Functions wakes no child now: {error}") from error
             raise
         return True
 
