@@ -74,7 +74,7 @@ build: $(VENV)/.test ## build the packages for a deployment (ARCHITECTURE=arm64 
 	@$(BIN)/python -m local.sam build $(ARCHITECTURE)
 
 lock: $(VENV)/.tools ## pin requirements anew, with hashes
-	@for f in requirements/tools requirements/run requirements/test layers/dependencies/requirements \
+	@for f in requirements/tools requirements/run requirements/test requirements/tools-audit layers/dependencies/requirements \
 	  layers/imaging/requirements layers/sdk/requirements; do \
 	  echo $$f; $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	    --no-emit-index-url $$f.in $$(case $$f in requirements/t*) ;; requirements/run) ;; \

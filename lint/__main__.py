@@ -1,4 +1,4 @@
-"""`make check`: the code's, the template's and the workflow's linters, all of them offline once installed."""
+"""`make check`: the code's, the template's and the workflow's linters, offline once installed, and the audit."""
 
 import json
 import os
@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lint.audit import audit
 from local.app import ROOT
 from local.aws.template import load
 from local.sam.engine import UnavailableError
@@ -86,12 +87,19 @@ def deployed(properties: Mapping[str, Any], parameters: Mapping[str, Any]) -> st
     return text
 
 
+def packages() -> bool:
+    """Known vulnerabilities of what is pinned: the layers' packages first, since they decode what strangers send."""
+    tools = environment(CACHE, "audit", ROOT / "requirements" / "tools-audit.txt", print) / "bin"
+    files = [*sorted(ROOT.glob("layers/*/requirements.txt")), ROOT / "requirements" / "run.txt"]
+    return audit(tools / "pip-audit", files)
+
+
 def run(*command: str | Path, **variables: str) -> bool:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     return subprocess.run(command, cwd=ROOT, env={**inherited, **variables}, check=False).returncode == 0
 
 
-CHECKS = (code, template, workflow)
+CHECKS = (code, template, workflow, packages)
 
 if __name__ == "__main__":
     sys.exit(main())
