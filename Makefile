@@ -71,15 +71,11 @@ sam-test: $(VENV)/.test ## build with SAM and run the functions in containers
 	@SAM_TEST=1 $(BIN)/python -m pytest tests/sam
 
 build: $(VENV)/.test ## build the packages for a deployment (ARCHITECTURE=arm64 for the other processor)
-	@$(BIN)/python -m local.sam build $(ARCHITECTURE)
+	@$(BIN)/python -m sam build $(ARCHITECTURE)
 
-lock: $(VENV)/.tools ## pin requirements anew, with hashes
-	@for f in requirements/tools requirements/run requirements/test requirements/tools-audit layers/dependencies/requirements \
-	  layers/imaging/requirements layers/sdk/requirements; do \
-	  echo $$f; $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
-	    --no-emit-index-url $$f.in $$(case $$f in requirements/t*) ;; requirements/run) ;; \
-	    *) echo -c requirements/test.txt;; esac) -o $$f.txt || exit 1; done
+lock: $(VENV)/.tools ## pin requirements anew, with hashes, from pyproject.toml and the layers' own lists
+	@$(BIN)/python -m lint.lock
 
 clean: ## remove what the other commands made
-	-@test ! -d .cache/sam || $(BIN)/python -m local.sam clear
+	-@test ! -d .cache/sam || $(BIN)/python -m sam clear
 	rm -rf $(VENV) .cache .aws-sam out .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -56,7 +56,7 @@ def main() -> None:
 def measure(manifest: Path, speed: float, slots: int) -> Measured:
     """Run a manifest as `make run` does and watch it; raises RuntimeError when it does not succeed."""
     with tempfile.TemporaryDirectory() as out:
-        command = [sys.executable, "-m", "cli.main", "local", "run", str(manifest)]
+        command = [sys.executable, "-m", "tryon_cli.main", "local", "run", str(manifest)]
         command += ["--speed", f"{speed:g}", "--slots", str(slots), "--out", out]
         # As in the Makefile: without it, each drawing process may have to compile what it imports.
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}

@@ -383,7 +383,7 @@ def function_rows(folder: Path) -> Iterator[Row]:
     """Every function at the worst that it accepts; the folder holds the largest pictures."""
     # Here, because what they bring along is no function's.
     from benchmarks import scale
-    from local.aws import template
+    from tryon_local.aws import template
 
     sources = template.sources(ROOT / "template.yaml")
     _large_answer(folder)

@@ -8,12 +8,12 @@ from typing import Any
 
 from PIL import Image
 
-from local.clock import VirtualClock
-from local.service.pixel import pixel
-from local.service.standin import StandIn
-from local.service.tasks import TypicalLatency
 from tryon.parameters import GarmentType, Parameters
 from tryon.service import GarmentPicture, Submission
+from tryon_local.clock import VirtualClock
+from tryon_local.service.pixel import pixel
+from tryon_local.service.standin import StandIn
+from tryon_local.service.tasks import TypicalLatency
 
 START = 1_790_000_000.0
 TYPES: tuple[GarmentType, ...] = ("upper", "lower", "full")

@@ -17,11 +17,11 @@ from typing import Any
 
 from benchmarks import project, rivals
 from benchmarks.orders import START, Order, floor, latencies, service
-from cli.svg import COLOURS, Chart
-from local.clock import VirtualClock
-from local.service.tasks import TaskRecord
 from tryon.cadence import DEADLINE, DEFAULT, poll_times
 from tryon.calibration import Distribution, Observation, fit, observations, optimal_cadence
+from tryon_cli.svg import COLOURS, Chart
+from tryon_local.clock import VirtualClock
+from tryon_local.service.tasks import TaskRecord
 
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 PLOT = PAGE.with_suffix(".svg")

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.orders import START, Order, service
-from local.app import LocalApp
-from local.clock import VirtualClock
-from local.service.standin import StandIn
 from tryon.ledger import Entry
+from tryon_local.app import LocalApp
+from tryon_local.clock import VirtualClock
+from tryon_local.service.standin import StandIn
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,10 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.aws.faults import STATES, AwsFault, Killed, Refused, Throttled, Unanswered
-from local.service.faults import (
+from tests.workflow.histories import Ending, History, Repeated, Rotated, Stopped, Theatre, theatre
+from tests.workflow.weakenings import WITHOUT
+from tryon_local.aws.faults import STATES, AwsFault, Killed, Refused, Throttled, Unanswered
+from tryon_local.service.faults import (
     Answer,
     Candidates,
     Cut,
@@ -31,8 +33,6 @@ from local.service.faults import (
     Slow,
     Takes,
 )
-from tests.workflow.histories import Ending, History, Repeated, Rotated, Stopped, Theatre, theatre
-from tests.workflow.weakenings import WITHOUT
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reliability.md"
 BEGIN, END = "<!-- matrix -->\n", "<!-- /matrix -->\n"

@@ -9,13 +9,13 @@ from typing import Any
 import requests
 from volcengine.visual.VisualService import VisualService
 
-from local.clock import VirtualClock
-from local.service.standin import ACCESS_KEY, SECRET_KEY, StandIn
-from local.service.transport import StandInAdapter
 from tryon.service import Submission, TaskStatus, vendor
 from tryon.service.credentials import Credentials
 from tryon.service.errors import ServiceBusyError, ServiceThrottledError
 from tryon.service.signed import SignedService
+from tryon_local.clock import VirtualClock
+from tryon_local.service.standin import ACCESS_KEY, SECRET_KEY, StandIn
+from tryon_local.service.transport import StandInAdapter
 
 HOST = "service.standin.test"
 PAUSE = 2.0

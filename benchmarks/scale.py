@@ -27,11 +27,11 @@ import boto3
 
 from benchmarks import wire
 from benchmarks.environment import ENVIRONMENT
-from local.aws import template
 from tryon import cost, thumbnails
 from tryon.intake import READERS
 from tryon.items import from_item
 from tryon.ledger import _entry
+from tryon_local.aws import template
 
 ROOT = Path(__file__).resolve().parent.parent
 PLOT = ROOT / "docs" / "scale.svg"

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from local.service import picture
+from tryon_local.service import picture
 
 SIZE = (600, 800)
 MODELS = 15

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from lint.audit import audit
-from local.app import ROOT
-from local.aws.template import load
-from local.sam.engine import UnavailableError
-from local.sam.toolchain import environment
+from sam.engine import UnavailableError
+from sam.toolchain import environment
+from tryon_local.app import ROOT
+from tryon_local.aws.template import load
 
 CACHE = ROOT / ".cache" / "lint"
 PYTHON = Path(sys.executable)

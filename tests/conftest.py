@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
-from local import environment
+from tryon_local import environment
 
 # A loaded machine is slow, not wrong; and what failed once must fail again.
 settings.register_profile(

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from local.console.server import serve
-from local.service.faults import Fails, Fault
 from tests.workflow.pipeline import Pipeline, manifest, running
+from tryon_local.console.server import serve
+from tryon_local.service.faults import Fails, Fault
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 Open = Callable[..., Any]

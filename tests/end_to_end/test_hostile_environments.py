@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from local import environment
-from local.app import ROOT
 from tests.workflow.pipeline import picture
+from tryon_local import environment
+from tryon_local.app import ROOT
 
 NOWHERE = "http://127.0.0.1:9"
 VALUES: dict[str, tuple[str, ...]] = {
@@ -127,14 +127,14 @@ def test_a_small_manifest_runs_and_tests_pass(machine: tuple[int, dict[str, str]
     # The project itself in the folder, as a clone of it would be, but for what is installed.
     clone = folder / "tryon"
     clone.mkdir()
-    for part in ("cli", "local", "layers", "functions", "statemachine", "samples", "tests", "events"):
+    for part in ("src", "layers", "functions", "statemachine", "samples", "tests", "events"):
         (clone / part).symlink_to(ROOT / part) if part == "samples" else shutil.copytree(
             ROOT / part, clone / part, ignore=shutil.ignore_patterns("__pycache__", "node_modules")
         )
     for part in ("template.yaml", "pyproject.toml"):
         shutil.copy2(ROOT / part, clone / part)
     told = run(
-        [sys.executable, "-m", "cli.main", "local", "run", "../one.json", "--speed", "500", "--out", "out"],
+        [sys.executable, "-m", "tryon_cli.main", "local", "run", "../one.json", "--speed", "500", "--out", "out"],
         variables,
         clone,
         umask,

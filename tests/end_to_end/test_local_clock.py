@@ -11,14 +11,14 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 from rich.console import Console
 
-from cli.target import LocalStackClock, Target, TargetError
-from cli.watch import watch
-from local.app import ROOT
-from local.aws.stack import LocalStack
-from local.clock import PacedClock
 from tryon.ledger import Ledger
 from tryon.plan import Combination, Picture, WornGarment
 from tryon.service import Submitted
+from tryon_cli.target import LocalStackClock, Target, TargetError
+from tryon_cli.watch import watch
+from tryon_local.app import ROOT
+from tryon_local.aws.stack import LocalStack
+from tryon_local.clock import PacedClock
 
 SPEED = 100
 PICTURE = Picture(bucket="pictures", key="a.jpg")

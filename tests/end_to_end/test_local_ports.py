@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from local.app import ROOT
-from local.aws.stack import LocalStack
-from local.clock import VirtualClock
 from tests.workflow.pipeline import START
+from tryon_local.app import ROOT
+from tryon_local.aws.stack import LocalStack
+from tryon_local.clock import VirtualClock
 
-COMMAND = [sys.executable, "-m", "cli.main", "local"]
+COMMAND = [sys.executable, "-m", "tryon_cli.main", "local"]
 
 
 @pytest.mark.parametrize("option", ["--port", "--console-port"])

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from local.app import ROOT
+from tryon_local.app import ROOT
 
-COMMAND = [sys.executable, "-m", "cli.main", "local", "run"]
+COMMAND = [sys.executable, "-m", "tryon_cli.main", "local", "run"]
 SAMPLES = ROOT / "samples"
 
 

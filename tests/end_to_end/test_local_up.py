@@ -16,10 +16,10 @@ import boto3
 import pytest
 import requests
 
-from cli.main import main
-from cli.target import connect
 from tests.service.standin_client import signed_headers
 from tests.workflow.pipeline import manifest, picture
+from tryon_cli.main import main
+from tryon_cli.target import connect
 
 SPEED = 200
 
@@ -31,7 +31,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, str]]:
         probe.bind(("127.0.0.1", 0))
         free: int = probe.getsockname()[1]
     log = tmp_path_factory.mktemp("up") / "log"
-    command = [sys.executable, "-m", "cli.main", "local", "up", "--port", str(free), "--speed", str(SPEED)]
+    command = [sys.executable, "-m", "tryon_cli.main", "local", "up", "--port", str(free), "--speed", str(SPEED)]
     with log.open("w") as out:
         process = subprocess.Popen([*command, "--console-port", "0"], stdout=out, stderr=out, cwd=Path.cwd())
     try:

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from local.aws.stack import LocalStack
-from local.clock import VirtualClock
 from tests.local.machines import APP, START, Machines
+from tryon_local.aws.stack import LocalStack
+from tryon_local.clock import VirtualClock
 
 
 @pytest.fixture(scope="module")

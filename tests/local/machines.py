@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from local.aws.stack import LocalStack
+from tryon_local.aws.stack import LocalStack
 
 APP = Path(__file__).parent / "fixtures" / "app"
 START = 1_790_000_000.0

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from local.aws.stack import LocalStack
-from local.clock import ScaledClock
 from tests.local.machines import APP
+from tryon_local.aws.stack import LocalStack
+from tryon_local.clock import ScaledClock
 
 
 @pytest.fixture(scope="module")

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import boto3
 import pytest
 
-from local.app import LocalApp
-from local.callers import refusal
-from local.clock import PacedClock
-from local.console.server import serve as serve_console
-from local.service.pixel import pixel
-from local.service.standin import StandIn
+from tryon_local.app import LocalApp
+from tryon_local.callers import refusal
+from tryon_local.clock import PacedClock
+from tryon_local.console.server import serve as serve_console
+from tryon_local.service.pixel import pixel
+from tryon_local.service.standin import StandIn
 
 BUCKET = "pictures"
 KEY = "inputs/anna.jpg"

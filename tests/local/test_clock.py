@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from local.clock import (
+from tryon_local.clock import (
     CancelledError,
     ClockEvent,
     DeadlinePassedError,
@@ -437,7 +437,7 @@ def test_a_paced_wait_ends_exactly_at_its_end_however_late_the_machine_looks(
 ) -> None:
     looks = itertools.count()
     late = SimpleNamespace(monotonic=lambda: 7.0 * next(looks), time=time.time, sleep=time.sleep)
-    monkeypatch.setattr("local.clock.time", late)
+    monkeypatch.setattr("tryon_local.clock.time", late)
     clock = PacedClock(1.0, start=0.0)
     seen: list[tuple[str, float]] = []
 
@@ -478,7 +478,7 @@ def test_a_paced_wait_ends_exactly_at_its_end_however_late_the_machine_looks(
 def test_work_that_comes_from_outside_does_not_carry_paced_time_past_a_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     looked = [0.0]
     held = SimpleNamespace(monotonic=lambda: looked[0], time=time.time, sleep=time.sleep)
-    monkeypatch.setattr("local.clock.time", held)
+    monkeypatch.setattr("tryon_local.clock.time", held)
     clock = PacedClock(1.0, start=0.0)
     seen: list[float] = []
     waiting = clock.thread(lambda: (clock.sleep(1000.0), seen.append(clock.now())))
@@ -510,7 +510,7 @@ def looked(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """What the machine's clock says, to be set by the test."""
     said = [100.0]
     held = SimpleNamespace(monotonic=lambda: said[0], time=time.time, sleep=time.sleep)
-    monkeypatch.setattr("local.clock.time", held)
+    monkeypatch.setattr("tryon_local.clock.time", held)
     return said
 
 

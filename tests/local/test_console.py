@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from local.aws.stack import Child
-from local.console.history import visits
-from local.console.layout import edge_id
-from local.console.runs import Runs
-from local.service.faults import Answer, Fault, NeverDone
 from tests.workflow.pipeline import manifest, running
+from tryon_local.aws.stack import Child
+from tryon_local.console.history import visits
+from tryon_local.console.layout import edge_id
+from tryon_local.console.runs import Runs
+from tryon_local.service.faults import Answer, Fault, NeverDone
 
 
 def execution(runs: Runs, name: str) -> str:

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from local.console.layout import edge_id, layout
-from local.console.runs import NotFoundError, Runs
-from local.console.server import serve
-from local.graph import DEFINITION
-from local.service.faults import Fails, Fault
 from tests.workflow.pipeline import Pipeline, manifest, running
+from tryon_local.console.layout import edge_id, layout
+from tryon_local.console.runs import NotFoundError, Runs
+from tryon_local.console.server import serve
+from tryon_local.graph import DEFINITION
+from tryon_local.service.faults import Fails, Fault
 
 SLOTS = 2
 

@@ -16,14 +16,14 @@ import moto
 import pytest
 import requests
 
-from local import environment
-from local.app import ROOT, LocalApp
-from local.aws.stack import LocalStack
-from local.clock import PacedClock, VirtualClock
-from local.guard import ForeignAddressError, is_this_machine, only_this_machine
-from local.service.pixel import pixel
-from local.service.standin import StandIn
 from tests.local.machines import APP
+from tryon_local import environment
+from tryon_local.app import ROOT, LocalApp
+from tryon_local.aws.stack import LocalStack
+from tryon_local.clock import PacedClock, VirtualClock
+from tryon_local.guard import ForeignAddressError, is_this_machine, only_this_machine
+from tryon_local.service.pixel import pixel
+from tryon_local.service.standin import StandIn
 
 HOSTILE = {
     "AWS_PROFILE": "work",
@@ -128,7 +128,7 @@ def test_a_stack_and_its_clients_do_not_see_a_hostile_environment(hostile: None)
         # As a person would in another terminal: what changes Python itself is another test's.
         theirs = {name: value for name, value in HOSTILE.items() if not name.startswith("PYTHON")}
         told = subprocess.run(
-            [sys.executable, "-m", "cli.main", "list", "--port", str(port), "--json"],
+            [sys.executable, "-m", "tryon_cli.main", "list", "--port", str(port), "--json"],
             env={**os.environ, **theirs},
             cwd=ROOT,
             capture_output=True,

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from local.aws.functions import KilledError, RefusedError
-from local.aws.stack import LocalStack
 from tests.local.machines import Machines
+from tryon_local.aws.functions import KilledError, RefusedError
+from tryon_local.aws.stack import LocalStack
 
 
 def answer(stack: LocalStack, event: Any, function: str = "Worker") -> Any:

@@ -14,10 +14,10 @@ import pytest
 from moto import mock_aws
 from moto.dynamodb.responses import DynamoHandler
 
-from local.aws.functions import KilledError
 from tests.conftest import HandClock
 from tests.workflow.pipeline import manifest, running
 from tryon.gate import Gate, GateLimits
+from tryon_local.aws.functions import KilledError
 
 LEASE = 360.0
 

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from local import graph
-from local.console.layout import Edge, Layout, Node, edge_id, layout
-from local.graph import BEGIN, DEFINITION, END, kept_in, mermaid, read
+from tryon_local import graph
+from tryon_local.console.layout import Edge, Layout, Node, edge_id, layout
+from tryon_local.graph import BEGIN, DEFINITION, END, kept_in, mermaid, read
 
 ASL: dict[str, Any] = json.loads(DEFINITION.read_text())
 ARCHITECTURE = DEFINITION.parent.parent / "docs" / "architecture.md"
@@ -152,7 +152,7 @@ def test_names_that_differ_in_marks_alone_stay_apart() -> None:
 
 
 def test_the_architectures_diagram_is_the_workflows() -> None:
-    """Stale? `python -m local.graph --write docs/architecture.md` brings it up to date."""
+    """Stale? `python -m tryon_local.graph --write docs/architecture.md` brings it up to date."""
     text = ARCHITECTURE.read_text()
     assert kept_in(text, ASL) == text
 

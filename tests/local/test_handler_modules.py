@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import requests
 
-from local.aws.functions import MissingNameError
-from local.aws.stack import LocalStack
-from local.clock import VirtualClock
 from tests.local.machines import APP, START, Machines
+from tryon_local.aws.functions import MissingNameError
+from tryon_local.aws.stack import LocalStack
+from tryon_local.clock import VirtualClock
 
 
 def answer(stack: LocalStack, event: Any) -> Any:

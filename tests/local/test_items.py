@@ -8,8 +8,8 @@ from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from local.aws.moto_adapter import items
-from local.aws.stack import LocalStack
+from tryon_local.aws.moto_adapter import items
+from tryon_local.aws.stack import LocalStack
 
 NAMES = ("a", "b", "c")
 SCALARS = st.one_of(

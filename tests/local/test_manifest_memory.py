@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from local.app import ROOT
-from local.aws.template import expand
+from tryon_local.app import ROOT
+from tryon_local.aws.template import expand
 
 PROGRAM = """
 import resource, sys

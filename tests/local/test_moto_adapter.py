@@ -8,11 +8,11 @@ import pytest
 from moto.dynamodb.responses import DynamoHandler
 from moto.stepfunctions.parser.asl.component.program.program import Program
 
-from local.aws import moto_adapter
-from local.aws.moto_adapter import MOTO_VERSION, MotoMovedError, patching
-from local.aws.stack import LocalStack
-from local.clock import VirtualClock
 from tests.local.machines import APP, START
+from tryon_local.aws import moto_adapter
+from tryon_local.aws.moto_adapter import MOTO_VERSION, MotoMovedError, patching
+from tryon_local.aws.stack import LocalStack
+from tryon_local.clock import VirtualClock
 
 
 @pytest.fixture(autouse=True)

@@ -14,9 +14,9 @@ import pytest
 import requests
 from botocore.config import Config
 
-from local.aws.stack import LocalStack, StackError
-from local.clock import CLOCK_PATH, VirtualClock
 from tests.local.machines import APP, START, Machines
+from tryon_local.aws.stack import LocalStack, StackError
+from tryon_local.clock import CLOCK_PATH, VirtualClock
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,10 @@ import boto3
 import pytest
 from moto.core.models import botocore_stubber
 
-from local.aws import template
-from local.aws.stack import LocalStack, StackError
-from local.clock import ScaledClock, VirtualClock
 from tests.local.machines import APP, START
+from tryon_local.aws import template
+from tryon_local.aws.stack import LocalStack, StackError
+from tryon_local.clock import ScaledClock, VirtualClock
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 
 import pytest
 
-from local.app import ROOT
-from local.sam.engine import Engine, UnavailableError, engine
-from local.sam.image import Image, base_image
-from local.sam.toolchain import Toolchain, toolchain
+from sam.engine import Engine, UnavailableError, engine
+from sam.image import Image, base_image
+from sam.toolchain import Toolchain, toolchain
+from tryon_local.app import ROOT
 
 collect_ignore_glob = [] if os.environ.get("SAM_TEST") else ["test_*.py"]
 

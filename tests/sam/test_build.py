@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from local.app import ROOT
-from local.aws.template import load
-from local.sam.image import ARCHITECTURE
-from local.sam.toolchain import Toolchain
+from sam.image import ARCHITECTURE
+from sam.toolchain import Toolchain
 from tests.sam.conftest import CACHE, Report, build
+from tryon_local.app import ROOT
+from tryon_local.aws.template import load
 
 LIMIT_MB = 250
 """Lambda's own, of a function with its layers, unpacked."""

@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from local.app import ROOT, LocalApp
-from local.clock import ScaledClock
-from local.sam.containers import HOST, ContainerFunctions, application, invoke
-from local.sam.engine import Engine
-from local.sam.image import Image
-from local.sam.toolchain import Toolchain
-from local.service.standin import StandIn
+from sam.containers import HOST, ContainerFunctions, application, invoke
+from sam.engine import Engine
+from sam.image import Image
+from sam.toolchain import Toolchain
 from tests.sam.conftest import Report
 from tryon.gate import Gate, GateLimits
 from tryon.task import holder
+from tryon_local.app import ROOT, LocalApp
+from tryon_local.clock import ScaledClock
+from tryon_local.service.standin import StandIn
 
 PNG = b"\x89PNG\r\n\x1a\n"
 FAST = {"PaceSeconds": "0", "RequestsPerSecond": "0"}

@@ -19,7 +19,14 @@ import pytest
 import requests
 from PIL import Image
 
-from local.service.faults import (
+from tryon.parameters import Parameters
+from tryon.service import GarmentPicture, Submission, TaskStatus, TryOnService
+from tryon.service import errors as e
+from tryon.service.clients import build
+from tryon.service.credentials import Credentials
+from tryon.service.sdk import SdkService
+from tryon.service.signed import SignedService
+from tryon_local.service.faults import (
     Addresses,
     Answer,
     Candidates,
@@ -38,17 +45,10 @@ from local.service.faults import (
     RespData,
     Silence,
 )
-from local.service.pixel import pixel
-from local.service.server import serve
-from local.service.standin import ACCESS_KEY, SECRET_KEY, StandIn
-from local.service.transport import StandInAdapter
-from tryon.parameters import Parameters
-from tryon.service import GarmentPicture, Submission, TaskStatus, TryOnService
-from tryon.service import errors as e
-from tryon.service.clients import build
-from tryon.service.credentials import Credentials
-from tryon.service.sdk import SdkService
-from tryon.service.signed import SignedService
+from tryon_local.service.pixel import pixel
+from tryon_local.service.server import serve
+from tryon_local.service.standin import ACCESS_KEY, SECRET_KEY, StandIn
+from tryon_local.service.transport import StandInAdapter
 
 KEYS = Credentials(ACCESS_KEY, SECRET_KEY)
 

@@ -9,11 +9,11 @@ from typing import Any, get_args
 
 import pytest
 
-from local.service.faults import Answer, Fate, Fault, FaultFileError, FaultPlan, Wire, read_faults
-from local.service.pixel import pixel
-from local.service.standin import StandIn
 from tests.service.standin_client import SHIRT, Client, FakeClock, order
 from tryon.images import prepare
+from tryon_local.service.faults import Answer, Fate, Fault, FaultFileError, FaultPlan, Wire, read_faults
+from tryon_local.service.pixel import pixel
+from tryon_local.service.standin import StandIn
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 ONE_GARMENT = SAMPLES / "faults-one-garment.json"

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image, ImageChops, ImageDraw, ImageStat
 
 from benchmarks import standin_pictures
-from local.service import picture as standin_picture
-from local.service.picture import TYPES, compose, tiny
+from tryon_local.service import picture as standin_picture
+from tryon_local.service.picture import TYPES, compose, tiny
 
 RED, GREEN, BLUE = (190, 40, 50), (40, 150, 70), (40, 60, 170)
 FAIR, DARK = (236, 196, 172), (112, 70, 50)

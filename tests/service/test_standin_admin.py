@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from local.service.pixel import pixel
-from local.service.standin import StandIn
 from tests.service.standin_client import Client, FakeClock
+from tryon_local.service.pixel import pixel
+from tryon_local.service.standin import StandIn
 
 ADDRESS = "https://standin.test/_standin"
 

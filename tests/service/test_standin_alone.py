@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from local.service.__main__ import main
+from tryon_local.service.__main__ import main
 
 ROOT = Path(__file__).parents[2]
 
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 def test_it_runs_alone_says_where_and_ends_when_told() -> None:
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'layers' / 'tryon'}"}
     faults = ROOT / "samples" / "faults-one-garment.json"
-    command = [sys.executable, "-m", "local.service", "--port", "0", "--slots", "4", "--faults", str(faults)]
+    command = [sys.executable, "-m", "tryon_local.service", "--port", "0", "--slots", "4", "--faults", str(faults)]
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

@@ -8,7 +8,8 @@ import requests
 import urllib3
 from urllib3.exceptions import IncompleteRead, MaxRetryError, NewConnectionError, ReadTimeoutError
 
-from local.service.faults import (
+from tests.service.standin_client import HOST, SHIRT, TROUSERS, Client, FakeClock, order, signed_headers
+from tryon_local.service.faults import (
     Answer,
     Call,
     Cut,
@@ -26,9 +27,8 @@ from local.service.faults import (
     Takes,
     Wire,
 )
-from local.service.pixel import pixel
-from local.service.standin import StandIn
-from tests.service.standin_client import HOST, SHIRT, TROUSERS, Client, FakeClock, order, signed_headers
+from tryon_local.service.pixel import pixel
+from tryon_local.service.standin import StandIn
 
 
 def client_of(*faults: Fault, **options: Any) -> Client:

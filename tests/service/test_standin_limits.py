@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from local.service.faults import Fails, Fault
-from local.service.pixel import pixel
-from local.service.standin import StandIn
 from tests.service.standin_client import SHIRT, TROUSERS, Client, FakeClock, order
+from tryon_local.service.faults import Fails, Fault
+from tryon_local.service.pixel import pixel
+from tryon_local.service.standin import StandIn
 
 
 def client_of(**options: Any) -> Client:

@@ -6,11 +6,11 @@ from urllib.parse import urlsplit
 import pytest
 from volcengine.visual.VisualService import VisualService
 
-from local.app import LocalApp
-from local.clock import PacedClock
-from local.service.pixel import pixel
-from local.service.standin import StandIn
 from tests.service.standin_client import order
+from tryon_local.app import LocalApp
+from tryon_local.clock import PacedClock
+from tryon_local.service.pixel import pixel
+from tryon_local.service.standin import StandIn
 
 
 def outside_client(app: LocalApp) -> VisualService:

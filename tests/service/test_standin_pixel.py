@@ -3,7 +3,7 @@ from typing import Any
 
 from PIL import Image
 
-from local.service.pixel import pixel
+from tryon_local.service.pixel import pixel
 
 ASKED: dict[str, Any] = {"model": b"m", "garments": [(b"g", "upper")], "seed": 1, "parameters": {"do_sr": True}}
 

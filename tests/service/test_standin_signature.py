@@ -8,12 +8,12 @@ from urllib.parse import urlencode
 
 import pytest
 
-from local.service.pixel import pixel
-from local.service.protocol import RefusedError
-from local.service.signature import canonical_request, verify
-from local.service.standin import StandIn
-from local.service.wire import Request, request
 from tests.service.standin_client import Client, FakeClock, order, picture, signed_headers
+from tryon_local.service.pixel import pixel
+from tryon_local.service.protocol import RefusedError
+from tryon_local.service.signature import canonical_request, verify
+from tryon_local.service.standin import StandIn
+from tryon_local.service.wire import Request, request
 
 GOLDEN: dict[str, Any] = json.loads((Path(__file__).parents[1] / "data" / "signing-vectors.json").read_text())
 VECTORS: list[dict[str, Any]] = GOLDEN["vectors"]

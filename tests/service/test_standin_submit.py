@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from local.service.pixel import pixel
-from local.service.standin import StandIn
 from tests.service.standin_client import (
     HOST,
     MODEL,
@@ -22,6 +20,8 @@ from tests.service.standin_client import (
     picture,
     signed_headers,
 )
+from tryon_local.service.pixel import pixel
+from tryon_local.service.standin import StandIn
 
 
 @pytest.fixture

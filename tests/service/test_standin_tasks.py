@@ -8,7 +8,17 @@ from urllib.parse import urlsplit
 import pytest
 from PIL import Image
 
-from local.service.faults import (
+from tests.service.standin_client import (
+    MODEL,
+    REQ_KEY,
+    SHIRT,
+    START,
+    TROUSERS,
+    Client,
+    FakeClock,
+    order,
+)
+from tryon_local.service.faults import (
     Addresses,
     Candidates,
     Expires,
@@ -21,20 +31,10 @@ from local.service.faults import (
     RespData,
     Takes,
 )
-from local.service.pixel import pixel
-from local.service.protocol import Combination
-from local.service.standin import StandIn
-from local.service.tasks import NewTask, TypicalLatency
-from tests.service.standin_client import (
-    MODEL,
-    REQ_KEY,
-    SHIRT,
-    START,
-    TROUSERS,
-    Client,
-    FakeClock,
-    order,
-)
+from tryon_local.service.pixel import pixel
+from tryon_local.service.protocol import Combination
+from tryon_local.service.standin import StandIn
+from tryon_local.service.tasks import NewTask, TypicalLatency
 
 HOUR = 3600.0
 

@@ -15,12 +15,12 @@ import pytest
 import requests
 from volcengine.visual.VisualService import VisualService
 
-from local.service.faults import Cut, Fault, NoConnection, Page, Reset, Silence, Slow
-from local.service.pixel import pixel
-from local.service.server import Served, serve
-from local.service.standin import ACCESS_KEY, SECRET_KEY, StandIn
 from tests.service.standin_client import REQ_KEY, SHIRT, TROUSERS, order, picture
 from tryon.clock import SystemClock
+from tryon_local.service.faults import Cut, Fault, NoConnection, Page, Reset, Silence, Slow
+from tryon_local.service.pixel import pixel
+from tryon_local.service.server import Served, serve
+from tryon_local.service.standin import ACCESS_KEY, SECRET_KEY, StandIn
 
 LATENCY = 27.0
 

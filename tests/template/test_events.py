@@ -11,12 +11,12 @@ import pytest
 from moto.events.models import EventPattern
 from pydantic import BaseModel
 
-from local.app import ROOT, LocalApp
-from local.aws.template import expand
-from local.clock import VirtualClock
-from local.service.pixel import pixel
-from local.service.standin import StandIn
 from tryon import manifest
+from tryon_local.app import ROOT, LocalApp
+from tryon_local.aws.template import expand
+from tryon_local.clock import VirtualClock
+from tryon_local.service.pixel import pixel
+from tryon_local.service.standin import StandIn
 
 FUNCTIONS = ("plan", "reserve", "submit", "poll", "download", "summarize")
 PICTURES = ROOT / "samples" / "inputs"

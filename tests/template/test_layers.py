@@ -5,8 +5,8 @@ import os
 import subprocess
 import sys
 
-from local.app import ROOT
-from local.aws.template import load
+from tryon_local.app import ROOT
+from tryon_local.aws.template import load
 
 WITHOUT_IMAGING = """
 import importlib.util, json, sys

@@ -2,9 +2,9 @@
 
 import re
 
-from local.app import ROOT
-from local.aws.template import expand, sources
 from tryon import images, intake, thumbnails
+from tryon_local.app import ROOT
+from tryon_local.aws.template import expand, sources
 
 MIB = 1 << 20
 PLAN_ITSELF = 210_000_000

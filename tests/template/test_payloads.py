@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from local.aws.moto_adapter.jsonata_engine import evaluate
 from tryon.manifest import MAX_ENTRIES, MAX_RETRY_BYTES
+from tryon_local.aws.moto_adapter.jsonata_engine import evaluate
 
 ROOT = Path(__file__).resolve().parents[2]
 MACHINE = json.loads((ROOT / "statemachine" / "tryon.asl.json").read_text())

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from local.app import ROOT
-from local.aws.template import expand
+from tryon_local.app import ROOT
+from tryon_local.aws.template import expand
 
 STARTING = ("ManifestCreated", "TextCreated", "YamlCreated", "SpreadsheetCreated")
 """The rules that start a run."""

@@ -9,8 +9,8 @@ import pytest
 
 from lint.rules import functions as function_rules
 from lint.rules import workflow as workflow_rules
-from local.app import ROOT
-from local.aws.template import load
+from tryon_local.app import ROOT
+from tryon_local.aws.template import load
 
 Change = Callable[[dict[str, Any]], None]
 TEXT = (ROOT / "statemachine" / "tryon.asl.json").read_text()

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 import boto3
 
-from cli.target import Target
 from tests.conftest import HandClock
 from tests.unit.fakes import ledger_and_gate
+from tryon_cli.target import Target
 
 BUCKET = "pictures"
 

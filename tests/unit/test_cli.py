@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from cli.calibrate import DEADLINES
-from cli.main import main, parser
-from cli.options import MOST_SLOTS
-from cli.watch import measure, seen_pace
-from local.aws.template import load
 from tryon.ledger import Entry, Status
+from tryon_cli.calibrate import DEADLINES
+from tryon_cli.main import main, parser
+from tryon_cli.options import MOST_SLOTS
+from tryon_cli.watch import measure, seen_pace
+from tryon_local.aws.template import load
 
 # No test here may open a socket: a stack that was asked would raise.
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(autouse=True)
 def _no_stack_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cli.plan.listens", lambda port: False)
+    monkeypatch.setattr("tryon_cli.plan.listens", lambda port: False)
 
 
 @pytest.fixture

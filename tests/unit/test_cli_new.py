@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from cli.drop import read
-from cli.main import main
-from cli.new import identifier
 from tryon.formats import FORMATS
+from tryon_cli.drop import read
+from tryon_cli.main import main
+from tryon_cli.new import identifier
 
 
 def draw(root: Path, *names: str) -> None:
@@ -218,7 +218,9 @@ def test_names_that_no_key_may_have_are_fine_for_a_file(folder: Path) -> None:
 )
 def test_it_is_utf_8_in_any_code_page(variables: dict[str, str], folder: Path) -> None:
     draw(folder, "models/モデル.jpg")
-    command = "import sys; from cli.main import main; sys.exit(main(['new', sys.argv[1], '--name', 'Fr\\u00fchling']))"
+    command = (
+        "import sys; from tryon_cli.main import main; sys.exit(main(['new', sys.argv[1], '--name', 'Fr\\u00fchling']))"
+    )
     ended = subprocess.run(
         [sys.executable, "-c", command, str(folder)],
         env={**os.environ, **variables}, capture_output=True, check=False, cwd=Path(__file__).resolve().parents[2],

@@ -12,13 +12,13 @@ import pytest
 from botocore.exceptions import ClientError
 from PIL import Image
 
-import cli.run
-from cli import drop as dropping
-from cli.drop import check, drop, look, read, upload
-from cli.main import main
-from cli.pictures import MAX_KEY_BYTES, cleaned, key_of, nearest
+import tryon_cli.run
 from tests.unit.stack import BUCKET, FakeStack, fake_stack
 from tryon.manifest import ManifestError
+from tryon_cli import drop as dropping
+from tryon_cli.drop import check, drop, look, read, upload
+from tryon_cli.main import main
+from tryon_cli.pictures import MAX_KEY_BYTES, cleaned, key_of, nearest
 
 
 def jpeg(colour: str = "white", size: tuple[int, int] = (300, 400)) -> bytes:
@@ -294,8 +294,8 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> Any:
     with fake_stack(options=" --port 4600") as running:
         for module in ("run", "plan"):
             monkeypatch.setattr(f"cli.{module}.target", lambda arguments: running)
-        monkeypatch.setattr("cli.plan.listens", lambda port: True)
-        monkeypatch.setattr("cli.run._follow_claimed", lambda *_: 0)
+        monkeypatch.setattr("tryon_cli.plan.listens", lambda port: True)
+        monkeypatch.setattr("tryon_cli.run._follow_claimed", lambda *_: 0)
         yield running
 
 
@@ -341,7 +341,7 @@ def test_a_picture_from_outside_the_folder_goes_up_only_after_a_yes(
         def readline(self) -> str:
             return answer
 
-    monkeypatch.setattr(cli.run.sys, "stdin", Asked())
+    monkeypatch.setattr(tryon_cli.run.sys, "stdin", Asked())
     far = put(tmp_path, "far/anna.jpg", jpeg())
     (tmp_path / "job").mkdir()
     (tmp_path / "job" / "link.jpg").symlink_to(far)
@@ -389,7 +389,7 @@ def test_ctrl_c_while_pictures_go_up_says_that_nothing_was_started(
         raise KeyboardInterrupt
 
     put(tmp_path, "models/anna.jpg", jpeg())
-    monkeypatch.setattr("cli.run.upload", interrupted)
+    monkeypatch.setattr("tryon_cli.run.upload", interrupted)
     assert main(["run", str(lay(tmp_path))]) == 130
     assert capsys.readouterr().err == "interrupted before the manifest was put: nothing was started\n"
     assert not [key for key in stack.objects() if key.startswith("manifests/")]

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from cli.drop import read
-from cli.main import main
-from cli.plan import Limits, forecast
 from tests.unit.stack import BUCKET, FakeStack, fake_stack
 from tryon import learned, plan
 from tryon.manifest import ManifestError
 from tryon.plan import Picture
 from tryon.service import Submitted
+from tryon_cli.drop import read
+from tryon_cli.main import main
+from tryon_cli.plan import Limits, forecast
 
 
 @pytest.fixture
@@ -39,12 +39,12 @@ def write(path: Path, models: int = 2, garments: int = 5, **more: Any) -> Path:
 
 @pytest.fixture
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cli.plan.listens", lambda port: False)
+    monkeypatch.setattr("tryon_cli.plan.listens", lambda port: False)
 
 
 def answered(monkeypatch: pytest.MonkeyPatch, stack: FakeStack) -> None:
-    monkeypatch.setattr("cli.plan.listens", lambda port: True)
-    monkeypatch.setattr("cli.plan.target", lambda arguments: stack)
+    monkeypatch.setattr("tryon_cli.plan.listens", lambda port: True)
+    monkeypatch.setattr("tryon_cli.plan.target", lambda arguments: stack)
 
 
 def told(path: Path, capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
@@ -93,12 +93,12 @@ def test_a_dry_run_tells_every_mistake_at_once(path: Path, capsys: pytest.Captur
 
 @pytest.mark.usefixtures("alone")
 def test_deployed_insists_on_an_answer(path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
-    from cli.target import TargetError
+    from tryon_cli.target import TargetError
 
     def silent(_: object) -> None:
         raise TargetError("stack 'prod' cannot be read: no credentials")
 
-    monkeypatch.setattr("cli.plan.target", silent)
+    monkeypatch.setattr("tryon_cli.plan.target", silent)
     assert main(["plan", str(path), "--stack", "prod"]) == 0
     assert "stack 'prod' cannot be read: no credentials; assumed are 1 slot" in capsys.readouterr().out
     assert main(["plan", str(path), "--stack", "prod", "--deployed"]) == 2

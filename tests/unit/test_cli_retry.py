@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from cli.main import main
-from local.app import Claim
 from tests.unit.stack import BUCKET, FakeStack, fake_stack
 from tryon import plan, retry
 from tryon.manifest import Manifest
 from tryon.plan import Picture
+from tryon_cli.main import main
+from tryon_local.app import Claim
 
 WHOLE = {
     "models": [{"id": "anna", "image": "inputs/anna.jpg"}],
@@ -99,7 +99,7 @@ def test_what_another_retry_has_is_left_out_and_said(stack: FakeStack, capsys: p
 def test_new_pictures_are_taken_where_they_are_asked_for(
     stack: FakeStack, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cli.run.await_claim", lambda found, key, version: Claim("run-2", "e-run-2"))
+    monkeypatch.setattr("tryon_cli.run.await_claim", lambda found, key, version: Claim("run-2", "e-run-2"))
     run(stack, "run-1", {3})
     assert main(["retry", "run-1", "--new-pictures", "--detach", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"run_id": "run-2", "execution": "e-run-2"}

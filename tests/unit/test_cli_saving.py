@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from cli.main import main
-from cli.runs import save
-from cli.target import TargetError
 from tests.unit.stack import BUCKET, FakeStack, fake_stack
+from tryon_cli.main import main
+from tryon_cli.runs import save
+from tryon_cli.target import TargetError
 
 RUN = "20261123T090000Z-spring-1a2b3c4d"
 
@@ -148,7 +148,7 @@ def test_a_run_of_another_name_is_refused(run_id: str, stack: FakeStack, tmp_pat
 def test_what_was_left_out_is_said(
     stack: FakeStack, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cli.runs.target", lambda arguments: stack)
+    monkeypatch.setattr("tryon_cli.runs.target", lambda arguments: stack)
     stack.ledger.open_run(RUN, execution="e", name="spring", succeeded=1)
     lay(stack, "index.html", "../x\x1b[31m")
     assert main(["open", RUN, "--save", str(tmp_path)]) == 0

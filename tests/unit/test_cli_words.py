@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from cli.main import main
-from cli.options import duration, print_json
-from cli.target import connect
 from tests.unit.stack import FakeStack, fake_stack
+from tryon_cli.main import main
+from tryon_cli.options import duration, print_json
+from tryon_cli.target import connect
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -66,10 +66,10 @@ def test_an_interrupted_watch_says_how_to_go_on(
     with fake_stack(options=" --port 4600") as stack:
         speaks_to(stack, monkeypatch)
         ended(stack)
-        monkeypatch.setattr("cli.run.watch", interrupted)
+        monkeypatch.setattr("tryon_cli.run.watch", interrupted)
         assert main(["watch", "run-1"]) == 130
         assert "run run-1 goes on: `tryon watch run-1 --port 4600` follows it" in capsys.readouterr().err
-        monkeypatch.setattr("cli.runs.newest", interrupted)
+        monkeypatch.setattr("tryon_cli.runs.newest", interrupted)
         assert main(["open"]) == 130
         assert capsys.readouterr().err == "interrupted\n"
 
@@ -106,9 +106,9 @@ def test_the_words_that_name_a_stack(monkeypatch: pytest.MonkeyPatch) -> None:
         def client(self, *_: object, **__: object) -> Any:
             return type("Client", (), {"describe_stacks": lambda self, **_: described(self)})()
 
-    monkeypatch.setattr("cli.target.boto3.Session", Session)
-    monkeypatch.setattr("cli.target.LocalClients", lambda url: Session().client)
-    monkeypatch.setattr("cli.target._told_time", lambda port: (0.0, 10.0))
+    monkeypatch.setattr("tryon_cli.target.boto3.Session", Session)
+    monkeypatch.setattr("tryon_cli.target.LocalClients", lambda url: Session().client)
+    monkeypatch.setattr("tryon_cli.target._told_time", lambda port: (0.0, 10.0))
     assert connect("my stack", region="eu-west-1").options == " --stack 'my stack' --region eu-west-1"
     assert connect("local", port=4600).options == " --port 4600"
     assert connect("local").options == ""
@@ -116,7 +116,7 @@ def test_the_words_that_name_a_stack(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_default_deadline_is_the_stacks(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
-    monkeypatch.setattr("cli.calibrate.run", lambda arguments, *_, **__: asked.append(arguments.deadline) or 0)
+    monkeypatch.setattr("tryon_cli.calibrate.run", lambda arguments, *_, **__: asked.append(arguments.deadline) or 0)
     with fake_stack(DeadlineSeconds="900") as stack:
         speaks_to(stack, monkeypatch)
         main(["calibrate"])
@@ -131,11 +131,11 @@ def test_ctrl_c_while_the_command_is_imported_leaves_no_traceback(after: float) 
         "import sys, time\n"
         "class Slow:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
-        "        if name == 'cli.main':\n"
+        "        if name == 'tryon_cli.main':\n"
         "            print('importing', flush=True)\n"
         "            time.sleep(20)\n"
         "sys.meta_path.insert(0, Slow())\n"
-        "from cli.start import main\n"
+        "from tryon_cli.start import main\n"
         "sys.exit(main())\n"
     )
     process = subprocess.Popen(
@@ -153,7 +153,7 @@ def test_ctrl_c_while_the_command_is_imported_leaves_no_traceback(after: float) 
 
 
 def test_the_installed_command_begins_there() -> None:
-    assert 'tryon = "cli.start:main"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert 'tryon = "tryon_cli.start:main"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from local.aws import template
 from tryon import cost
 from tryon.ledger import Entry, Status
+from tryon_local.aws import template
 
 ROOT = Path(__file__).parents[2]
 GOOD = Entry(

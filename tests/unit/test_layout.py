@@ -35,12 +35,12 @@ def imports(path: Path) -> set[str]:
     [
         (
             "layers/tryon",
-            {"local", "cli", "functions", "tests", "benchmarks", "aws_lambda_powertools", "moto", "rich"},
+            {"tryon_local", "tryon_cli", "functions", "tests", "benchmarks", "aws_lambda_powertools", "moto", "rich"},
         ),
-        ("functions", {"local", "cli", "tests", "benchmarks", "moto", "rich"}),
-        ("local", {"cli", "tests", "benchmarks", "functions"}),
-        ("cli", {"tests", "benchmarks", "functions"}),
-        ("samples", {"local", "cli", "tests", "tryon"}),
+        ("functions", {"tryon_local", "tryon_cli", "sam", "tests", "benchmarks", "moto", "rich"}),
+        ("src/tryon_local", {"tryon_cli", "sam", "tests", "benchmarks", "functions"}),
+        ("src/tryon_cli", {"sam", "tests", "benchmarks", "functions"}),
+        ("samples", {"tryon_local", "tryon_cli", "tests", "tryon"}),
     ],
 )
 def test_nobody_imports_what_it_must_not_know(folder: str, forbidden: set[str]) -> None:

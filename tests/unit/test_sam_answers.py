@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from local.sam.containers import judged, localized
+from sam.containers import judged, localized
 
 
 @pytest.mark.parametrize("body", [b'{"state": "done"}', b"null", b'"text"', b"[1]"])

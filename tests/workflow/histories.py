@@ -12,9 +12,15 @@ from typing import Any, Literal
 from botocore.exceptions import ClientError
 from hypothesis import strategies as st
 
-from local.aws.faults import STATES, AwsFault, AwsFaults, Conflicted, Killed, Refused, Throttled, Unanswered
-from local.aws.functions import RefusedError
-from local.service.faults import (
+from tests.workflow.pipeline import TYPES, Ended, Pipeline, picture, running
+from tryon import retry
+from tryon.gate import MAX_PAUSE
+from tryon.ledger import Entry, Status
+from tryon.settings import LEASE_MARGIN
+from tryon.task import holder
+from tryon_local.aws.faults import STATES, AwsFault, AwsFaults, Conflicted, Killed, Refused, Throttled, Unanswered
+from tryon_local.aws.functions import RefusedError
+from tryon_local.service.faults import (
     Answer,
     Candidates,
     Cut,
@@ -37,13 +43,7 @@ from local.service.faults import (
     Takes,
     Wire,
 )
-from local.service.standin import ACCESS_KEY, SECRET_KEY
-from tests.workflow.pipeline import TYPES, Ended, Pipeline, picture, running
-from tryon import retry
-from tryon.gate import MAX_PAUSE
-from tryon.ledger import Entry, Status
-from tryon.settings import LEASE_MARGIN
-from tryon.task import holder
+from tryon_local.service.standin import ACCESS_KEY, SECRET_KEY
 
 FORGOTTEN = 13 * 3600.0
 """Seconds after which no task of an earlier history is left at the service, nor any lease at the gate."""

@@ -11,14 +11,14 @@ from typing import Any
 from botocore.exceptions import ClientError
 from PIL import Image
 
-from local.app import LocalApp
-from local.aws.functions import RefusedError
-from local.clock import VirtualClock
-from local.service.faults import Fault, FaultPlan
-from local.service.pixel import pixel
-from local.service.standin import StandIn
 from tryon.items import from_item
 from tryon.ledger import Entry
+from tryon_local.app import LocalApp
+from tryon_local.aws.functions import RefusedError
+from tryon_local.clock import VirtualClock
+from tryon_local.service.faults import Fault, FaultPlan
+from tryon_local.service.pixel import pixel
+from tryon_local.service.standin import StandIn
 
 START = 1_790_000_000.0
 TYPES = ("upper", "lower", "full")

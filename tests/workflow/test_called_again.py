@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from local.aws.faults import STATES, AwsFault, AwsFaults, Killed, Refused
-from local.service.faults import Answer, Fails, Fault, Late, Page, Takes, Wire
 from tests.workflow.histories import LEASE, LIMITS
 from tests.workflow.pipeline import Ended, Pipeline, manifest, picture, running
 from tryon.ledger import Status
+from tryon_local.aws.faults import STATES, AwsFault, AwsFaults, Killed, Refused
+from tryon_local.service.faults import Answer, Fails, Fault, Late, Page, Takes, Wire
 
 HOUR = 3600.0
 

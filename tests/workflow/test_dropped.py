@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from local.app import ROOT
-from local.aws.faults import AwsFault, AwsFaults, Refused
 from tests.workflow.pipeline import Ended, Pipeline, manifest, picture, running
 from tryon.manifest import COMPLETE, MAX_TEXT, ManifestError, parse
+from tryon_local.app import ROOT
+from tryon_local.aws.faults import AwsFault, AwsFaults, Refused
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from local.app import LocalApp
-from local.aws.functions import KilledError
-from local.clock import VirtualClock
-from local.service.standin import StandIn
 from tests.workflow.pipeline import START, Pipeline, manifest
 from tryon.ledger import Status
+from tryon_local.app import LocalApp
+from tryon_local.aws.functions import KilledError
+from tryon_local.clock import VirtualClock
+from tryon_local.service.standin import StandIn
 
 
 def portrait(

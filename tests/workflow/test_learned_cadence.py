@@ -11,10 +11,10 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
-from cli import calibrate
 from tests.workflow.pipeline import Pipeline, manifest, running
 from tryon import cost
 from tryon.cadence import DEFAULT, poll_times
+from tryon_cli import calibrate
 
 
 def calibrated(pipeline: Pipeline, *options: str) -> tuple[int, str]:

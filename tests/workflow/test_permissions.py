@@ -13,10 +13,10 @@ from typing import Any
 import botocore.client
 import pytest
 
-from local.app import ROOT
-from local.aws.template import expand
-from local.service.faults import Answer, Fails, Fault
 from tests.workflow.pipeline import Pipeline, manifest, running
+from tryon_local.app import ROOT
+from tryon_local.aws.template import expand
+from tryon_local.service.faults import Answer, Fails, Fault
 
 S3_ACTIONS = {
     "HeadObject": "GetObject",

@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
-from local.service.faults import (
+from tests.workflow.pipeline import START, Pipeline, manifest, picture, running
+from tryon.cadence import DEADLINE, DEFAULT, poll_times
+from tryon.ledger import Status
+from tryon_local.service.faults import (
     Answer,
     Candidates,
     Expires,
@@ -26,9 +29,6 @@ from local.service.faults import (
     Silence,
     Wire,
 )
-from tests.workflow.pipeline import START, Pipeline, manifest, picture, running
-from tryon.cadence import DEADLINE, DEFAULT, poll_times
-from tryon.ledger import Status
 
 
 def garment(number: int) -> str:

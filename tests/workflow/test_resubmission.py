@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from local.service.faults import Answer, Expires, Fails, Fault, NeverDone, Page, Silence
 from tests.workflow.pipeline import Ended, Pipeline, manifest, running
 from tryon.cost import transitions
 from tryon.ledger import Entry, Status
+from tryon_local.service.faults import Answer, Expires, Fails, Fault, NeverDone, Page, Silence
 
 
 def refused(*nth: int, code: int = 50511) -> Fault:

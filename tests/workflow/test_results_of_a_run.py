@@ -10,10 +10,10 @@ from unittest.mock import patch
 import pytest
 from PIL import Image
 
-from local.service.faults import Candidates, Cut, Fault, Page, Redirect
 from tests.workflow import pipeline
 from tests.workflow.pipeline import Ended, Pipeline, manifest, running
 from tryon.ledger import Status
+from tryon_local.service.faults import Candidates, Cut, Fault, Page, Redirect
 
 
 def page_of(running_: Pipeline, ended: Ended) -> Any:

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from local.aws.faults import AwsFault, AwsFaults, Killed
-from local.service.faults import Answer, Fault, HiddenAtFirst, Page, Silence, Takes
 from tests.workflow.histories import LEASE, NOT_FOUND
 from tests.workflow.pipeline import Ended, Pipeline, manifest, picture, running
+from tryon_local.aws.faults import AwsFault, AwsFaults, Killed
+from tryon_local.service.faults import Answer, Fault, HiddenAtFirst, Page, Silence, Takes
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from local.console.runs import Runs
-from local.service.faults import Answer, Fault
 from tests.workflow.pipeline import Pipeline, manifest, running
 from tryon.ledger import Status
 from tryon.task import holder
+from tryon_local.console.runs import Runs
+from tryon_local.service.faults import Answer, Fault
 
 
 def stop(pipeline: Pipeline, after: float, *, models: int = 1, garments: int = 2, **said: str) -> tuple[str, str]:

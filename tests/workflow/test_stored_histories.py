@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from local.aws.faults import AwsFault, Throttled
-from local.service.faults import Answer, Fails, Fault, Late, Page
 from tests.workflow.histories import FORGOTTEN, CalledAgain, History, Outage, Stopped, Theatre, theatre
 from tests.workflow.weakenings import MENDS, without
+from tryon_local.aws.faults import AwsFault, Throttled
+from tryon_local.service.faults import Answer, Fails, Fault, Late, Page
 
 
 def fails(code: int, *nth: int) -> Fault:

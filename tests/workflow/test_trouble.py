@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from local.aws.faults import AwsFault, AwsFaults, Refused, Throttled
-from local.service.faults import Answer, Fault, NoConnection, Page, Takes, Wire
-from local.service.standin import ACCESS_KEY, SECRET_KEY
 from tests.workflow.histories import LEASE
 from tests.workflow.pipeline import START, Ended, Pipeline, manifest, running
 from tryon.gate import MAX_PAUSE
 from tryon.items import to_item
 from tryon.ledger import Entry
+from tryon_local.aws.faults import AwsFault, AwsFaults, Refused, Throttled
+from tryon_local.service.faults import Answer, Fault, NoConnection, Page, Takes, Wire
+from tryon_local.service.standin import ACCESS_KEY, SECRET_KEY
 
 PATIENCE = 9000
 """Seconds for which runs wait here while everything is refused: more than the two hours that one task hangs."""

@@ -3,8 +3,8 @@
 from collections import Counter
 from typing import Any
 
-from local.service.faults import Fault, Takes
 from tests.workflow.pipeline import manifest, running
+from tryon_local.service.faults import Fault, Takes
 
 SLOTS = 40
 PARAMETERS = {"PaceSeconds": "0", "RequestsPerSecond": "0.5"}

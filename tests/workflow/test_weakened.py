@@ -10,12 +10,12 @@ from collections.abc import Iterator
 import pytest
 
 from benchmarks.reliability import FAULTS, SLOTS, confirm
-from local.aws.faults import AwsFault, Refused, Unanswered
-from local.service.faults import Answer, Fault, Silence
 from tests.workflow.histories import FORGOTTEN, History, Theatre, theatre
 from tests.workflow.weakenings import WITHOUT, without
 from tryon import ledger, retry
 from tryon.ledger import Entry, Ledger, Status
+from tryon_local.aws.faults import AwsFault, Refused, Unanswered
+from tryon_local.service.faults import Answer, Fault, Silence
 
 
 @pytest.fixture(scope="module")

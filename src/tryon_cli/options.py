@@ -1,0 +1,113 @@
+"""Options that several commands share, and how they print."""
+
+import argparse
+import json
+import math
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from rich.console import Console
+
+from tryon_cli.target import LOCAL_PORT, LOCAL_STACK, Target, connect
+
+MOST_SLOTS = 200
+"""Of the template's parameter `Slots`, which begins at 1."""
+
+MOST_PORTS = 65535
+
+LOG_WIDTH = 140
+"""Columns where no terminal says how many there are: a log wants whole lines."""
+
+
+def whole(least: int, most: int | None = None) -> Callable[[str], int]:
+    """What reads an option that is a whole number from `least` to `most`, without an end for None."""
+    wanted = f"a whole number from {least} to {most}" if most is not None else f"a whole number, {least} or more"
+
+    def read(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if value < least or (most is not None and value > most):
+            raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}")
+        return value
+
+    return read
+
+
+def positive(text: str) -> float:
+    """An option that is a number above 0."""
+    value = _number(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return value
+
+
+def not_negative(text: str) -> float:
+    """An option that is 0 or a number above it."""
+    value = _number(text)
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number, 0 or more")
+    return value
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def counted(number: int, thing: str) -> str:
+    """A number of things, in words: one of them has no plural."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def stack_options(parser: argparse.ArgumentParser) -> None:
+    """Which stack a command speaks to, in the words of the AWS CLI."""
+    group = parser.add_argument_group("stack")
+    group.add_argument(
+        "--stack",
+        default=os.environ.get("TRYON_STACK", LOCAL_STACK),
+        help="name of a deployed stack, or 'local' for the one of `tryon local up` (default: $TRYON_STACK or local)",
+    )
+    group.add_argument("--profile", help="AWS profile, as for the AWS CLI")
+    group.add_argument("--region", help="AWS region, as for the AWS CLI")
+    group.add_argument(
+        "--port",
+        type=whole(1, MOST_PORTS),
+        default=LOCAL_PORT,
+        metavar="PORT",
+        help="port of the local stack (%(default)s)",
+    )
+
+
+def json_option(parser: argparse.ArgumentParser) -> None:
+    """Machine-readable output."""
+    parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+
+
+def target(arguments: argparse.Namespace) -> Target:
+    """The stack that the options name; raises `TargetError` when it cannot be reached."""
+    return connect(arguments.stack, profile=arguments.profile, region=arguments.region, port=arguments.port)
+
+
+def print_json(console: Console, value: Any) -> None:
+    """JSON as it is, without colours or wrapping, so that other programs can read it."""
+    encoding = str(getattr(console.file, "encoding", None) or "utf-8").lower().replace("-", "")
+    # In another code page a letter that it lacks would end the command, and readers expect UTF-8.
+    console.file.write(json.dumps(value, indent=1, ensure_ascii=encoding != "utf8") + "\n")
+
+
+def said(arguments: argparse.Namespace, console: Console) -> Console:
+    """Where text for people goes: with --json standard output holds nothing but JSON."""
+    return Console(stderr=True, width=None if sys.stderr.isatty() else LOG_WIDTH) if arguments.json else console
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words: `33 s`, `5 min 3 s`, `2 h 4 min`."""
+    minutes, rest = divmod(max(1, round(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,0 +1,264 @@
+"""`tryon plan`: what a manifest would do, and everything wrong with it, without doing anything."""
+
+import argparse
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from rich.console import Console
+
+from tryon import learned, plan, retry
+from tryon.cadence import DEADLINE, DEFAULT, poll_times
+from tryon.manifest import Manifest
+from tryon.settings import REQUEST_MARGIN
+from tryon_cli import pictures
+from tryon_cli.drop import Draft, InBucket, check, read
+from tryon_cli.options import (
+    MOST_SLOTS,
+    counted,
+    duration,
+    json_option,
+    not_negative,
+    print_json,
+    stack_options,
+    target,
+    whole,
+)
+from tryon_cli.target import LOCAL_STACK, Target, TargetError, listens
+
+TYPICAL_LATENCY = 27.0
+"""Seconds a task takes as a rule (20 to 30 s); a queue on the service's side adds minutes."""
+
+DOWNLOAD_SECONDS = 2.0
+"""Seconds that the last result takes on its way into S3."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What bounds a run: the stack's own numbers, or the template's defaults where no stack answers.
+
+    `cadence` are the waits of this manifest, `latency` the seconds that a task takes, `rate` the requests a second (0
+    without a limit), `pace` the seconds between two submits, `deadline` the seconds until a task is late.
+    """
+
+    slots: int = 1
+    price: float = 1.0
+    currency: str = "CNY"
+    cadence: tuple[int, ...] = tuple(DEFAULT)
+    latency: float = TYPICAL_LATENCY
+    deadline: int = DEADLINE
+    rate: float = 2.0
+    pace: float = 2.0
+    combinations: int = 1_000_000
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a manifest would do: seconds of workflow time, cost in the stack's currency.
+
+    `resumed` combinations were paid for by an earlier run. `cost_at_most` is reached when the service refuses every
+    result as often as the manifest lets it. `bound` is what the time depends on: slots, pace or requests.
+    `unchecked` images are no files here, and no stack said whether they are in its bucket. `assumed` is what the
+    forecast takes for granted because no stack answered; `stack` is the one that did.
+    """
+
+    combinations: list[str]
+    seconds: float
+    bound: str
+    polls: int
+    latency: float
+    resumed: int
+    cost: float
+    cost_at_most: float
+    currency: str
+    slots: int
+    converted: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    unchecked: list[str] = field(default_factory=list)
+    stack: str | None = None
+    assumed: list[str] = field(default_factory=list)
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `plan`."""
+    parser = commands.add_parser(
+        "plan",
+        help="check a manifest and its pictures; show combinations, keys, time and cost",
+        description="Check a manifest and its pictures, and show what it would do. Nothing is uploaded. The stack is "
+        "asked for its limits, its price and the pictures in its bucket if it answers.",
+    )
+    parser.add_argument("manifest", type=Path)
+    parser.add_argument(
+        "--slots",
+        type=whole(1, MOST_SLOTS),
+        metavar="N",
+        help="tasks the service runs at once (default: the stack's, 1 if none answers)",
+    )
+    parser.add_argument(
+        "--price",
+        type=not_negative,
+        metavar="PRICE",
+        help="price of a task (default: the stack's, 1 if none answers)",
+    )
+    parser.add_argument("--keys", action="store_true", help="list every combination's result key")
+    parser.add_argument("--deployed", action="store_true", help="fail if the stack does not answer")
+    json_option(parser)
+    stack_options(parser)
+    parser.set_defaults(command=run)
+
+
+def forecast(
+    draft: Draft, limits: Limits, *, earlier: retry.Earlier | None = None, in_bucket: InBucket | None = None
+) -> Forecast:
+    """What a draft would do under these limits; raises `ManifestError` for what no stack with them would run."""
+    manifest, earlier = draft.manifest, earlier or retry.Earlier()
+    plan.check_size(manifest, limits.combinations, earlier.done)
+    plan.check_polls(limits.cadence, limits.deadline)
+    combinations = list(_expanded(manifest, earlier))
+    total, resumed = len(combinations), sum(combination.task_id is not None for combination in combinations)
+    polls = poll_times(limits.cadence, limits.deadline)
+    seen = next((time for time in polls if time >= limits.latency), polls[-1])
+    asked = polls.index(seen) + 1
+    requests = total * asked + (total - resumed)
+    bounds = {
+        "slots": -(-total // limits.slots) * seen,
+        "pace": (total - resumed) * limits.pace,
+        "requests": REQUEST_MARGIN * requests / limits.rate if limits.rate else 0.0,
+    }
+    bound = max(bounds, key=lambda name: bounds[name])
+    cost = (total - resumed) * limits.price
+    return Forecast(
+        combinations=[combination.id for combination in combinations],
+        seconds=bounds[bound] + DOWNLOAD_SECONDS,
+        bound=bound,
+        polls=asked,
+        latency=limits.latency,
+        resumed=resumed,
+        cost=cost,
+        cost_at_most=cost + total * limits.price * manifest.resubmissions,
+        currency=limits.currency,
+        slots=limits.slots,
+        converted=dict(draft.converted),
+        unchecked=list(draft.elsewhere if in_bucket is None else in_bucket.unknown),
+    )
+
+
+def _expanded(manifest: Manifest, earlier: retry.Earlier) -> Iterator[plan.Combination]:
+    models = {model.id: plan.Picture(bucket="bucket", key=model.image) for model in manifest.models}
+    garments = {garment.id: plan.Picture(bucket="bucket", key=garment.image) for garment in manifest.garments}
+    return plan.expand(manifest, models, garments, done=earlier.done, paid=earlier.paid)
+
+
+def asked(arguments: argparse.Namespace) -> tuple[Target | None, str]:
+    """The stack that the options name, and why there is none when it does not answer."""
+    if not arguments.deployed and arguments.stack == LOCAL_STACK and not listens(arguments.port):
+        return None, f"no local stack answers on port {arguments.port}"
+    try:
+        return target(arguments), ""
+    except TargetError as error:
+        if arguments.deployed:
+            raise
+        return None, str(error)
+
+
+def limits_of(found: Target, manifest: Manifest) -> Limits:
+    """What a stack would hold this manifest to; raises `ManifestError` for a cadence that it does not know."""
+    told = found.parameters()
+    usual = Limits()
+    default = [int(wait) for wait in told["Cadence"].split(",")] if "Cadence" in told else DEFAULT
+    cadence, origin = learned.resolve(found.s3, found.bucket, manifest, default)
+    return Limits(
+        slots=int(told.get("Slots", usual.slots)),
+        price=float(told.get("PricePerTask", usual.price)),
+        currency=told.get("Currency", usual.currency),
+        cadence=tuple(cadence),
+        latency=origin.mean if origin else TYPICAL_LATENCY,
+        deadline=int(told.get("DeadlineSeconds", usual.deadline)),
+        rate=float(told.get("RequestsPerSecond", usual.rate)),
+        pace=float(told.get("PaceSeconds", usual.pace)),
+        combinations=int(told.get("MaxCombinations", usual.combinations)),
+    )
+
+
+def _assumed(manifest: Manifest, arguments: argparse.Namespace) -> tuple[Limits, list[str]]:
+    """The template's defaults, and in words what may be otherwise at the stack."""
+    usual = Limits()
+    words: list[str] = []
+    if arguments.slots is None:
+        words.append(counted(usual.slots, "slot"))
+    if arguments.price is None:
+        words.append(f"{usual.price:g} {usual.currency} a task")
+    words.append(f"{usual.rate:g} requests a second")
+    if isinstance(manifest.cadence, list):
+        return replace(usual, cadence=tuple(manifest.cadence)), words
+    name = f" for {manifest.cadence!r}" if manifest.cadence else ""
+    words.append(f"the cadence {'/'.join(map(str, usual.cadence))} s{name}")
+    if manifest.retry_of:
+        words.append(f"that nothing of {manifest.retry_of} is resumed, so that all is paid")
+    return usual, words
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    """Print the forecast."""
+    draft = read(arguments.manifest)
+    found, why = asked(arguments)
+    earlier, in_bucket = None, None
+    words: list[str] = []
+    if found is None:
+        limits, words = _assumed(draft.manifest, arguments)
+    else:
+        in_bucket = check(found, draft)
+        limits = limits_of(found, draft.manifest)
+        earlier = retry.look_back(draft.manifest, found.ledger, found.clock.now())
+    own = {name: getattr(arguments, name) for name in ("slots", "price") if getattr(arguments, name) is not None}
+    told = forecast(draft, replace(limits, **own), earlier=earlier, in_bucket=in_bucket)
+    told = replace(told, stack=found.name if found else None, assumed=words)
+    if arguments.json:
+        print_json(console, asdict(told))
+        return 0
+    _show(told, draft, console)
+    if words:
+        _line(f"{why}; assumed are {', '.join(words)}", console)
+    if arguments.keys:
+        for combination in told.combinations:
+            model = combination.partition("__")[0]
+            _line(plan.RunFolder("<run_id>").result(model, combination, 1), console)
+        _line("(.png is what the service promises: a JPEG ends in .jpg, a WebP in .webp)", console)
+    return 0
+
+
+_BOUNDS: Mapping[str, str] = {
+    "slots": "the slots decide",
+    "pace": "the least time between submits decides",
+    "requests": "the requests a second decide",
+}
+
+
+def _show(told: Forecast, draft: Draft, console: Console) -> None:
+    receiver = "the stand-in, not real" if told.stack == LOCAL_STACK else "the service"
+    console.print(
+        f"[bold]{counted(len(told.combinations), 'combination')}[/], about {duration(told.seconds)} with "
+        f"{counted(told.slots, 'slot')} ({counted(told.polls, 'poll')} each), {told.cost:.2f} {told.currency} "
+        f"to {receiver}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    _line(f"a task takes {told.latency:.0f} s as a rule; {_BOUNDS[told.bound]} how long the run takes", console)
+    if told.resumed:
+        console.print(f"  {told.resumed} of them were paid for by an earlier run and are resumed", highlight=False)
+    if told.cost_at_most > told.cost:
+        console.print(
+            f"  at most {told.cost_at_most:.2f} {told.currency}, should the service refuse every result each time",
+            highlight=False,
+            soft_wrap=True,
+        )
+    for image, changes in told.converted.items():
+        _line(f"{image} will be converted: {', '.join(changes)}", console)
+    for path in draft.outside:
+        _line(f"{path.resolve()} is outside of the manifest's folder: `tryon run` asks before it uploads it", console)
+    for number, image in enumerate(told.unchecked):
+        where = "the stack looks for it in the bucket" if told.stack is None else "the stack may not be asked for it"
+        _line(f"{image} is no file here: {where}{pictures.hint(image, draft.folder, number)}", console)
+
+
+def _line(text: str, console: Console) -> None:
+    console.print(f"  {text}", markup=False, highlight=False, soft_wrap=True)

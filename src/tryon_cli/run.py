@@ -1,0 +1,274 @@
+"""`tryon run`, `watch` and `retry`: bring a manifest to a stack, follow its run, run again what failed."""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from tryon import objects, plan, retry
+from tryon.ledger import RunStatus, Status
+from tryon.manifest import Manifest
+from tryon_cli.drop import Draft, InBucket, Uploaded, await_claim, check, put, read, upload
+from tryon_cli.options import counted, json_option, print_json, said, stack_options, target
+from tryon_cli.target import Target, TargetError
+from tryon_cli.watch import table, watch
+
+MAX_NAMED = 3
+"""Pictures of the bucket that are named; the manifest has all."""
+
+EXIT_CODES = "exit codes: 0 every combination has a picture, 1 some or all failed, 2 the manifest cannot be run"
+
+
+def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `run`, `watch` and `retry`."""
+    parser = commands.add_parser(
+        "run",
+        help="upload a manifest and the pictures it names, then watch",
+        description="Check a manifest and its pictures as `tryon plan` does, upload the pictures that are files here, "
+        "then the manifest, then watch.",
+        epilog=EXIT_CODES,
+    )
+    parser.add_argument("manifest", type=Path)
+    parser.add_argument(
+        "--yes", action="store_true", help="upload pictures from outside of the manifest's folder without asking"
+    )
+    parser.add_argument("--detach", action="store_true", help="do not wait for the end")
+    json_option(parser)
+    stack_options(parser)
+    parser.set_defaults(command=run)
+
+    parser = commands.add_parser("watch", help="follow a run until it has ended", epilog=EXIT_CODES)
+    parser.add_argument("run_id", nargs="?", help="the newest run when left out")
+    json_option(parser)
+    stack_options(parser)
+    parser.set_defaults(command=follow)
+
+    parser = commands.add_parser(
+        "retry",
+        help="run again what failed; tasks already paid for are resumed",
+        description="Run again only what failed. Tasks that were late are asked for again, not paid again. "
+        "Combinations whose submit has an unknown outcome are left out: a task may exist and be billed. So are those "
+        "that another retry repaired or is repairing.",
+        epilog=EXIT_CODES,
+    )
+    parser.add_argument("run_id", nargs="?", help="the newest run when left out")
+    parser.add_argument("--include-unknown", action="store_true", help="repeat unknown outcomes too: may be paid twice")
+    parser.add_argument(
+        "--new-pictures",
+        action="store_true",
+        help="take the newest pictures of the same names, instead of those that the run was made of",
+    )
+    parser.add_argument("--print", action="store_true", help="print the retry manifest and do nothing")
+    parser.add_argument("--detach", action="store_true", help="do not wait for the end")
+    json_option(parser)
+    stack_options(parser)
+    parser.set_defaults(command=again)
+
+
+def newest(found: Target, run_id: str | None) -> str:
+    """The run asked for, or the newest one."""
+    if run_id is not None:
+        if found.ledger.run(run_id) is None:
+            raise TargetError(f"stack {found.name!r} has no run {run_id}: see `tryon list{found.options}`")
+        return run_id
+    runs = found.ledger.runs(1)
+    if not runs:
+        raise TargetError(f"stack {found.name!r} has no runs yet: start one with `tryon run MANIFEST{found.options}`")
+    return str(runs[0]["run_id"])
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    """Check, upload, drop, watch."""
+    talk = said(arguments, console)
+    try:
+        draft = read(arguments.manifest)
+        found = target(arguments)
+        in_bucket = check(found, draft)
+        _ask(draft, talk, yes=arguments.yes)
+        uploaded = bring(found, draft, talk)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("interrupted before the manifest was put: nothing was started") from None
+    say_pictures(uploaded, in_bucket, talk)
+    try:
+        key, version = put(found, draft, complete=in_bucket.complete)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(_perhaps_started(found)) from None
+    return _follow_claimed(found, key, version, arguments, console)
+
+
+def bring(found: Target, draft: Draft, console: Console) -> Uploaded:
+    """Upload a draft's pictures, with a line that says so in a terminal."""
+    with console.status(f"uploading {counted(len(draft.pictures), 'picture')}"):
+        return upload(found, draft)
+
+
+def _ask(draft: Draft, console: Console, *, yes: bool) -> None:
+    """Name the files from outside of the manifest's folder, and go on when somebody says yes."""
+    if not draft.outside:
+        return
+    console.print(
+        f"{counted(len(draft.outside), 'picture')} outside of the manifest's folder would be uploaded:",
+        highlight=False,
+        soft_wrap=True,
+    )
+    for path in draft.outside:
+        console.print(f"  {path.resolve()}", markup=False, highlight=False, soft_wrap=True)
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise TargetError("nothing was uploaded: there is no terminal to ask in; --yes uploads them")
+    console.print("upload them? [y/N] ", end="", markup=False, highlight=False)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise TargetError("nothing was uploaded")
+
+
+def say_pictures(uploaded: Uploaded, in_bucket: InBucket, console: Console) -> None:
+    """Say where the pictures of a run come from."""
+    parts = []
+    if uploaded.new:
+        parts.append(f"{counted(uploaded.new, 'picture')} uploaded")
+    if uploaded.there:
+        parts.append(f"{uploaded.there if parts else counted(uploaded.there, 'picture')} there already")
+    for images, words in (
+        (in_bucket.there, "taken from the bucket"),
+        (in_bucket.unknown, "in the bucket, not checked"),
+    ):
+        if images:
+            number = str(len(images)) if parts else counted(len(images), "picture")
+            named = ", ".join(images[:MAX_NAMED]) + (", …" if len(images) > MAX_NAMED else "")
+            parts.append(f"{number} {words}: {named}")
+    console.print(", ".join(parts), markup=False, highlight=False, soft_wrap=True)
+
+
+def _perhaps_started(found: Target) -> str:
+    return f"interrupted while the manifest was put; if a run was started, `tryon list{found.options}` shows it"
+
+
+def follow(arguments: argparse.Namespace, console: Console) -> int:
+    """Watch a run that goes on already."""
+    found = target(arguments)
+    return finish(found, newest(found, arguments.run_id), arguments, console)
+
+
+def again(arguments: argparse.Namespace, console: Console) -> int:
+    """Drop the manifest of what failed."""
+    found = target(arguments)
+    run_id = newest(found, arguments.run_id)
+    item = found.ledger.run(run_id) or {}
+    if item["status"] == RunStatus.RUNNING:
+        raise TargetError(f"run {run_id} has not ended: see `tryon watch {run_id}`")
+    entries = list(found.ledger.entries(run_id))
+    if not entries:
+        raise TargetError(
+            f"run {run_id} was {str(item['status']).lower()} before anything was planned: {item['cause']}"
+        )
+    body = objects.get(found.s3, item["bucket"], item["manifest_key"], item.get("manifest_version"))["Body"].read()
+    wanted = retry.manifest(
+        json.loads(body.decode("utf-8-sig")), run_id, entries, include_unknown=arguments.include_unknown
+    )
+    say = Console(stderr=True) if arguments.json else console
+    unknown = sum(entry.outcome_unknown for entry in entries)
+    if unknown and not arguments.include_unknown:
+        say.print(
+            f"{unknown} left out: the outcome of their submit is unknown, a task may exist and be billed "
+            "(--include-unknown repeats them)",
+            highlight=False,
+        )
+    by: list[str] = []
+    if wanted is not None:
+        wanted, by = _without_repaired(found, wanted, new_pictures=arguments.new_pictures)
+    if wanted is None:
+        if arguments.json:
+            print_json(console, {"run_id": run_id, "nothing_left": True, "repaired_by": by})
+        else:
+            told = f": repaired by {', '.join(by)}" if by else ""
+            console.print(f"nothing of run {run_id} is left to do{told}", highlight=False, soft_wrap=True)
+        return 0
+    if by:
+        say.print(f"left out what {', '.join(by)} repaired or is repairing", highlight=False, soft_wrap=True)
+    if arguments.print:
+        print_json(console, wanted)
+        return 0
+    key = f"manifests/{run_id}-retry.json"
+    data = json.dumps(wanted, indent=1, ensure_ascii=False).encode()
+    version = found.s3.put_object(Bucket=found.bucket, Key=key, Body=data)["VersionId"]
+    return _follow_claimed(found, key, version, arguments, console)
+
+
+def _without_repaired(
+    found: Target, wanted: dict[str, Any], *, new_pictures: bool
+) -> tuple[dict[str, Any] | None, list[str]]:
+    """A retry manifest without what other retries have repaired or are repairing, and those retries' ids."""
+    if new_pictures:
+        wanted = {**wanted, "new_pictures": True}
+    manifest = Manifest.model_validate(wanted)
+    earlier = retry.look_back(manifest, found.ledger, found.clock.now())
+    left = [
+        choice
+        for choice, (_, key) in zip(wanted["combinations"], plan.named(manifest), strict=True)
+        if key not in earlier.done
+    ]
+    return ({**wanted, "combinations": left} if left else None), sorted(earlier.by)
+
+
+def _follow_claimed(found: Target, key: str, version: str, arguments: argparse.Namespace, console: Console) -> int:
+    try:
+        claim = await_claim(found, key, version)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(_perhaps_started(found)) from None
+    said(arguments, console).print(
+        f"run [bold]{claim.run_id}[/], from s3://{found.bucket}/{key}", highlight=False, soft_wrap=True
+    )
+    if arguments.detach:
+        if arguments.json:
+            print_json(console, {"run_id": claim.run_id, "execution": claim.execution})
+        return 0
+    return finish(found, claim.run_id, arguments, console)
+
+
+def finish(found: Target, run_id: str, arguments: argparse.Namespace, console: Console) -> int:
+    """Watch to the end and say how it ended."""
+    try:
+        ended = watch(found, run_id, said(arguments, console))
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"interrupted; run {run_id} goes on: `tryon watch {run_id}{found.options}` follows it"
+        ) from None
+    if arguments.json:
+        print_json(console, ended)
+        return exit_code(ended)
+    entries = list(found.ledger.entries(run_id))
+    if "succeeded" not in ended:
+        say_broken(ended, console)
+        return exit_code(ended)
+    table(entries, console)
+    console.print(f"\n{outcome(found, ended)}", highlight=False, soft_wrap=True)
+    if any(entry.status is not Status.SUCCEEDED for entry in entries):
+        console.print(f"repair: tryon retry {run_id}{found.options}", highlight=False, soft_wrap=True)
+    console.print(f"gallery: tryon open {run_id}{found.options}", highlight=False, soft_wrap=True)
+    return exit_code(ended)
+
+
+def outcome(found: Target, ended: Mapping[str, Any]) -> str:
+    """How a run ended, in a line: a stand-in's seconds and money are not real."""
+    money = f"{ended['cost']['service']:.2f} {ended['cost']['currency']}"
+    return (
+        f"[bold]{ended['succeeded']} of {ended['total']}[/] succeeded in {ended['seconds']:.0f} s"
+        + (" of workflow" if found.is_local else "")
+        + (f", {money} to the stand-in, not real" if found.is_local else f", {money} to the service")
+    )
+
+
+def say_broken(ended: Mapping[str, Any], console: Console) -> None:
+    """Say why a run has no summary: its manifest cannot be run, or the run itself broke."""
+    console.print(f"[red]{ended['status'].lower()}[/]: {ended['error']}: ", end="")
+    console.print(ended["cause"], markup=False, highlight=False, soft_wrap=True)
+
+
+def exit_code(ended: Mapping[str, Any]) -> int:
+    """What a script learns from a run's end."""
+    return {RunStatus.SUCCEEDED: 0, RunStatus.REJECTED: 2}.get(RunStatus(ended["status"]), 1)

@@ -1,0 +1,94 @@
+"""`tryon list` and `tryon open`: what ran, and its gallery."""
+
+import argparse
+import sys
+import webbrowser
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from tryon.plan import RunFolder
+from tryon_cli.options import json_option, print_json, stack_options, target, whole
+from tryon_cli.run import newest
+from tryon_cli.saving import Saved, save
+from tryon_cli.target import TargetError
+
+LINK_SECONDS = 12 * 3600
+"""How long a gallery's link works; a role's own credentials may end it earlier."""
+
+MAX_LEFT_OUT = 20
+"""Objects that are named when they cannot be saved."""
+
+_COLOURS = {"SUCCEEDED": "green", "PARTIAL": "yellow", "RUNNING": "cyan"}
+
+
+def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `list` and `open`."""
+    parser = commands.add_parser("list", help="the newest runs and how they ended")
+    parser.add_argument("--limit", type=whole(1), default=20, metavar="N", help="how many (%(default)s)")
+    json_option(parser)
+    stack_options(parser)
+    parser.set_defaults(command=list_runs)
+
+    parser = commands.add_parser(
+        "open", help="open a run's gallery", description="Open a run's gallery by a link that works for 12 hours."
+    )
+    parser.add_argument("run_id", nargs="?", help="the newest run when left out")
+    parser.add_argument("--print", action="store_true", help="print the link and open nothing")
+    parser.add_argument("--save", type=Path, metavar="FOLDER", help="copy the run's files there and open from disk")
+    stack_options(parser)
+    parser.set_defaults(command=open_gallery)
+
+
+def list_runs(arguments: argparse.Namespace, console: Console) -> int:
+    """Print the newest runs."""
+    runs = target(arguments).ledger.runs(arguments.limit)
+    if arguments.json:
+        print_json(console, runs)
+        return 0
+    view = Table("run", "status", "pictures", "time s", "cost", box=None, header_style="bold")
+    for run in runs:
+        status = run["status"]
+        cost = run.get("cost")
+        view.add_row(
+            run["run_id"],
+            f"[{_COLOURS.get(status, 'red')}]{status}[/]" + (" [green]repaired[/]" if run.get("repaired_by") else ""),
+            f"{run['succeeded']} of {run['total']}" if "succeeded" in run else "",
+            f"{run['seconds']:.0f}" if "seconds" in run else "",
+            f"{cost['service']:.2f} {cost['currency']}" if cost else "",
+        )
+    console.print(view)
+    return 0
+
+
+def open_gallery(arguments: argparse.Namespace, console: Console) -> int:
+    """Open or print the gallery's address."""
+    found = target(arguments)
+    run_id = newest(found, arguments.run_id)
+    item = found.ledger.run(run_id) or {}
+    if "succeeded" not in item:
+        raise TargetError(f"run {run_id} is {str(item.get('status', 'unknown')).lower()}: it has no gallery")
+    if arguments.save:
+        saved = save(found, run_id, arguments.save)
+        say_left_out(saved, Console(stderr=True))
+        address = (saved.folder / "index.html").resolve().as_uri()
+    else:
+        address = found.s3.generate_presigned_url(
+            "get_object",
+            Params={"Bucket": found.bucket, "Key": RunFolder(run_id).gallery},
+            ExpiresIn=LINK_SECONDS,
+        )
+    console.print(address, highlight=False, soft_wrap=True)
+    if not arguments.print and sys.stdout.isatty():
+        webbrowser.open(address)
+    return 0
+
+
+def say_left_out(saved: Saved, console: Console) -> None:
+    """Name the objects that were not written, and why."""
+    if len(saved.left_out) > MAX_LEFT_OUT:
+        console.print(f"{len(saved.left_out):,} objects were left out, such as", highlight=False)
+    for key, reason in [*saved.left_out.items()][:MAX_LEFT_OUT]:
+        shown = "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in key[:200])
+        console.print(f"left out: {shown}: {reason}", markup=False, highlight=False, soft_wrap=True)

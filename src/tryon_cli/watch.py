@@ -1,0 +1,151 @@
+"""Watch a run until it ends: a progress bar in a terminal, plain lines elsewhere."""
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+from rich.table import Table
+
+from tryon.ledger import Entry, RunStatus, Status
+from tryon_cli.options import duration
+from tryon_cli.target import Target
+
+QUIET_SECONDS = 10.0
+"""Without a terminal, a line at least this often, in real seconds."""
+
+PACE_SECONDS = 2.0
+"""Real seconds after which the pace of a local stack is what was seen of it, before that its speed."""
+
+
+@dataclass(frozen=True)
+class Progressed:
+    """How far a run is.
+
+    `downloading` are those whose task has ended and whose pictures have not arrived. `seconds_left` are the
+    workflow's, `pace` how many of them pass in a real second, None where they are the same.
+    """
+
+    counts: Mapping[Status, int]
+    total: int
+    downloading: int
+    seconds_left: float | None
+    pace: float | None = None
+
+    @property
+    def ended(self) -> int:
+        return self.counts.get(Status.SUCCEEDED, 0) + self.counts.get(Status.FAILED, 0)
+
+    def __str__(self) -> str:
+        parts = [f"{self.ended} of {self.total}"]
+        for number, word in (
+            (self.counts.get(Status.SUBMITTED, 0) - self.downloading, "at the service"),
+            (self.downloading, "downloading"),
+            (self.counts.get(Status.FAILED, 0), "failed"),
+            (self.counts.get(Status.PLANNED, 0), "waiting"),
+        ):
+            if number:
+                parts.append(f"{number} {word}")
+        if self.seconds_left is not None:
+            parts.append(f"about {duration(self.seconds_left / (self.pace or 1))} left")
+            if self.pace is not None:
+                parts[-1] += f" here ({duration(self.seconds_left)} of workflow)"
+        return ", ".join(parts)
+
+
+def measure(entries: Sequence[Entry], now: float, pace: float | None = None) -> Progressed:
+    """Count a run's entries, and estimate how long the rest takes; `now` in the workflow's time."""
+    counts = Counter(entry.status for entry in entries)
+    downloading = sum(entry.status is Status.SUBMITTED and entry.ended_at is not None for entry in entries)
+    return Progressed(counts, len(entries), downloading, _seconds_left(entries, now), pace)
+
+
+def _seconds_left(entries: Sequence[Entry], now: float) -> float | None:
+    """Seconds until the last task's end, None where that cannot be told.
+
+    What is left to do at the service, at the mean of the tasks that ended, by as many at once as ran until now.
+    """
+    began = [entry.submitted_at for entry in entries if entry.submitted_at is not None]
+    took = [
+        entry.ended_at - entry.submitted_at
+        for entry in entries
+        if entry.submitted_at is not None and entry.ended_at is not None
+    ]
+    ages = [
+        now - entry.submitted_at
+        for entry in entries
+        if entry.submitted_at is not None and entry.ended_at is None and entry.status is Status.SUBMITTED
+    ]
+    waiting = sum(entry.status in (Status.PLANNED, Status.SUBMITTING) for entry in entries)
+    if not took:
+        return None
+    mean = fmean(took)
+    to_do = waiting * mean + sum(max(0.0, mean - age) for age in ages)
+    at_once = (sum(took) + sum(ages)) / max(1.0, now - min(began))
+    return to_do / at_once if to_do > 0 and at_once > 0 else None
+
+
+def seen_pace(speed: float | None, workflow: float, here: float) -> float | None:
+    """Workflow seconds that pass in a real one, from how many passed in how many; None where time is real."""
+    if speed is None or here < PACE_SECONDS or workflow <= 0:
+        return speed
+    # A machine that is busy takes longer than its stack's speed says, and none takes less long.
+    return min(speed, workflow / here)
+
+
+def watch(target: Target, run_id: str, console: Console, *, interval: float = 0.5) -> dict[str, Any]:
+    """Show a run's progress until it has ended, and return its item from the ledger.
+
+    `interval` is in real seconds; a larger run is read less often.
+    """
+    began_here, began = time.monotonic(), target.clock.now()
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[state]}"),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as bar:
+        task = bar.add_task("combinations", total=None, state="")
+        said, said_at = "", 0.0
+        while True:
+            run = target.ledger.run(run_id)
+            if run is not None and run["status"] != RunStatus.RUNNING:
+                return run
+            if run is not None:
+                now = target.clock.now()
+                pace = seen_pace(target.speed, now - began, time.monotonic() - began_here)
+                state = measure(list(target.ledger.entries(run_id)), now, pace)
+                bar.update(task, total=run.get("total"), completed=state.ended, state=str(state))
+                if not console.is_terminal and str(state) != said and time.monotonic() - said_at > QUIET_SECONDS:
+                    console.print(str(state))
+                    said, said_at = str(state), time.monotonic()
+                interval = max(interval, state.total / 400)
+            time.sleep(interval)
+
+
+def table(entries: Sequence[Entry], console: Console) -> None:
+    """One line a combination: how it ended and how long it took."""
+    view = Table("combination", "outcome", "polls", "latency s", "delay s", "size", box=None, header_style="bold")
+    for entry in entries:
+        if entry.status is Status.SUCCEEDED:
+            outcome, size = "[green]succeeded[/]", f"{entry.bytes / 1000:,.0f} kB"
+        else:
+            outcome, size = f"[red]{entry.error}[/]", ""
+        view.add_row(entry.id, outcome, str(entry.polls or ""), _number(entry.latency), _number(entry.delay), size)
+    console.print(view)
+    for entry in entries:
+        if entry.status is Status.FAILED:
+            console.print(f"[red]{entry.id}[/]: {entry.error}: ", end="")
+            console.print(entry.cause or "", markup=False, highlight=False)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f}"

@@ -1,0 +1,149 @@
+"""The whole application on one machine: the stack, and the try-on service's stand-in beside it."""
+
+import json
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tryon.items import from_item, to_item
+from tryon.ledger import Ledger
+from tryon_local.aws.functions import Remote
+from tryon_local.aws.stack import LocalStack
+from tryon_local.clock import ScaledClock, VirtualClock
+from tryon_local.service.server import serve
+from tryon_local.service.standin import StandIn
+from tryon_local.service.transport import StandInAdapter
+
+ROOT = Path(__file__).resolve().parents[2]
+"""The checkout's folder, which has template.yaml; somewhere else when the package was installed without one."""
+
+_IN_PROCESS = "https://service.standin.test"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a dropped manifest became."""
+
+    run_id: str
+    execution: str
+
+
+class LocalApp:
+    """A context manager around a running application.
+
+    With a `port`, the stack answers the AWS CLI there and the service's stand-in listens beside it, both on
+    `host`, which functions know as `host_name`; without one, everything stays in the process and opens no
+    socket. `parameters` are the template's; `standin` is made by the caller, who keeps it to look at what was
+    paid; with a port and time at another pace than the real one, it takes requests signed at any date. With a
+    `remote`, handlers run there instead of in this process.
+    """
+
+    def __init__(
+        self,
+        standin: StandIn,
+        *,
+        clock: ScaledClock | VirtualClock,
+        port: int | None = None,
+        host: str = "127.0.0.1",
+        host_name: str | None = None,
+        slots: int = 1,
+        parameters: Mapping[str, str] | None = None,
+        root: Path = ROOT,
+        log: Any = None,
+        remote: Remote | None = None,
+    ) -> None:
+        self.standin = standin
+        self.clock = clock
+        self._port = port
+        self._host = host
+        self._host_name = host_name or host
+        self._parameters = {"Slots": str(slots), **(parameters or {})}
+        self._root = root
+        self._log = log
+        self._remote = remote
+        self._exit = ExitStack()
+
+    def __enter__(self) -> "LocalApp":
+        try:
+            self._start()
+        except BaseException:
+            self._exit.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._exit.close()
+
+    def _start(self) -> None:
+        transports = {}
+        if self._port is None:
+            address = _IN_PROCESS
+            transports["https://"] = StandInAdapter(self.standin)
+            origins = self.standin.base_url
+        else:
+            if getattr(self.clock, "speed", None) != 1:
+                # Clients outside the stack sign by the machine's clock: the vendor's SDK was refused after 90 s.
+                self.standin.max_skew = None
+            served = self._exit.enter_context(
+                serve(self.standin, host=self._host, names=(self._host_name,), own_results=False)
+            )
+            address = origins = self.standin.base_url = f"http://{self._host_name}:{served.port}"
+        self.service_url = address
+        access_key, secret_key = self.standin.keys
+        self.stack = self._exit.enter_context(
+            LocalStack(
+                self._root,
+                clock=self.clock,
+                port=self._port,
+                host=self._host,
+                names=(self._host_name,),
+                parameters={"ServiceEndpoint": address, "ResultOrigins": origins, **self._parameters},
+                transports=transports,
+                secrets={"ServiceSecret": json.dumps({"access_key": access_key, "secret_key": secret_key})},
+                log=self._log,
+                remote=self._remote,
+            )
+        )
+
+    @property
+    def bucket(self) -> str:
+        """The bucket that pictures and manifests go into."""
+        return self.stack.outputs["BucketName"]
+
+    @property
+    def ledger(self) -> Ledger:
+        """What happened to each combination."""
+        return Ledger(self.stack.client("dynamodb"), self.stack.outputs["LedgerTableName"], self.clock)
+
+    def put(self, key: str, data: bytes) -> str:
+        """Put an object into the bucket; returns its version."""
+        answer = self.stack.client("s3").put_object(Bucket=self.bucket, Key=key, Body=data)
+        return str(answer["VersionId"])
+
+    def get(self, key: str) -> bytes:
+        """An object's bytes."""
+        data: bytes = self.stack.client("s3").get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        return data
+
+    def keys(self, prefix: str = "") -> list[str]:
+        """All keys that begin with a prefix."""
+        pages = self.stack.client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
+        return [item["Key"] for page in pages for item in page.get("Contents", [])]
+
+    def put_folder(self, folder: Path, prefix: str) -> None:
+        """Put every file of a folder under a prefix."""
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                self.put(prefix + path.relative_to(folder).as_posix(), path.read_bytes())
+
+    def claim(self, key: str, version: str) -> Claim | None:
+        """What a manifest's version became, None while no execution has claimed it."""
+        item = self.stack.client("dynamodb").get_item(
+            TableName=self.stack.outputs["LedgerTableName"],
+            Key=to_item({"pk": f"claim#{self.bucket}/{key}", "sk": version}),
+            ConsistentRead=True,
+        )
+        found = from_item(item.get("Item", {}))
+        return Claim(found["run_id"], found["execution"]) if found else None

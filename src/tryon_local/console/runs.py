@@ -1,0 +1,454 @@
+"""What the page shows of a running application: its workflow, its runs, their combinations and their files."""
+
+import json
+import re
+import threading
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import IO, Any
+
+from botocore.exceptions import ClientError
+
+from tryon import plan
+from tryon.ledger import Entry, Status
+from tryon.plan import RunFolder, result_copy
+from tryon.thumbnails import obstacle
+from tryon_local.app import LocalApp
+from tryon_local.aws.stack import Child
+from tryon_local.console.history import Visit, lines, told, visits
+from tryon_local.console.layout import layout
+
+MAX_RUNS = 100
+"""Runs that are listed, the newest of all."""
+
+_FILES = re.compile(
+    r"runs/[\w.-]+/(?:"
+    r"(?:index|gallery-\d+)\.html|contact-sheet\.jpg|combinations\.csv|(?:plan|summary|retry-manifest)\.json"
+    r"|(?:inputs|results|thumbnails|previews)/[\w./-]+\.(?:png|jpg|jpeg|webp)"
+    r")",
+    re.ASCII,
+)
+"""Keys of the files that a run has: nothing else that somebody put into the bucket is handed to a browser."""
+
+
+class NotFoundError(LookupError):
+    """There is no such execution, combination or file."""
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file of a run as it lies in the bucket."""
+
+    body: IO[bytes]
+    size: int
+
+
+class Runs:
+    """The executions of an application's workflow, read anew whenever they are asked for; safe to share."""
+
+    def __init__(self, app: LocalApp) -> None:
+        self._app = app
+        described = self._step_functions.describe_state_machine(stateMachineArn=app.stack.outputs["StateMachineArn"])
+        self._definition: Mapping[str, Any] = json.loads(described["definition"])
+        self._layout = layout(self._definition)
+        self._states = [node.name for node in self._layout.nodes]
+        self._lock = threading.Lock()
+        self._known: dict[str, _Run] = {}
+
+    @property
+    def now(self) -> float:
+        """The application's time, in seconds since the epoch."""
+        return self._app.clock.now()
+
+    @property
+    def _step_functions(self) -> Any:
+        return self._app.stack.client("stepfunctions")
+
+    def machine(self) -> dict[str, Any]:
+        """The workflow's drawing, each state's definition, and how much faster than real time it all runs.
+
+        Visits name a state by its number in `states`.
+        """
+        definitions: dict[str, Any] = {}
+        _collect(self._definition, definitions)
+        return {
+            "speed": getattr(self._app.clock, "speed", None),
+            "bucket": self._app.bucket,
+            "states": self._states,
+            "definitions": definitions,
+            "layout": asdict(self._layout),
+        }
+
+    def newest(self) -> list[dict[str, Any]]:
+        """The newest runs in short, the newest first."""
+        return [run.short() for run in self._runs()[: -MAX_RUNS - 1 : -1]]
+
+    def run(self, execution: str, after: int = 0) -> dict[str, Any]:
+        """A run by its execution's name, with those combinations that changed after a version told before."""
+        return self._find(execution).told(after)
+
+    def events(self, execution: str) -> list[dict[str, Any]]:
+        """The events of the run's own execution."""
+        return told(self._find(execution).history())
+
+    def combination(self, execution: str, n: int) -> dict[str, Any]:
+        """One combination: its way, its events, its line in the ledger and its pictures."""
+        return self._find(execution).combination(n)
+
+    def file(self, key: str) -> StoredFile:
+        """A run's file by its key in the bucket."""
+        if not _FILES.fullmatch(key):
+            raise NotFoundError(key)
+        try:
+            answer = self._app.stack.client("s3").get_object(Bucket=self._app.bucket, Key=key)
+        except ClientError as error:
+            raise NotFoundError(key) from error
+        return StoredFile(answer["Body"], answer["ContentLength"])
+
+    def _runs(self) -> list["_Run"]:
+        with self._lock:
+            for arn in self._app.stack.executions():
+                name = arn.rpartition(":")[2]
+                if name not in self._known:
+                    self._known[name] = _Run(self._app, arn, self._states)
+            return list(self._known.values())
+
+    def _find(self, execution: str) -> "_Run":
+        if execution not in self._known:
+            self._runs()
+        try:
+            return self._known[execution]
+        except KeyError:
+            raise NotFoundError(execution) from None
+
+
+def _ends_another(event: str) -> bool:
+    """Whether an execution's input is the event that an execution was stopped, not that a manifest was put."""
+    return bool(json.loads(event)["source"] == "aws.states")
+
+
+def _manifest(event: str) -> dict[str, Any]:
+    """The manifest that an execution is about, from its input: its `key` and its `version-id` or `etag`."""
+    while _ends_another(event):
+        event = json.loads(event)["detail"]["input"]
+    manifest: dict[str, Any] = json.loads(event)["detail"]["object"]
+    return manifest
+
+
+def _collect(definition: Mapping[str, Any], into: dict[str, Any]) -> None:
+    for name, state in definition["States"].items():
+        into[name] = {field: value for field, value in state.items() if field not in ("Comment", "ItemProcessor")}
+        if "ItemProcessor" in state:
+            _collect(state["ItemProcessor"], into)
+
+
+@dataclass
+class _Combination:
+    """A combination as last seen. `version` is the run's when it changed."""
+
+    n: int
+    id: str
+    version: int
+    status: str = "WAITING"
+    path: Sequence[Visit] = ()
+    error: str | None = None
+
+    @property
+    def over(self) -> bool:
+        return self.status not in ("WAITING", "RUNNING")
+
+
+@dataclass
+class _Tally:
+    """How often states and lines were passed, and by how many combinations."""
+
+    visits: Counter[str] = field(default_factory=Counter)
+    passed: Counter[str] = field(default_factory=Counter)
+    present: Counter[str] = field(default_factory=Counter)
+    lines: Counter[str] = field(default_factory=Counter)
+
+    def add(self, path: Sequence[Visit]) -> None:
+        self.visits.update(visit.state for visit in path)
+        self.passed.update({visit.state for visit in path if visit.left is not None})
+        self.present.update(visit.state for visit in path if visit.left is None)
+        self.lines.update(lines(path))
+
+    def including(self, other: "_Tally") -> "_Tally":
+        return _Tally(
+            self.visits + other.visits,
+            self.passed + other.passed,
+            self.present + other.present,
+            self.lines + other.lines,
+        )
+
+
+class _Run:
+    """One execution of the workflow; what has ended is remembered and not read again."""
+
+    def __init__(self, app: LocalApp, arn: str, states: Sequence[str]) -> None:
+        self._app = app
+        self._arn = arn
+        self._numbers = {state: number for number, state in enumerate(states)}
+        self._lock = threading.Lock()
+        self._version = 0
+        self._execution: dict[str, Any] = {}
+        self._started = 0.0
+        self._item: dict[str, Any] | None = None
+        self._path: Sequence[Visit] = ()
+        self._combinations: dict[int, _Combination] = {}
+        self._children: dict[int, Child] = {}
+        self._ended = _Tally()
+        self._planned = False
+        self._files: list[dict[str, str]] = []
+        self._final = False
+
+    # ------------------------------------------------------------ reading
+
+    def _refresh(self) -> None:
+        if self._final:
+            return
+        # The end is looked for first: what is read after it is final.
+        described = self._step_functions.describe_execution(executionArn=self._arn)
+        before = (self._execution, self._item, self._path, self._files)
+        self._started = described["startDate"].timestamp()
+        self._execution = _execution(described)
+        self._item = self._read_item(described)
+        self._path = visits(self.history())
+        version = self._version + 1
+        changed = self._read_plan(version) | self._read_children(version)
+        if described["status"] != "RUNNING":
+            self._files = self._read_files()
+            # The run of an execution that was stopped is ended by another one, minutes later.
+            self._final = not self._own or (self._item or {}).get("status") != "RUNNING"
+        if changed or before != (self._execution, self._item, self._path, self._files):
+            self._version = version
+
+    @property
+    def _step_functions(self) -> Any:
+        return self._app.stack.client("stepfunctions")
+
+    def history(self) -> list[dict[str, Any]]:
+        """The events of the execution itself."""
+        pages = self._step_functions.get_paginator("get_execution_history")
+        return [
+            event
+            for page in pages.paginate(executionArn=self._arn, PaginationConfig={"PageSize": 1000})
+            for event in page["events"]
+        ]
+
+    def _read_item(self, described: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The run's item in the ledger; before there is one, what the claim says."""
+        manifest = _manifest(described["input"])
+        claim = self._app.claim(manifest["key"], manifest.get("version-id") or manifest["etag"])
+        if claim is None:
+            return None
+        return self._app.ledger.run(claim.run_id) or {"run_id": claim.run_id}
+
+    @property
+    def _own(self) -> bool:
+        """Whether the item is this execution's, not that of the run whose event came again."""
+        return bool(self._item) and (self._item or {}).get("execution", self._arn) == self._arn
+
+    def _read_plan(self, version: int) -> bool:
+        if self._planned or not self._own or "planned_at" not in (self._item or {}):
+            return False
+        try:
+            data = self._app.get(RunFolder(self._run_id).plan)
+        except ClientError:
+            return False
+        for combination in plan.decode(data):
+            self._combinations[combination.n] = _Combination(combination.n, combination.id, version)
+        self._planned = True
+        return True
+
+    @property
+    def _run_id(self) -> str:
+        return str((self._item or {})["run_id"])
+
+    def _read_children(self, version: int) -> bool:
+        changed = False
+        for child in self._app.stack.children(self._arn):
+            n = child.input["combination"]["n"]
+            known = self._combinations.get(n)
+            if known is None or known.over:
+                continue
+            self._children[n] = child
+            # The status first, as above.
+            status, error = child.status, child.error
+            path = visits(child.events)
+            if (status, path) == (known.status, known.path):
+                continue
+            known.status, known.error, known.path, known.version = status, error, path, version
+            changed = True
+            if known.over:
+                self._ended.add(path)
+        return changed
+
+    def _read_files(self) -> list[dict[str, str]]:
+        if not self._own:
+            return []
+        folder = RunFolder(self._run_id)
+        found = []
+        for name, key in (
+            ("Gallery", folder.gallery),
+            ("Contact sheet", folder.contact_sheet),
+            ("Table", folder.csv),
+            ("Summary", folder.summary),
+            ("Retry manifest", folder.retry_manifest),
+        ):
+            try:
+                self._app.stack.client("s3").head_object(Bucket=self._app.bucket, Key=key)
+            except ClientError:
+                continue
+            found.append({"name": name, "href": f"/{key}"})
+        return found
+
+    # ------------------------------------------------------------ telling
+
+    def short(self) -> dict[str, Any]:
+        """The run in a line: what it is called, how it stands, how far it is, what it cost."""
+        with self._lock:
+            self._refresh()
+            return self._head()
+
+    def _head(self) -> dict[str, Any]:
+        item = self._item or {}
+        statuses = Counter(combination.status for combination in self._combinations.values())
+        manifest = _manifest(self._execution["input"])["key"]
+        over = sum(count for status, count in statuses.items() if status not in ("WAITING", "RUNNING"))
+        return {
+            "execution": self._arn.rpartition(":")[2],
+            "run_id": item.get("run_id"),
+            "name": item.get("name") or manifest.rpartition("/")[2].removesuffix(".json"),
+            "manifest": manifest,
+            "status": self._status(),
+            "started": self._execution["started"],
+            "ended": self._execution["ended"],
+            "total": item.get("total") if self._own else None,
+            "running": statuses["RUNNING"],
+            "succeeded": statuses["SUCCEEDED"],
+            "failed": over - statuses["SUCCEEDED"],
+            "cost": item.get("cost") if self._own else None,
+        }
+
+    def _status(self) -> str:
+        """The run's status; the execution's own where the ledger has nothing to say about it."""
+        status = str(self._execution["status"])
+        if not self._own:
+            if not self._item:
+                return status
+            return "ENDS_ANOTHER" if _ends_another(self._execution["input"]) else "REPEATED"
+        told_status = str((self._item or {}).get("status", status))
+        # The ledger has the outcome a moment before the execution's end.
+        return status if status == "RUNNING" else told_status
+
+    def told(self, after: int) -> dict[str, Any]:
+        """Everything about the run but the combinations that did not change since `after`."""
+        with self._lock:
+            self._refresh()
+            present = _Tally()
+            present.add(self._path)
+            for combination in self._combinations.values():
+                if not combination.over:
+                    present.add(combination.path)
+            tally = self._ended.including(present)
+            return {
+                "version": self._version,
+                **self._head(),
+                "arn": self._arn,
+                "error": self._execution["error"],
+                "cause": self._execution["cause"],
+                "files": self._files,
+                "path": [self._visit(visit) for visit in self._path],
+                "states": {
+                    state: [tally.present[state], tally.passed[state], tally.visits[state]] for state in tally.visits
+                },
+                "lines": dict(tally.lines),
+                "combinations": [
+                    {
+                        "n": combination.n,
+                        "id": combination.id,
+                        "status": combination.status,
+                        "error": combination.error,
+                        "path": [self._visit(visit) for visit in combination.path],
+                    }
+                    for combination in self._combinations.values()
+                    if combination.version > after
+                ],
+            }
+
+    def _visit(self, visit: Visit) -> list[Any]:
+        """A state's number, when it was entered and left in seconds from the run's start, and its error, if any."""
+        entered = round(visit.entered - self._started, 3)
+        left = None if visit.left is None else round(visit.left - self._started, 3)
+        told_visit = [self._numbers[visit.state], entered, left]
+        return [*told_visit, visit.error] if visit.error else told_visit
+
+    def combination(self, n: int) -> dict[str, Any]:
+        with self._lock:
+            self._refresh()
+            combination = self._combinations.get(n)
+            child = self._children.get(n)
+        if combination is None:
+            raise NotFoundError(n)
+        entry = self._app.ledger.entry(self._run_id, n)
+        return {
+            "n": n,
+            "id": combination.id,
+            "model": entry.model,
+            "worn": entry.worn,
+            "variant": entry.variant,
+            "status": combination.status,
+            "arn": child.arn if child else None,
+            "error": child.error if child else None,
+            "path": [asdict(visit) for visit in combination.path],
+            "events": told(child.events) if child else [],
+            "ledger": _facts(entry),
+            "pictures": self._pictures(entry),
+        }
+
+    def _pictures(self, entry: Entry) -> list[dict[str, str]]:
+        folder = RunFolder(self._run_id)
+        inputs = [("models", entry.model), *(("garments", garment) for garment in entry.garments)]
+        shown = [
+            {
+                "name": name,
+                "kind": kind.removesuffix("s"),
+                "small": f"/{folder.input_copy('thumbnails', kind, name)}",
+                "large": f"/{folder.input_copy('previews', kind, name)}",
+            }
+            for kind, name in inputs
+        ]
+        if entry.status is not Status.SUCCEEDED:
+            return shown
+        return shown + [
+            {
+                "name": result["key"].rpartition("/")[2],
+                "kind": "result",
+                "small": f"/{result['key'] if obstacle(result) else result_copy('thumbnails', result['key'])}",
+                "large": f"/{result['key']}",
+            }
+            for result in entry.results
+        ]
+
+
+def _execution(described: Mapping[str, Any]) -> dict[str, Any]:
+    stop = described.get("stopDate")
+    return {
+        "status": described["status"],
+        "started": round(described["startDate"].timestamp(), 3),
+        "ended": None if stop is None else round(stop.timestamp(), 3),
+        "input": described["input"],
+        "error": described.get("error"),
+        "cause": described.get("cause"),
+    }
+
+
+_FACTS = ("status", "task_id", "submits", "polls", "latency", "delay", "bytes", "resumed", "step", "error", "cause")
+
+
+def _facts(entry: Entry) -> dict[str, Any]:
+    """What the ledger says, without what is empty."""
+    known = {name: getattr(entry, name) for name in _FACTS}
+    return {name: value for name, value in known.items() if value}
