@@ -197,6 +197,12 @@ class StandIn:
             )
 
     @property
+    def running(self) -> int:
+        """Tasks that run now and fill a place each."""
+        with self._lock:
+            return self._book.running_in_all(self.clock.now())
+
+    @property
     def most_running(self) -> int:
         """The most tasks that ever ran at once."""
         with self._lock:

@@ -199,6 +199,10 @@ class TaskBook:
             heapq.heappop(ends)
         return len(ends)
 
+    def running_in_all(self, now: float) -> int:
+        """Tasks between submit and end under any key."""
+        return sum(self.running(key, now) for key in self._ends)
+
     def next(self, combination: Combination) -> NewTask:
         """The task that would be made now."""
         return NewTask(len(self._tasks) + 1, combination, self._attempts[combination] + 1)
