@@ -293,7 +293,7 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> Any:
     """A stack that every command of a test speaks to; a manifest that is put is followed no further."""
     with fake_stack(options=" --port 4600") as running:
         for module in ("run", "plan"):
-            monkeypatch.setattr(f"cli.{module}.target", lambda arguments: running)
+            monkeypatch.setattr(f"tryon_cli.{module}.target", lambda arguments: running)
         monkeypatch.setattr("tryon_cli.plan.listens", lambda port: True)
         monkeypatch.setattr("tryon_cli.run._follow_claimed", lambda *_: 0)
         yield running

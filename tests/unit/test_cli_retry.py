@@ -23,7 +23,7 @@ WHOLE = {
 def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeStack]:
     with fake_stack() as found:
         for module in ("run", "runs"):
-            monkeypatch.setattr(f"cli.{module}.target", lambda arguments: found)
+            monkeypatch.setattr(f"tryon_cli.{module}.target", lambda arguments: found)
         yield found
 
 

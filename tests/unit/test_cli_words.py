@@ -28,7 +28,7 @@ def ended(stack: FakeStack, status: str = "PARTIAL", **more: Any) -> None:
 
 def speaks_to(stack: FakeStack, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("run", "runs", "plan", "calibrate"):
-        monkeypatch.setattr(f"cli.{module}.target", lambda arguments: stack)
+        monkeypatch.setattr(f"tryon_cli.{module}.target", lambda arguments: stack)
 
 
 def test_the_stand_ins_money_and_seconds_are_not_real(
