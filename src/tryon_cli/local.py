@@ -94,8 +94,7 @@ def add_arguments(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
 
 @contextlib.contextmanager
 def local_target(arguments: argparse.Namespace, faults: tuple["Fault", ...]) -> Iterator[tuple[Target, "LocalApp"]]:
-    """A running application, as a target and as itself; raises `TargetError` where it cannot run."""
-    _check_installed()
+    """A running application, as a target and as itself."""
     # Before the imports, some of which read variables.
     with isolated(), _started(arguments, faults) as started:
         yield started
@@ -193,7 +192,8 @@ def _check_free(**ports: int) -> None:
 
 
 def up(arguments: argparse.Namespace, console: Console) -> int:
-    """Serve until interrupted."""
+    """Serve until interrupted; raises `TargetError` where the stack cannot run."""
+    _check_installed()
     faults = _faults(arguments.faults)
     _check_free(port=arguments.port, console_port=arguments.console_port)
     _stop_when_told()
@@ -231,7 +231,8 @@ def _welcome(arguments: argparse.Namespace, target: Target, app: "LocalApp", con
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
-    """One manifest, from upload to a folder of results."""
+    """One manifest, from upload to a folder of results; raises `TargetError` where the stack cannot run."""
+    _check_installed()
     began = time.monotonic()
     try:
         return _run(arguments, console, began)

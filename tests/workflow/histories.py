@@ -620,8 +620,10 @@ class Ending:
                 assert lost <= len(single), "one fault cost more than one combination"
         answers = [fault.action for fault in history.service]
         answers += [accident.answer for accident in history.accidents if isinstance(accident, Outage)]
-        # What the service may still work on after its slot's lease, or after the run, fills a place of its own.
+        # What the service may still work on after its slot's lease, or after the run, fills a place of its own; so does
+        # a task whose poll was told that it has ended.
         strange = any(isinstance(accident, Stopped | Rotated) for accident in history.accidents)
+        strange |= any(fault.call == "result" and isinstance(fault.action, Answer) for fault in history.service)
         if not history.shared and not strange and all(isinstance(answer, _CALM) for answer in answers):
             assert not self.refused or Answer(50430) in answers, "a slot was given twice"
 
