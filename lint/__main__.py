@@ -1,20 +1,17 @@
 """`make check`: the code's, the template's and the workflow's linters, offline once installed, and the audit."""
 
-import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from lint.audit import audit
+from lint.definition import definitions
 from sam.engine import UnavailableError
 from sam.toolchain import environment
 from tryon_local.app import ROOT
-from tryon_local.aws.template import load
 
 CACHE = ROOT / ".cache" / "lint"
 PYTHON = Path(sys.executable)
@@ -67,24 +64,12 @@ def workflow() -> bool:
         if not run(npm, "ci", "--prefix", str(folder), "--ignore-scripts", "--no-audit", "--no-fund", "--silent"):
             shutil.rmtree(folder)
             return False
-    described = load(ROOT / "template.yaml")
     with tempfile.TemporaryDirectory() as temporary:
         paths = []
-        for name, resource in described["Resources"].items():
-            if resource["Type"] == "AWS::Serverless::StateMachine":
-                paths.append(Path(temporary) / f"{name}.asl.json")
-                paths[-1].write_text(deployed(resource["Properties"], described["Parameters"]))
+        for name, definition in definitions():
+            paths.append(Path(temporary) / f"{name}.asl.json")
+            paths[-1].write_text(definition)
         return all(run(folder / "node_modules" / ".bin" / "asl-validator", "--json-path", path) for path in paths)
-
-
-def deployed(properties: Mapping[str, Any], parameters: Mapping[str, Any]) -> str:
-    """A definition with its substitutions' values: parameters' defaults, and a name for everything else."""
-    text = (ROOT / properties["DefinitionUri"]).read_text(encoding="utf-8")
-    for name, value in properties["DefinitionSubstitutions"].items():
-        default = parameters.get(value.get("Ref"), {}).get("Default") if isinstance(value, dict) else None
-        text = text.replace(f"${{{name}}}", str(name if default is None else default))
-    json.loads(text)
-    return text
 
 
 def packages() -> bool:

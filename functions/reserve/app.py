@@ -31,7 +31,7 @@ class ReserveEvent(BaseModel):
     """What the state machine passes: the combination, and the token that wakes it.
 
     `visit` numbers the combination's visits to the gate, `ask` the tries of this one; `waiting_since` is when its
-    first visit began. Without a token the visit has failed, and its slot is given back.
+    first visit began; `refused_task` is the last task whose result the service refused. Without a token the visit has failed, and its slot is given back.
     """
 
     run_id: str
@@ -39,6 +39,7 @@ class ReserveEvent(BaseModel):
     token: str = ""
     visit: int = 1
     ask: int = 0
+    refused_task: str = ""
     waiting_since: datetime | None = None
 
 
@@ -58,6 +59,7 @@ def handler(event: ReserveEvent, context: LambdaContext) -> dict[str, str] | Non
         run_id=event.run_id,
         visit=event.visit,
         ask=event.ask,
+        refused_task=event.refused_task,
         waiting_since=event.waiting_since.timestamp() if event.waiting_since else clock.now(),
         ledger=ledger,
         gate=gate,

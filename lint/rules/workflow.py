@@ -118,6 +118,46 @@ def impatient_tasks(definition: Definition, timeouts: Mapping[str, float]) -> It
             yield f"task {name} waits {state['TimeoutSeconds']} s for {function}, which may take {limit} s"
 
 
+def regular_expressions(text: str) -> Iterator[str]:
+    """The regular expressions of every JSONata expression in a definition, as they stand between their slashes."""
+    for expression in re.findall(r'"((?:[^"\\]|\\.)*)"', text):
+        if expression.startswith("{%"):
+            decoded = re.sub(r"'(?:[^'\\]|\\.)*'", "''", json.loads(f'"{expression}"'))
+            # A slash that begins an expression stands where a value is expected; others divide.
+            for found in re.finditer(r"(?:^|[(,:=?\[])\s*/((?:[^/\\\n]|\\.)+)/", decoded):
+                yield found[1]
+
+
+def repeated_groups(text: str) -> Iterator[str]:
+    """AWS's engine is written in Java: its regular expressions take stack for each repetition of a group.
+
+    A message of some thousand characters then ends the execution with a stack overflow, where no test of another
+    engine sees it. A repeated class of characters (`[^"]*`) and a lazy dot are loops and take none.
+    """
+    for expression in regular_expressions(text):
+        inside = re.sub(r"\\.", "\\\\", expression)
+        inside = re.sub(r"\[\^?\]?[^\]]*\]", "[]", inside)
+        if re.search(r"\)(?:[*+?]|\{)", inside):
+            yield f"the regular expression /{expression}/ repeats a group"
+
+
+def literal_partitions(text: str) -> Iterator[str]:
+    """In China and in GovCloud ARNs begin in another way, and the stack is rolled back."""
+    for found in sorted(set(re.findall(r"arn:aws[a-z-]*:[a-z0-9-]*", text))):
+        yield f"{found} names a partition: write ${{Partition}}, or ${{AWS::Partition}} in the template"
+
+
+def outer_variables(definition: Definition) -> Iterator[str]:
+    """What AWS says of variables and Distributed Maps can be read so that a Map's own fields see none: it has input."""
+    for name, state in definition["States"].items():
+        if state["Type"] != "Map":
+            continue
+        for field in ("Items", "ItemReader", "ResultWriter", "ItemSelector", "ItemBatcher", "MaxConcurrency"):
+            variables = {*re.findall(r"\$([a-z_]\w*)\b(?!\()", json.dumps(state.get(field, "")))} - {"states"}
+            for variable in sorted(variables):
+                yield f"{field} of map {name} reads ${variable}: give it to the state as input"
+
+
 class WorkflowRule(CloudFormationLintRule):  # type: ignore[misc]
     id = "E9201"
     severity = "error"
@@ -125,7 +165,8 @@ class WorkflowRule(CloudFormationLintRule):  # type: ignore[misc]
     description = (
         "Every task has a timeout, retries and a catch for everything, and outwaits its function; every variable has "
         "one scope; every error name "
-        "is a class in the code or AWS's; every substitution is quoted, known and used"
+        "is a class in the code or AWS's; every substitution is quoted, known and used; no regular expression repeats "
+        "a group, no ARN names a partition, no field of a Map reads a variable"
     )
     source_url = "docs/operations.md"
     tags = ["tryon", "workflow"]  # noqa: RUF012 - cfn-lint's own shape
@@ -138,18 +179,22 @@ class WorkflowRule(CloudFormationLintRule):  # type: ignore[misc]
             for name, resource in written.items()
             if resource["Type"] == "AWS::Serverless::Function" and "Timeout" in resource["Properties"]
         }
-        matches = []
+        template = Path(cfn.filename).read_text(encoding="utf-8")
+        matches = [RuleMatch(["Resources"], problem) for problem in literal_partitions(template)]
         for name, resource in written.items():
             if resource["Type"] != "AWS::Serverless::StateMachine":
                 continue
             properties = resource["Properties"]
             text = (root / properties["DefinitionUri"]).read_text(encoding="utf-8")
             problems = [*loose_substitutions(text, properties.get("DefinitionSubstitutions", {}))]
+            problems += literal_partitions(text)
             if not any("no JSON" in problem for problem in problems):
                 definition = json.loads(text)
                 problems += unguarded_tasks(definition)
                 problems += shadowed_variables(definition)
                 problems += unknown_errors(definition, error_classes(root))
                 problems += impatient_tasks(definition, timeouts)
+                problems += repeated_groups(text)
+                problems += outer_variables(definition)
             matches += [RuleMatch(["Resources", name, "Properties", "DefinitionUri"], problem) for problem in problems]
         return matches

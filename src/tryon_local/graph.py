@@ -105,7 +105,7 @@ def _state(name: str, state: Mapping[str, Any]) -> State:
         name=name,
         type=state["Type"],
         comment=state.get("Comment", ""),
-        resource=str(state.get("Resource", "")).removeprefix("arn:aws:states:::"),
+        resource=str(state.get("Resource", "")).partition(":states:::")[2],
         ends=state.get("End", False) or state["Type"] in ("Succeed", "Fail"),
         inner=read(inner) if inner else None,
     )

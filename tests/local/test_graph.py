@@ -202,6 +202,8 @@ def test_what_leads_to_failure_alone_is_known_and_stands_aside() -> None:
     drawing = layout(ASL)
     failing = {one.name for one in drawing.nodes if one.failing}
     assert failing == {
+        "Explain",
+        "ExplainRun",
         "RecordFailure",
         "Failed",
         "RecordFailedRun",
@@ -251,7 +253,7 @@ def test_lines_after_errors_to_the_same_state_share_a_track() -> None:
     drawing = layout(ASL)
     caught = [line(drawing, source, "GiveSlotBack", caught=True) for source in ("ReserveSlot", "Submit", "Poll")]
     assert len({edge.points[1].x for edge in caught}) == 1
-    assert line(drawing, "Done?", "RecordFailure").points[1].x not in {edge.points[1].x for edge in caught}
+    assert line(drawing, "Done?", "Explain").points[1].x not in {edge.points[1].x for edge in caught}
 
 
 def test_a_maps_states_lie_in_its_box() -> None:

@@ -1,7 +1,6 @@
 """What passes between states stays below Step Functions' limits at the largest run that the stack takes."""
 
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from lint.rules.workflow import states
 from tryon.manifest import MAX_ENTRIES, MAX_RETRY_BYTES
 from tryon_local.aws.moto_adapter.jsonata_engine import evaluate
 
@@ -34,7 +34,7 @@ def ends(states: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 def test_what_children_return_goes_to_s3_and_is_next_to_nothing() -> None:
     try_on = MACHINE["States"]["TryOn"]
-    assert try_on["ResultWriter"]["Resource"] == "arn:aws:states:::s3:putObject"
+    assert try_on["ResultWriter"]["Resource"] == "arn:${Partition}:states:::s3:putObject"
     outputs = dict(ends(try_on["ItemProcessor"]["States"]))
     assert outputs == dict.fromkeys(("Download", "AlreadyEnded"), "{% 0 %}")
 
@@ -61,23 +61,64 @@ def before_the_map() -> Iterator[tuple[str, dict[str, Any]]]:
                 yield f"{name} {caught['ErrorEquals'][0]}", caught
 
 
+def evaluated(expression: str, **bindings: Any) -> Any:
+    return evaluate(expression.removeprefix("{%").removesuffix("%}"), bindings, 0.0)
+
+
+CAUSES = [None, "no JSON", '{"errorMessage": "cut of', json.dumps({"errorMessage": "m" * 99_999})]
+
+
 @pytest.mark.parametrize("caught", [pytest.param(caught, id=name) for name, caught in before_the_map()])
-@pytest.mark.parametrize(
-    "cause", [None, "no JSON", '{"errorMessage": "cut of', json.dumps({"errorMessage": "m" * 99_999})]
-)
+@pytest.mark.parametrize("cause", CAUSES)
 def test_no_cause_of_a_failure_breaks_or_fills_the_state_that_follows(
     caught: dict[str, Any], cause: str | None
 ) -> None:
     failure = {"Error": "States.Timeout"} | ({"Cause": cause} if cause is not None else {})
-    for name, expression in caught["Assign"].items():
+    assigned = dict(caught["Assign"])
+    bindings: dict[str, Any] = {"states": {"errorOutput": failure}}
+    if caught["Next"] == "ExplainRun":
+        bindings["plan_error"] = evaluated(assigned.pop("plan_error"), **bindings)
+        assigned |= MACHINE["States"]["ExplainRun"]["Assign"]
+    for name, expression in assigned.items():
         if expression.startswith("{%"):
-            told = evaluate(expression.removeprefix("{%").removesuffix("%}"), {"states": {"errorOutput": failure}}, 0.0)
+            told = evaluated(expression, **bindings)
             assert isinstance(told, str), name
             assert name == "missing" or len(told) <= 8_000
     assert caught["Output"] == {}, "else it is the whole cause"
 
 
-def test_what_is_taken_out_of_a_cause_needs_no_turns_of_a_group() -> None:
-    # Java's regular expressions, which Step Functions has, recurse for each: a long text ends them.
-    for state in ("Manifest?", "Name", "Claim", "Plan", "AwaitPictures"):
-        assert not re.search(r"\)[*+{?]", json.dumps(MACHINE["States"][state])), state
+CHILD = MACHINE["States"]["TryOn"]["ItemProcessor"]["States"]
+
+MESSAGES = [
+    "plain",
+    "m" * 30_000,
+    '"' * 1_900,
+    "\\" * 1_900,
+    'the service says {"code": 50411, "message": "no"}, "errorType": "x"}',
+    "C:\\new\nline \u4e2d \u0001",
+]
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=["plain", "long", "quotes", "backslashes", "JSON", "controls"])
+@pytest.mark.parametrize("order", [("errorMessage", "errorType"), ("errorType", "errorMessage")], ids=" ".join)
+def test_a_functions_message_is_what_the_record_says(message: str, order: tuple[str, str]) -> None:
+    known = {"errorMessage": message, "errorType": "FetchError"}
+    cause = json.dumps({name: known[name] for name in order})
+    expression = CHILD["Explain"]["Assign"]["reason"]
+    assert evaluated(expression, failure={"Error": "FetchError", "Cause": cause}) == message[:2000]
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_any_other_cause_is_recorded_as_it_is_up_to_a_length(cause: str | None) -> None:
+    failure = {"Error": "States.Timeout"} | ({"Cause": cause} if cause is not None else {})
+    told = evaluated(CHILD["Explain"]["Assign"]["reason"], failure=failure)
+    assert told == ("m" * 2000 if "mmm" in (cause or "") else cause or "")
+
+
+def test_only_two_states_take_a_message_out_of_a_cause() -> None:
+    taken = [name for name, state in states(MACHINE) if "groups" in json.dumps(without_inner(state))]
+    assert taken == ["Plan", "ExplainRun", "Submit", "Explain"], "Plan: what is missing; Submit: when its turn is"
+
+
+def without_inner(state: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in state.items() if key != "ItemProcessor"}

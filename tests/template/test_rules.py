@@ -76,6 +76,10 @@ def test_the_workflow_keeps_every_rule(resources: dict[str, Any], definition: di
     assert list(workflow_rules.shadowed_variables(definition)) == []
     assert list(workflow_rules.loose_substitutions(TEXT, substitutions)) == []
     assert list(workflow_rules.impatient_tasks(definition, timeouts)) == []
+    assert list(workflow_rules.repeated_groups(TEXT)) == []
+    assert list(workflow_rules.literal_partitions(TEXT)) == []
+    assert list(workflow_rules.literal_partitions((ROOT / "template.yaml").read_text())) == []
+    assert list(workflow_rules.outer_variables(definition)) == []
 
 
 def inner(definition: dict[str, Any], name: str) -> dict[str, Any]:
@@ -135,3 +139,39 @@ def test_a_task_that_gives_up_before_its_function_is_found(definition: dict[str,
     assert list(workflow_rules.impatient_tasks(definition, {"PollFunction": 110})) == [
         "task Poll waits 110 s for PollFunction, which may take 110 s"
     ]
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        # A JSON string by its characters: once in this definition, until its engine was looked at.
+        '"errorMessage": ?("(?:[^\\\\"]|\\\\.)*")',
+        "(a|b)+",
+        "(?:ab){2,}",
+        "[^x]*(?:y[^x]*)*",
+        "(a)?",
+    ],
+)
+def test_a_regular_expression_that_repeats_a_group_is_found(expression: str) -> None:
+    text = json.dumps({"Cause": "{% $match($x, /" + expression + "/, 1) %}"})
+    assert len(list(workflow_rules.repeated_groups(text))) == 1
+
+
+@pytest.mark.parametrize("expression", ['"errorMessage": ?"([^"]*)"', "[()*+]+", r"\)*x", "due in ([0-9]+) s", "a.*?b"])
+def test_one_that_repeats_characters_is_not(expression: str) -> None:
+    divided = "{% $a / (1 + $b) * 2 / 3 %}"
+    text = json.dumps({"Cause": "{% $match($x, /" + expression + "/, 1) %}", "Other": divided})
+    assert list(workflow_rules.repeated_groups(text)) == []
+
+
+@pytest.mark.parametrize("arn", ["arn:aws:states:::lambda:invoke", "arn:aws-cn:s3:::bucket", "arn:aws-us-gov:iam::1:x"])
+def test_an_arn_with_a_partition_is_found(arn: str) -> None:
+    (problem,) = workflow_rules.literal_partitions(f'"{arn}" "arn:${{Partition}}:states:::lambda:invoke"')
+    assert problem.startswith(arn[:7])
+
+
+@pytest.mark.parametrize("field", ["ItemReader", "ResultWriter", "ItemSelector", "MaxConcurrency"])
+def test_a_field_of_the_map_that_reads_a_variable_is_found(field: str, definition: dict[str, Any]) -> None:
+    definition["States"]["TryOn"][field] = {"Arguments": {"Bucket": "{% $merge([$states.input, $bucket]) %}"}}
+    (problem,) = workflow_rules.outer_variables(definition)
+    assert problem == f"{field} of map TryOn reads $bucket: give it to the state as input"

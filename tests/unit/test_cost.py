@@ -41,13 +41,13 @@ def failed(step: str, error: str, **changes: object) -> Entry:
         (replace(GOOD, polls=4), 17),
         (replace(GOOD, submits=3), 11 + 2 * 4),  # two refusals: SubmitAgain? and the gate again
         (replace(GOOD, submits=0), 11),  # resumed: through the same states without a submit
-        (failed("ReserveSlot", "RunHaltedError", submits=0, polls=0), 6),
-        (failed("Submit", "InputRefusedError", polls=0), 8),
-        (failed("Poll", "TaskFailedError", polls=2), 13),  # the second poll fails: no Done?, no Download
-        (failed("Poll", "TaskDeadlineError", polls=2), 12),
-        (failed("Poll", "OutputRefusedError", polls=2), 14),  # AnotherSeed? instead of Done?
+        (failed("ReserveSlot", "RunHaltedError", submits=0, polls=0), 7),
+        (failed("Submit", "InputRefusedError", polls=0), 9),
+        (failed("Poll", "TaskFailedError", polls=2), 14),  # the second poll fails: no Done?, no Download
+        (failed("Poll", "TaskDeadlineError", polls=2), 13),
+        (failed("Poll", "OutputRefusedError", polls=2), 15),  # AnotherSeed? instead of Done?
         (replace(GOOD, submits=2, polls=4, refused_tasks=("t0",)), 1 + 2 * (3 + 2 * 3) + 1),
-        (failed("Download", "FetchError", polls=2), 13),
+        (failed("Download", "FetchError", polls=2), 14),
     ],
 )
 def test_transitions_follow_the_way_that_a_combination_took(entry: Entry, charged: int) -> None:

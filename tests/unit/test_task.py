@@ -461,6 +461,7 @@ def ask(bench: Bench, which: Combination | None = None, *, n: int = 1, visit: in
         visit=visit,
         **{
             "ask": 0,
+            "refused_task": "",
             "waiting_since": bench.clock.time,
             "ledger": bench.ledger,
             "gate": bench.gate,
@@ -483,6 +484,11 @@ def test_a_task_that_is_only_asked_after_needs_no_slot(bench: Bench) -> None:
     assert bench.gate.state().waiters == ()
 
 
+def test_the_task_that_replaces_one_needs_a_slot(bench: Bench) -> None:
+    ask(bench, combination(2, task_id="old-task"), refused_task="old-task", visit=2)
+    assert [waiter.holder for waiter in bench.gate.state().waiters] == [task.holder(RUN, 2, 2)]
+
+
 def test_trouble_is_waited_out_with_patience_and_then_named(bench: Bench) -> None:
     bench.gate.refused(ME, Refusal.UNAVAILABLE, word="internal error (50500)")
     bench.clock.time += 3600
@@ -503,6 +509,7 @@ def test_trouble_that_is_older_than_the_run_counts_from_its_start(bench: Bench) 
         run_id="young",
         visit=1,
         ask=0,
+        refused_task="",
         waiting_since=bench.clock.time,
         ledger=bench.ledger,
         gate=bench.gate,

@@ -669,7 +669,13 @@ class Ending:
         for entry in last.values():
             ended_at_the_service = entry.resumed and entry.error in _FATES
             assert entry.status is Status.SUCCEEDED or ended_at_the_service, (entry.id, entry.error, entry.cause)
-        resumed = {retry.key(entry) for run in repeated[:1] for entry in run.entries if entry.resumed}
+        # A resumed task whose result the service refuses then gives way to another one, where the manifest allows it.
+        resumed = {
+            retry.key(entry)
+            for run in repeated[:1]
+            for entry in run.entries
+            if entry.resumed or left[retry.key(entry)].task_id in entry.refused_tasks
+        }
         asked = {retry.key(entry) for run in repeated[:1] for entry in run.entries}
         resumable = {which for which, entry in left.items() if _resumable(entry)} & asked
         doubted = {which for which, entry in left.items() if entry.not_found_at is not None}

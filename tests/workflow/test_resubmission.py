@@ -1,6 +1,7 @@
 """A result that the service refuses is tried again with another seed: only when asked for, and only so often."""
 
 import json
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from tests.workflow.pipeline import Ended, Pipeline, manifest, running
 from tryon.cost import transitions
 from tryon.ledger import Entry, Status
-from tryon_local.service.faults import Answer, Expires, Fails, Fault, NeverDone, Page, Silence
+from tryon_local.service.faults import Answer, Expires, Fails, Fault, NeverDone, Page, Silence, Takes
 
 
 def refused(*nth: int, code: int = 50511) -> Fault:
@@ -99,6 +100,22 @@ def test_a_late_second_task_is_resumed_and_counted_where_it_was_paid() -> None:
         assert pipeline.payments == 2
         assert repeated.summary is not None
         assert repeated.summary["tasks"] == 0
+
+
+def test_a_resumed_task_whose_result_is_refused_is_replaced_within_a_slot() -> None:
+    with running(slots=1, faults=[Fault("task", Takes(350.0), nth=(1,)), refused(1)]) as pipeline:
+        ended, entry = run(pipeline, resubmissions=1)
+        assert entry.error == "TaskDeadlineError"
+        pipeline.clock.sleep(400.0)
+        functions = pipeline.app.stack.functions
+        calls: Counter[str] = Counter()
+        functions.before_invoke.append(lambda name, event: calls.update([name]))
+        repeated = pipeline.run(pipeline.app.get(f"runs/{ended.run_id}/retry-manifest.json"))
+        (again,) = repeated.entries
+        assert (again.status, again.refused_tasks) == (Status.SUCCEEDED, (entry.task_id,))
+        assert pipeline.payments == 2
+        assert (calls["ReserveFunction"], calls["SubmitFunction"]) == (2, 2)
+        assert holders(pipeline) == {"M": {}}
 
 
 @pytest.mark.parametrize(

@@ -104,9 +104,9 @@ def transitions(entry: Entry) -> int:
     """State transitions that a combination was charged for: the start of its execution and each state it entered.
 
     Entered again and again are ReserveSlot, Pace and Submit, with SubmitAgain? between two tries, and Wait, Poll
-    and Done?; AnotherSeed? stands for Done? where a result was refused; then Download, or RecordFailure and Failed,
-    behind GiveSlotBack and Passes? where the slot was still held. The ledger does not count what a child enters while
-    it waits (Rest, AwaitAnswer, Pace once more): those are left out.
+    and Done?; AnotherSeed? stands for Done? where a result was refused; then Download, or Explain, RecordFailure and
+    Failed, behind GiveSlotBack and Passes? where the slot was still held. The ledger does not count what a child
+    enters while it waits (Rest, AwaitAnswer, Pace once more): those are left out.
     """
     succeeded = entry.status is Status.SUCCEEDED
     # A try that follows a refused result comes from AnotherSeed?, which its last poll counts already.
@@ -124,7 +124,7 @@ def transitions(entry: Entry) -> int:
         count += 1
     elif entry.error != "TaskDeadlineError":
         count += 2
-    return count + 2
+    return count + 3
 
 
 class Meter:

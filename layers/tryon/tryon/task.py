@@ -141,6 +141,7 @@ def ask_for_slot(
     run_id: str,
     visit: int,
     ask: int,
+    refused_task: str,
     waiting_since: float,
     ledger: Ledger,
     gate: Gate,
@@ -149,6 +150,7 @@ def ask_for_slot(
 ) -> None:
     """Ask the gate for a slot for one visit; `token` is woken when there is one.
 
+    A task of an earlier run needs no slot, but the one that replaces it does: `refused_task` says that there is one.
     `waiting_since` is when the combination first asked, in seconds since the epoch; `patience` is how many seconds
     the service may refuse all submits before the run gives up. Raises `RunHaltedError` where the run goes no further
     and `NotStartedError` where the wait was too long.
@@ -156,7 +158,7 @@ def ask_for_slot(
     standing = ledger.standing(run_id)
     if standing.halted is not None:
         raise RunHaltedError(f"the run was stopped before this combination: {standing.halted}")
-    if combination.task_id is not None:
+    if combination.task_id is not None and not refused_task:
         gate.pass_through(token)
         return
     now = clock.now()
