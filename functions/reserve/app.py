@@ -31,7 +31,8 @@ class ReserveEvent(BaseModel):
     """What the state machine passes: the combination, and the token that wakes it.
 
     `visit` numbers the combination's visits to the gate, `ask` the tries of this one; `waiting_since` is when its
-    first visit began; `refused_task` is the last task whose result the service refused. Without a token the visit has failed, and its slot is given back.
+    first visit began; `refused_task` is the last task whose result the service refused. Without a token the visit has
+    failed, and its slot is given back.
     """
 
     run_id: str

@@ -23,6 +23,12 @@ CODE = ("layers/tryon", "functions")
 SERVICES = ("dynamodb", "s3", "secretsmanager", "stepfunctions")
 """Whose clients the functions use."""
 
+EVENTS_PER_TRY = 4
+"""Scheduled, started, submitted and timed out: what a try that waits for a token writes into the history."""
+
+MOST_EVENTS = 20_000
+"""For the tries of one state, of the 25,000 that a history holds."""
+
 Definition = Mapping[str, Any]
 
 
@@ -158,6 +164,14 @@ def outer_variables(definition: Definition) -> Iterator[str]:
                 yield f"{field} of map {name} reads ${variable}: give it to the state as input"
 
 
+def endless_retries(definition: Definition) -> Iterator[str]:
+    """A try writes four events and a history holds 25,000: when it is full, the execution ends uncaught."""
+    for name, state in states(definition):
+        attempts = sum(rule.get("MaxAttempts", 3) for rule in state.get("Retry", []))
+        if attempts * EVENTS_PER_TRY > MOST_EVENTS:
+            yield f"state {name} may be tried {attempts:,} times, which its history has no room for"
+
+
 class WorkflowRule(CloudFormationLintRule):  # type: ignore[misc]
     id = "E9201"
     severity = "error"
@@ -166,7 +180,7 @@ class WorkflowRule(CloudFormationLintRule):  # type: ignore[misc]
         "Every task has a timeout, retries and a catch for everything, and outwaits its function; every variable has "
         "one scope; every error name "
         "is a class in the code or AWS's; every substitution is quoted, known and used; no regular expression repeats "
-        "a group, no ARN names a partition, no field of a Map reads a variable"
+        "a group, no ARN names a partition, no field of a Map reads a variable, no retry fills a history"
     )
     source_url = "docs/operations.md"
     tags = ["tryon", "workflow"]  # noqa: RUF012 - cfn-lint's own shape
@@ -196,5 +210,6 @@ class WorkflowRule(CloudFormationLintRule):  # type: ignore[misc]
                 problems += impatient_tasks(definition, timeouts)
                 problems += repeated_groups(text)
                 problems += outer_variables(definition)
+                problems += endless_retries(definition)
             matches += [RuleMatch(["Resources", name, "Properties", "DefinitionUri"], problem) for problem in problems]
         return matches

@@ -259,7 +259,7 @@ def _run(arguments: argparse.Namespace, console: Console, began: float) -> int:
         key, version = put(target, draft, complete=in_bucket.complete)
         claim = await_claim(target, key, version)
         console.print(f"s3://{target.bucket}/{key} became run [bold]{claim.run_id}[/]", highlight=False, soft_wrap=True)
-        ended = watch(target, claim.run_id, console)
+        ended = watch(target, claim.run_id, console, execution=claim.execution)
         if "succeeded" not in ended:
             say_broken(ended, console)
             return exit_code(ended)

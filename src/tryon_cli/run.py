@@ -227,13 +227,15 @@ def _follow_claimed(found: Target, key: str, version: str, arguments: argparse.N
         if arguments.json:
             print_json(console, {"run_id": claim.run_id, "execution": claim.execution})
         return 0
-    return finish(found, claim.run_id, arguments, console)
+    return finish(found, claim.run_id, arguments, console, execution=claim.execution)
 
 
-def finish(found: Target, run_id: str, arguments: argparse.Namespace, console: Console) -> int:
+def finish(
+    found: Target, run_id: str, arguments: argparse.Namespace, console: Console, *, execution: str | None = None
+) -> int:
     """Watch to the end and say how it ended."""
     try:
-        ended = watch(found, run_id, said(arguments, console))
+        ended = watch(found, run_id, said(arguments, console), execution=execution)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             f"interrupted; run {run_id} goes on: `tryon watch {run_id}{found.options}` follows it"

@@ -15,7 +15,8 @@ from tryon_cli.saving import Saved, save
 from tryon_cli.target import TargetError
 
 LINK_SECONDS = 12 * 3600
-"""How long a gallery's link works; a role's own credentials may end it earlier."""
+"""How long a gallery's link works at most. It ends with the credentials that signed it: those of a role or of single
+sign-on last 1 to 12 hours."""
 
 MAX_LEFT_OUT = 20
 """Objects that are named when they cannot be saved."""
@@ -32,7 +33,9 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     parser.set_defaults(command=list_runs)
 
     parser = commands.add_parser(
-        "open", help="open a run's gallery", description="Open a run's gallery by a link that works for 12 hours."
+        "open",
+        help="open a run's gallery",
+        description="Open a run's gallery by a link that works for 12 hours, or until your session's credentials end.",
     )
     parser.add_argument("run_id", nargs="?", help="the newest run when left out")
     parser.add_argument("--print", action="store_true", help="print the link and open nothing")

@@ -10,6 +10,7 @@ from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, Any
 
 import boto3
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tryon.clock import Clock, SystemClock
@@ -142,7 +143,9 @@ def connect(stack: str, *, profile: str | None = None, region: str | None = None
         raise TargetError(f"stack {stack!r} cannot be read: {error}") from None
 
     def client(service: str) -> Any:
-        return session.client(service)  # type: ignore[call-overload]
+        # Without the version, botocore signs links for us-east-1 in a way that newer buckets need not take.
+        config = Config(signature_version="s3v4") if service == "s3" else None
+        return session.client(service, config=config)  # type: ignore[call-overload]
 
     return Target(stack, _outputs(described, stack), client, SystemClock(), stack=stack, options=options)
 

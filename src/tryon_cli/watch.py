@@ -7,16 +7,26 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
 from tryon.ledger import Entry, RunStatus, Status
 from tryon_cli.options import duration
-from tryon_cli.target import Target
+from tryon_cli.target import Target, TargetError
 
 QUIET_SECONDS = 10.0
 """Without a terminal, a line at least this often, in real seconds."""
+
+ASK_SECONDS = 10.0
+"""Step Functions is asked so often how the execution is, in real seconds."""
+
+RECORD_SECONDS = 60.0
+"""Workflow seconds that an execution which has ended may take to leave its record of the run."""
+
+SETTLE_SECONDS = 1500.0
+"""The same of one that was stopped: another execution ends its run, after it has waited for functions to end."""
 
 PACE_SECONDS = 2.0
 """Real seconds after which the pace of a local stack is what was seen of it, before that its speed."""
@@ -97,11 +107,52 @@ def seen_pace(speed: float | None, workflow: float, here: float) -> float | None
     return min(speed, workflow / here)
 
 
-def watch(target: Target, run_id: str, console: Console, *, interval: float = 0.5) -> dict[str, Any]:
+class Executions:
+    """How the execution of a run is, asked now and then."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._asked_at = -ASK_SECONDS
+        self._ended_at: float | None = None
+        self._may_ask = True
+
+    def check(self, execution: str | None) -> None:
+        """Raises `TargetError` when the execution has ended and the run has had the time to say so."""
+        if execution is None or not self._may_ask or time.monotonic() - self._asked_at < ASK_SECONDS:
+            return
+        self._asked_at = time.monotonic()
+        try:
+            described = self._target.client("stepfunctions").describe_execution(executionArn=execution)
+        except (ClientError, BotoCoreError):
+            # Whoever may read a run need not have the right to ask after its execution.
+            self._may_ask = False
+            return
+        status = described["status"]
+        if status in ("RUNNING", "PENDING_REDRIVE"):
+            self._ended_at = None
+            return
+        now = self._target.clock.now()
+        self._ended_at = now if self._ended_at is None else self._ended_at
+        patience = SETTLE_SECONDS if status in ("ABORTED", "TIMED_OUT") else RECORD_SECONDS
+        if now - self._ended_at >= patience:
+            why = ": ".join(filter(None, (described.get("error"), described.get("cause"))))
+            raise TargetError(
+                f"the execution ended as {status} and the run has no record of its end{': ' + why if why else ''} "
+                f"({execution})"
+            )
+
+
+def watch(
+    target: Target, run_id: str, console: Console, *, execution: str | None = None, interval: float | None = None
+) -> dict[str, Any]:
     """Show a run's progress until it has ended, and return its item from the ledger.
 
-    `interval` is in real seconds; a larger run is read less often.
+    `execution` is the ARN of the run's execution, for a run that may have no item yet; `interval` is in real seconds,
+    by default 2 on a deployed stack and half a second on a local one; a larger run is read less often. Raises
+    `TargetError` when the execution has ended without a record of the run's end.
     """
+    executions = Executions(target)
+    interval = interval or (0.5 if target.is_local else 2.0)
     began_here, began = time.monotonic(), target.clock.now()
     with Progress(
         SpinnerColumn(),
@@ -128,6 +179,7 @@ def watch(target: Target, run_id: str, console: Console, *, interval: float = 0.
                     console.print(str(state))
                     said, said_at = str(state), time.monotonic()
                 interval = max(interval, state.total / 400)
+            executions.check(execution or (run or {}).get("execution"))
             time.sleep(interval)
 
 

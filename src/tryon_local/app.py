@@ -19,6 +19,9 @@ from tryon_local.service.transport import StandInAdapter
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout's folder, which has template.yaml; somewhere else when the package was installed without one."""
 
+MOST_COMBINATIONS = 10_000
+"""What one manifest may ask for here."""
+
 _IN_PROCESS = "https://service.standin.test"
 
 
@@ -59,7 +62,8 @@ class LocalApp:
         self._port = port
         self._host = host
         self._host_name = host_name or host
-        self._parameters = {"Slots": str(slots), **(parameters or {})}
+        # No money is spent here, which the template's default keeps together.
+        self._parameters = {"Slots": str(slots), "MaxCombinations": str(MOST_COMBINATIONS), **(parameters or {})}
         self._root = root
         self._log = log
         self._remote = remote

@@ -4,6 +4,7 @@ import threading
 from typing import Any
 
 import botocore.session
+from botocore.config import Config
 
 from tryon_local.environment import FIXED, isolated
 
@@ -27,5 +28,7 @@ class LocalClients:
                         endpoint_url=self._url,
                         aws_access_key_id=FIXED["AWS_ACCESS_KEY_ID"],
                         aws_secret_access_key=FIXED["AWS_SECRET_ACCESS_KEY"],
+                        # As against a deployed stack, where links are signed in the newer way.
+                        config=Config(signature_version="s3v4") if service == "s3" else None,
                     )
             return self._clients[service]

@@ -80,6 +80,7 @@ def test_the_workflow_keeps_every_rule(resources: dict[str, Any], definition: di
     assert list(workflow_rules.literal_partitions(TEXT)) == []
     assert list(workflow_rules.literal_partitions((ROOT / "template.yaml").read_text())) == []
     assert list(workflow_rules.outer_variables(definition)) == []
+    assert list(workflow_rules.endless_retries(definition)) == []
 
 
 def inner(definition: dict[str, Any], name: str) -> dict[str, Any]:
@@ -175,3 +176,9 @@ def test_a_field_of_the_map_that_reads_a_variable_is_found(field: str, definitio
     definition["States"]["TryOn"][field] = {"Arguments": {"Bucket": "{% $merge([$states.input, $bucket]) %}"}}
     (problem,) = workflow_rules.outer_variables(definition)
     assert problem == f"{field} of map TryOn reads $bucket: give it to the state as input"
+
+
+def test_a_retry_that_fills_the_history_is_found(definition: dict[str, Any]) -> None:
+    inner(definition, "ReserveSlot")["Retry"][1]["MaxAttempts"] = 10_000
+    (problem,) = workflow_rules.endless_retries(definition)
+    assert problem.startswith("state ReserveSlot may be tried 10,0")

@@ -60,7 +60,7 @@ def test_a_deployed_stacks_money_is_real_and_its_name_is_in_every_hint(
 def test_an_interrupted_watch_says_how_to_go_on(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupted(*_: object) -> None:
+    def interrupted(*_: object, **more: Any) -> None:
         raise KeyboardInterrupt
 
     with fake_stack(options=" --port 4600") as stack:

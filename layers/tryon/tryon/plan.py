@@ -174,7 +174,13 @@ def check_size(manifest: Manifest, maximum: int, done: Set[Key] = frozenset()) -
     total = count(manifest, done)
     if total > maximum:
         raise ManifestError(
-            [Problem("combinations", f"{total:,} are asked for, this stack runs at most {maximum:,} at once")]
+            [
+                Problem(
+                    "combinations",
+                    f"{total:,} are asked for, this stack runs at most {maximum:,} at once: split the manifest, "
+                    "or raise the stack's parameter MaxCombinations",
+                )
+            ]
         )
     first: dict[Key, int] = {}
     for i, key in named(manifest):
