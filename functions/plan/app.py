@@ -18,6 +18,7 @@ from tryon.clock import Clock, SystemClock
 from tryon.ledger import Ledger
 from tryon.plan import RunFolder
 from tryon.plan_run import Limits, Origin, plan_run
+from tryon.service.errors import ServiceAccessError
 from tryon.settings import GateSettings, LedgerSettings, PlanSettings, ServiceSettings
 
 # X-Ray would patch requests too: it adds headers after signing, and keeps addresses that are secrets.
@@ -53,20 +54,37 @@ class PlanEvent(BaseModel):
 def handler(event: PlanEvent, context: LambdaContext) -> dict[str, Any]:
     logger.append_keys(run_id=event.run_id)
     s3 = clients("s3")
-    run = plan_run(
-        s3,
-        Ledger(clients("dynamodb"), ledger_settings.table, clock),
-        Origin(
-            event.run_id, event.bucket, event.key, event.version, event.execution, event.time.timestamp(), event.missing
-        ),
-        lambda: manifests.fetch(s3, event.bucket, event.key, event.version, allowed_buckets=settings.input_buckets),
-        lambda: task.check_access(
-            service_settings.build(session, clients("secretsmanager"), clock),
-            gate_settings.build(clients("dynamodb"), clients("stepfunctions"), clock),
-        ),
-        limits=Limits(settings.max_combinations, settings.max_image_bytes, settings.cadence, gate_settings.deadline),
-        now=clock.now(),
-    )
+    try:
+        run = plan_run(
+            s3,
+            Ledger(clients("dynamodb"), ledger_settings.table, clock),
+            Origin(
+                event.run_id,
+                event.bucket,
+                event.key,
+                event.version,
+                event.execution,
+                event.time.timestamp(),
+                event.missing,
+            ),
+            lambda: manifests.fetch(s3, event.bucket, event.key, event.version, allowed_buckets=settings.input_buckets),
+            lambda: task.check_access(
+                service_settings.build(session, clients("secretsmanager"), clock),
+                gate_settings.build(clients("dynamodb"), clients("stepfunctions"), clock),
+            ),
+            limits=Limits(
+                settings.max_combinations, settings.max_image_bytes, settings.cadence, gate_settings.deadline
+            ),
+            now=clock.now(),
+        )
+    except manifests.PicturesMissingError:
+        raise  # they may be on their way
+    except manifests.ManifestError:
+        metrics.add_metric("ManifestsRejected", MetricUnit.Count, 1)
+        raise
+    except ServiceAccessError:
+        metrics.add_metric("ServiceAccessError", MetricUnit.Count, 1)
+        raise
     folder = RunFolder(event.run_id)
     for note in run.get("notes", []):
         logger.warning(note)

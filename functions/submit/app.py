@@ -16,7 +16,7 @@ from tryon.clock import Clock, SystemClock
 from tryon.ledger import Ledger
 from tryon.plan import Combination
 from tryon.service import GarmentPicture, Submission, TryOnService
-from tryon.service.errors import ServiceError
+from tryon.service.errors import ServiceAccessError, ServiceError
 from tryon.settings import GateSettings, LedgerSettings, ServiceSettings
 
 # X-Ray would patch requests too: it adds headers after signing, and keeps addresses that are secrets.
@@ -86,6 +86,9 @@ def handler(event: SubmitEvent, context: LambdaContext) -> dict[str, str | float
             "not submitted", error=type(error).__name__, code=error.code, request_id=error.request_id, said=str(error)
         )
         metrics.add_metric(type(error).__name__, MetricUnit.Count, 1)
+        if isinstance(error.__cause__, ServiceAccessError):
+            # Not confirmed yet, and seen by whoever is on call all the same.
+            metrics.add_metric("ServiceAccessError", MetricUnit.Count, 1)
         raise
     logger.info("submitted", task_id=started.task_id)
     metrics.add_metric("TasksSubmitted", MetricUnit.Count, 1)

@@ -265,9 +265,13 @@ def running(
     faults: Sequence[Fault] = (),
     latency: Callable[[Any], float] | None = None,
     parameters: Mapping[str, str] | None = None,
+    log: Callable[[str, str], None] | None = None,
     **standin: Any,
 ) -> Iterator[Pipeline]:
-    """A pipeline with a queue that listens to its topic; `service_slots` differ where an account is shared."""
+    """A pipeline with a queue that listens to its topic; `service_slots` differ where an account is shared.
+
+    `log` gets each line that a function writes, after the function's name.
+    """
     clock = VirtualClock(START)
     service = StandIn(
         clock,
@@ -277,7 +281,7 @@ def running(
         faults=FaultPlan(*faults),
         **standin,
     )
-    with LocalApp(service, clock=clock, slots=slots, parameters=parameters) as app:
+    with LocalApp(service, clock=clock, slots=slots, parameters=parameters, log=log) as app:
         sqs = app.stack.client("sqs")
         queue = sqs.create_queue(QueueName="listener")["QueueUrl"]
         arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
