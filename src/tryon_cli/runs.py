@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from tryon.ledger import RunStatus
 from tryon.plan import RunFolder
 from tryon_cli.options import json_option, print_json, stack_options, target, whole
 from tryon_cli.run import newest
@@ -17,6 +18,9 @@ from tryon_cli.target import TargetError
 LINK_SECONDS = 12 * 3600
 """How long a gallery's link works at most. It ends with the credentials that signed it: those of a role or of single
 sign-on last 1 to 12 hours."""
+
+MOST_RUNS = 10_000
+"""The newest runs among which those that are going on are looked for: an execution lasts two weeks at most."""
 
 MAX_LEFT_OUT = 20
 """Objects that are named when they cannot be saved."""
@@ -28,6 +32,9 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     """Add `list` and `open`."""
     parser = commands.add_parser("list", help="the newest runs and how they ended")
     parser.add_argument("--limit", type=whole(1), default=20, metavar="N", help="how many (%(default)s)")
+    parser.add_argument(
+        "--running", action="store_true", help="only runs that are going on; exit code 1 when there are any"
+    )
     json_option(parser)
     stack_options(parser)
     parser.set_defaults(command=list_runs)
@@ -45,11 +52,15 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 
 def list_runs(arguments: argparse.Namespace, console: Console) -> int:
-    """Print the newest runs."""
-    runs = target(arguments).ledger.runs(arguments.limit)
+    """Print the newest runs; 1 when some are going on and the question was for those."""
+    ledger = target(arguments).ledger
+    runs = ledger.runs(MOST_RUNS if arguments.running else arguments.limit)
+    if arguments.running:
+        runs = [run for run in runs if run["status"] == RunStatus.RUNNING]
+    code = 1 if arguments.running and runs else 0
     if arguments.json:
         print_json(console, runs)
-        return 0
+        return code
     view = Table("run", "status", "pictures", "time s", "cost", box=None, header_style="bold")
     for run in runs:
         status = run["status"]
@@ -62,7 +73,7 @@ def list_runs(arguments: argparse.Namespace, console: Console) -> int:
             f"{cost['service']:.2f} {cost['currency']}" if cost else "",
         )
     console.print(view)
-    return 0
+    return code
 
 
 def open_gallery(arguments: argparse.Namespace, console: Console) -> int:

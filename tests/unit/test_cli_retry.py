@@ -122,3 +122,22 @@ def test_the_list_shows_what_was_repaired(stack: FakeStack, capsys: pytest.Captu
     assert main(["list", "--json"]) == 0
     told = {item["run_id"]: item.get("repaired_by") for item in json.loads(capsys.readouterr().out)}
     assert told == {"run-1": ["run-2"], "run-2": None, "run-3": None}
+
+
+def test_runs_that_are_going_on_are_listed_alone_and_show_in_the_exit_code(
+    stack: FakeStack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["list", "--running"]) == 0
+    for number in range(30):
+        stack.ledger.open_run(f"2026-run-{number:02d}", execution="e", started_at=float(number))
+        if number != 3:
+            stack.ledger.report(f"2026-run-{number:02d}", status="SUCCEEDED")
+    capsys.readouterr()
+    assert main(["list", "--running"]) == 1
+    said = capsys.readouterr().out
+    assert "2026-run-03" in said
+    assert said.count("2026-run") == 1
+    assert main(["list", "--running", "--json"]) == 1
+    assert [run["run_id"] for run in json.loads(capsys.readouterr().out)] == ["2026-run-03"]
+    stack.ledger.report("2026-run-03", status="FAILED")
+    assert main(["list", "--running"]) == 0

@@ -243,15 +243,16 @@ class Ledger:
 
     def runs(self, limit: int = 20) -> list[dict[str, Any]]:
         """The newest runs' items, newest first."""
-        answer = self._client.query(
+        pages = self._client.get_paginator("query").paginate(
             TableName=self._table,
             IndexName=RUN_INDEX,
             KeyConditionExpression="kind = :run",
             ExpressionAttributeValues=to_item({":run": "run"}),
             ScanIndexForward=False,
-            Limit=limit,
+            # A page has 1 MB at most, whatever the limit.
+            PaginationConfig={"MaxItems": limit, "PageSize": min(limit, 1000)},
         )
-        return [from_item(item) for item in answer["Items"]]
+        return [from_item(item) for page in pages for item in page["Items"]]
 
     def retries_since(self, run_id: str) -> Iterator[dict[str, Any]]:
         """The items of runs that are newer than `run_id` and repeat one, oldest first.
