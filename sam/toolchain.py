@@ -30,6 +30,12 @@ class Toolchain:
             [self.sam, *arguments], cwd=cwd, env=self.environment, capture_output=True, text=True, check=check
         )
 
+    def python_of_sam(self, *arguments: str) -> str:
+        """What a script prints in the environment of SAM CLI, whose own modules it may import."""
+        python = self.sam.with_name("python")
+        done = subprocess.run([python, *arguments], env=self.environment, capture_output=True, text=True, check=True)
+        return done.stdout
+
 
 def toolchain(cache: Path, requirements: Path, say: Callable[[str], None]) -> Toolchain:
     """SAM CLI, installed once for each content of `requirements`; raises `UnavailableError`."""
