@@ -23,6 +23,8 @@ settings.load_profile("tryon")
 
 # Before any boto3 client is made: no test may ever find a real account, a proxy or another time zone.
 environment.enter()
+# For tests that install something, in pytest's worker processes.
+environment.hand_on()
 os.environ.update(
     AWS_ACCESS_KEY_ID="test",
     AWS_SECRET_ACCESS_KEY="test",

@@ -6,6 +6,7 @@ command against a deployed stack keeps the person's environment as it is, and so
 """
 
 import contextlib
+import json
 import os
 import re
 import time
@@ -95,12 +96,20 @@ FIXED = {
 }
 """What is set instead, besides the region."""
 
-_found = dict(os.environ)
+_KEPT = "TRYON_FOUND_ENVIRONMENT"
+"""Where a process leaves what it found for those that it starts, which would find its own environment."""
+
+_found: dict[str, str] = json.loads(os.environ[_KEPT]) if _KEPT in os.environ else dict(os.environ)
 
 
 def found() -> dict[str, str]:
     """The environment as the person's was when this process began, for whatever installs something."""
     return dict(_found)
+
+
+def hand_on() -> None:
+    """Let processes that this one starts find the person's environment too."""
+    os.environ[_KEPT] = json.dumps(_found)
 
 
 def is_left_out(name: str) -> bool:

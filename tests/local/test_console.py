@@ -122,7 +122,7 @@ def test_a_refused_submit_shows_as_a_loop_and_a_late_task_as_many_polls() -> Non
         assert told["lines"][edge_id("Submit", "ReserveSlot", caught=True)] == 1
         assert told["lines"][edge_id("Submit", "SubmitAgain?", caught=True)] == 1
         assert told["lines"][edge_id("SubmitAgain?", "ReserveSlot", caught=False)] == 1
-        assert told["lines"][edge_id("Done?", "RecordFailure", caught=False)] == 1
+        assert told["lines"][edge_id("Done?", "Explain", caught=False)] == 1
         assert told["states"]["ReserveSlot"] == [0, 1, 3]
         assert told["combinations"][0]["error"] == "TaskDeadlineError"
         assert told["states"]["Poll"][2] > 25

@@ -80,12 +80,12 @@ def test_a_failed_combination_shows_where_it_went_wrong_and_why(runs: Runs, ende
     (failed,) = [one for one in runs.run(spring)["combinations"] if one["status"] == "FAILED"]
     assert failed["error"] == "InputRefusedError"
     passed = [state for state, _, _ in way(runs, failed)]
-    assert passed[-3:] == ["Passes?", "RecordFailure", "Failed"]
-    assert passed[-5:-3] == ["Poll", "GiveSlotBack"]
+    assert passed[-4:] == ["Passes?", "Explain", "RecordFailure", "Failed"]
+    assert passed[-6:-4] == ["Poll", "GiveSlotBack"]
     assert runs.run(spring)["lines"][edge_id("Poll", "GiveSlotBack", caught=True)] == 1
     detail = runs.combination(spring, failed["n"])
     assert (detail["ledger"]["step"], detail["ledger"]["error"]) == ("Poll", "InputRefusedError")
-    assert detail["path"][-5]["error"] == "InputRefusedError"
+    assert detail["path"][-6]["error"] == "InputRefusedError"
     (event,) = [event for event in detail["events"] if event["type"] == "TaskFailed"]
     assert (event["state"], event["error"]) == ("Poll", "InputRefusedError")
     # The message itself, not the JSON that Lambda wraps around it.
@@ -117,12 +117,13 @@ def test_a_rejected_manifest_shows_the_field_and_the_way_to_it(runs: Runs) -> No
         "Name",
         "Claim",
         "Plan",
+        "ExplainRun",
         "RecordFailedRun",
         "NotifyFailedRun",
         "Rejected?",
         "Rejected",
     ]
-    assert told["lines"][edge_id("Plan", "RecordFailedRun", caught=True)] == 1
+    assert told["lines"][edge_id("Plan", "ExplainRun", caught=True)] == 1
     assert told["files"] == []
     assert any(event["error"] == "ManifestError" for event in runs.events(wrong))
 
