@@ -156,7 +156,7 @@ def test_a_step_says_what_it_does_and_whom_it_concerns(look: Open) -> None:
     page.locator('.node[data-state="Download"]').click()
     card = page.locator("#step")
     assert "Streams the result pictures into S3." in card.inner_text()
-    assert "→ RecordFailure\non any error" in card.inner_text()
+    assert "→ Explain\non any error" in card.inner_text()
     assert "3 been through" in card.inner_text()
     assert listed(page) == ["m0 wears g0", "m1 wears g0", "m1 wears g1"]
     page.keyboard.press("Escape")
@@ -198,7 +198,7 @@ def test_what_a_user_wrote_is_text_and_nothing_else(look: Open) -> None:
     page.get_by_role("tab", name=re.compile("Events")).click()
     page.locator(".bad-event .why").first.wait_for()
     assert page.locator("img").count() == 0
-    assert "Plan ! RecordFailedRun" in lines(page, "way")
+    assert "Plan ! ExplainRun" in lines(page, "way")
 
 
 def test_the_gallery_opens_from_the_page_and_shows_its_pictures(look: Open) -> None:

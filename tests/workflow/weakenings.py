@@ -70,17 +70,17 @@ def _retry(state: str) -> Safeguard:
 def _catch(state: str) -> Safeguard:
     def unrecorded(states: States) -> None:
         for catcher in states[state]["Catch"]:
-            if catcher["Next"] == "RecordFailure":
+            if catcher["Next"] == "Explain":
                 catcher["Next"] = "Failed"
 
     return Safeguard(f"`Catch` of {state}", unrecorded)
 
 
 def _sends_back(states: States) -> None:
-    states["SubmitAgain?"]["Choices"][0]["Next"] = "RecordFailure"
+    states["SubmitAgain?"]["Choices"][0]["Next"] = "Explain"
     for catcher in states["Submit"]["Catch"]:
         if catcher["Next"] == "ReserveSlot":
-            catcher["Next"] = "RecordFailure"
+            catcher["Next"] = "Explain"
             catcher["Assign"] = {"step": "Submit", "failure": "{% $states.errorOutput %}"}
 
 
@@ -96,7 +96,7 @@ def _polls_on(states: States) -> None:
     """A poll that fails ends its combination."""
     del states["Poll"]["Retry"]
     (lenient,) = [catcher for catcher in states["Poll"]["Catch"] if catcher["Next"] == "Done?"]
-    lenient["Next"] = "RecordFailure"
+    lenient["Next"] = "Explain"
     lenient["Assign"] = {"step": "Poll", "failure": "{% $states.errorOutput %}"}
 
 
