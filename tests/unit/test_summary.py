@@ -9,6 +9,8 @@ import pytest
 from tests.unit.fakes import table_of
 from tryon import notification, summary
 from tryon.ledger import Entry, Status
+from tryon_local.app import ROOT
+from tryon_local.aws.template import load
 
 RUN = {"run_id": "run-1", "name": "Spring", "bucket": "b", "manifest_key": "manifests/s.json", "started_at": 1000.0}
 
@@ -206,3 +208,32 @@ def test_a_message_about_many_different_errors_fits_sns_and_keeps_what_matters(t
             assert kept <= len(machine["reasons"]) == 60 - machine.get("reasons_left_out", 0)
     assert "1 of 61 combinations have a picture" in json.loads(message)["default"]
     assert "Gallery: s3://pictures/runs/run-1/index.html" in json.loads(message)["default"]
+
+
+@pytest.mark.parametrize(
+    ("partition", "region", "host"),
+    [
+        ("aws", "eu-west-1", "eu-west-1.console.aws.amazon.com"),
+        ("aws-cn", "cn-north-1", "cn-north-1.console.amazonaws.cn"),
+        ("aws-us-gov", "us-gov-west-1", "us-gov-west-1.console.amazonaws-us-gov.com"),
+    ],
+)
+def test_a_mail_links_to_the_runs_folder_and_execution_in_the_console(partition: str, region: str, host: str) -> None:
+    execution = f"arn:{partition}:states:{region}:123456789012:execution:tryon:run-1"
+    run = told([good(1)]) | {"run_id": "run-1", "execution": execution}
+    text = notification.body(run, bucket="pictures", prefix="runs/run-1/")
+    assert f"Folder in the console: https://{host}/s3/buckets/pictures?region={region}&prefix=runs/run-1/\n" in text
+    assert f"Execution: https://{host}/states/home?region={region}#/v2/executions/details/{execution}" in text
+    assert "Open it: tryon open run-1\n" in text
+    assert "Signature" not in text
+
+
+@pytest.mark.parametrize("execution", [None, "", "execution", "arn:other:states:r:1:execution:m:x"])
+def test_a_mail_without_a_known_execution_has_no_link(execution: str | None) -> None:
+    run = told([good(1)]) | {"run_id": "run-1", "execution": execution}
+    assert "https://" not in notification.body(run, bucket="pictures", prefix="runs/run-1/")
+
+
+def test_the_consoles_are_the_templates() -> None:
+    partitions = load(ROOT / "template.yaml")["Mappings"]["Partitions"]
+    assert {name: one["Console"] for name, one in partitions.items()} == notification.CONSOLES

@@ -5,12 +5,20 @@ import json
 import unicodedata
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 from tryon.text import cut, escaped_bytes
 
 MAX_SUBJECT = 99
 """SNS asks for fewer than 100 characters, without line breaks and control characters; its older pages for ASCII that
 begins with a letter, a number or a punctuation mark."""
+
+CONSOLES = {
+    "aws": "console.aws.amazon.com",
+    "aws-cn": "console.amazonaws.cn",
+    "aws-us-gov": "console.amazonaws-us-gov.com",
+}
+"""By partition, the host of AWS's console behind the region; the template's `Partitions` says the same."""
 
 _LETTERS = {"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "\u0131": "i"}
 _INDIVISIBLE = str.maketrans(_LETTERS | {"Æ": "Ae", "Œ": "Oe", "Ø": "O", "Ł": "L", "Đ": "D", "Ð": "D", "Þ": "Th"})
@@ -89,6 +97,8 @@ def body(run: Mapping[str, Any], *, bucket: str, prefix: str) -> str:
     lines += [
         f"Gallery: s3://{bucket}/{prefix}index.html",
         f"Summary: s3://{bucket}/{prefix}summary.json",
+        *([f"Open it: tryon open {run['run_id']}"] if run.get("run_id") else []),
+        *console_links(run.get("execution"), bucket, prefix),
     ]
     if run.get("retry_manifest"):
         lines.append(
@@ -96,6 +106,21 @@ def body(run: Mapping[str, Any], *, bucket: str, prefix: str) -> str:
             f"s3://{bucket}/manifests/{run['run_id']}-retry.json"
         )
     return "\n".join(lines)
+
+
+def console_links(execution: str | None, bucket: str, prefix: str) -> list[str]:
+    """Where a person with an account finds the run in AWS's console; nothing where the execution's ARN is not known.
+
+    No link is signed: a signed one would show the photographs to every subscriber, for a time that nobody can promise.
+    """
+    parts = (execution or "").split(":")
+    if len(parts) < 8 or parts[1] not in CONSOLES:
+        return []
+    console, region = CONSOLES[parts[1]], parts[3]
+    return [
+        f"Folder in the console: https://{region}.{console}/s3/buckets/{bucket}?region={region}&prefix={quote(prefix)}",
+        f"Execution: https://{region}.{console}/states/home?region={region}#/v2/executions/details/{execution}",
+    ]
 
 
 def message(run: Mapping[str, Any], *, bucket: str, prefix: str) -> str:
