@@ -29,6 +29,7 @@ build-DependenciesLayer:
 	$(install)
 	find "$(PACKAGES)/botocore/data" -mindepth 1 -maxdepth 1 -type d $(MODELS:%=! -name %) -exec rm -r {} +
 	rm -r "$(PACKAGES)/bin"
+	echo $(PROCESSOR) > "$(PACKAGES)/PROCESSOR"
 	$(compile)
 
 build-ImagingLayer build-SdkLayer:

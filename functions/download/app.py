@@ -1,5 +1,9 @@
 """Download: stream a task's result pictures from the service into S3."""
 
+# First of all: it says when the layers are for another processor.
+import tryon  # noqa: F401
+
+# isort: split
 import os
 from dataclasses import asdict
 from functools import cache

@@ -1,5 +1,9 @@
 """Plan: check the manifest and every picture it names; write the plan and the ledger."""
 
+# First of all: it says when the layers are for another processor.
+import tryon  # noqa: F401
+
+# isort: split
 import os
 from functools import cache
 from typing import Any

@@ -1,5 +1,9 @@
 """Poll: ask the service after a task, and free its slot when it has ended."""
 
+# First of all: it says when the layers are for another processor.
+import tryon  # noqa: F401
+
+# isort: split
 import os
 from functools import cache
 

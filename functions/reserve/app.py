@@ -3,6 +3,10 @@
 Called without a token, give the slot of a visit that failed back.
 """
 
+# First of all: it says when the layers are for another processor.
+import tryon  # noqa: F401
+
+# isort: split
 import os
 from datetime import datetime
 from functools import cache

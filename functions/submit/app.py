@@ -1,5 +1,9 @@
 """Submit: start a combination's task at the service, once."""
 
+# First of all: it says when the layers are for another processor.
+import tryon  # noqa: F401
+
+# isort: split
 import os
 from functools import cache
 

@@ -1,5 +1,9 @@
 """Summarize: the ledger becomes summary, table, gallery, retry manifest and notification."""
 
+# First of all: it says when the layers are for another processor.
+import tryon  # noqa: F401
+
+# isort: split
 import os
 from functools import cache
 from typing import Any

@@ -91,4 +91,6 @@ def test_one_parameter_decides_the_processor_of_every_layer(
     ]
     found = {name: machines(template.parent / name) for name in layers}
     assert found == {name: set() if name == "TryonLayer" else {architecture} for name in layers}
+    marked = (template.parent / "DependenciesLayer" / "python" / "PROCESSOR").read_text().strip()
+    assert marked == {"x86_64": "x86_64", "arm64": "aarch64"}[architecture], "what platform.machine() says there"
     report(f"built for {architecture}: " + ", ".join(layers))
