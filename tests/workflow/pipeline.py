@@ -272,7 +272,7 @@ def running(
 ) -> Iterator[Pipeline]:
     """A pipeline with a queue that listens to its topic; `service_slots` differ where an account is shared.
 
-    `log` gets each line that a function writes, after the function's name; `root` has template, definition and functions.
+    `log` gets each line that a function writes, after the function's name; `root` has the template and its files.
     """
     clock = VirtualClock(START)
     service = StandIn(
