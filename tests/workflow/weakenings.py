@@ -377,7 +377,7 @@ WITHOUT: dict[str, Safeguard] = {
     "submit: S3 says slow down": _PASSES,
     "download: S3 says slow down, once": _TRIES,
     "download: S3 says slow down, always": _catch("Download"),
-    "wake-up refused by Step Functions": _RESERVE,
+    "wake-up refused by Step Functions": _PASSES,
     "notify: SNS down, once": _retry("Notify"),
     "notify: SNS down, always": Safeguard("an unsent notification fails the execution", _unnotified),
 }
