@@ -5,6 +5,7 @@ import tryon  # noqa: F401
 
 # isort: split
 import os
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -39,7 +40,8 @@ clients = cache(boto3.client)
 class PlanEvent(BaseModel):
     """What the state machine passes: the claimed manifest and the run it became.
 
-    `time` is the event's; `missing` names the pictures that were not there the last time.
+    `time` is the event's; `missing` names the pictures that were not there the last time. An execution that began
+    under an older definition says neither, and waits for no picture.
     """
 
     run_id: str
@@ -47,7 +49,7 @@ class PlanEvent(BaseModel):
     key: str
     version: str
     execution: str
-    time: AwareDatetime
+    time: AwareDatetime = datetime.fromtimestamp(0, UTC)
     missing: str = ""
 
 

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -13,7 +14,7 @@ from PIL import Image
 
 from tryon.items import from_item
 from tryon.ledger import Entry
-from tryon_local.app import LocalApp
+from tryon_local.app import ROOT, LocalApp
 from tryon_local.aws.functions import RefusedError
 from tryon_local.clock import VirtualClock
 from tryon_local.service.faults import Fault, FaultPlan
@@ -266,11 +267,12 @@ def running(
     latency: Callable[[Any], float] | None = None,
     parameters: Mapping[str, str] | None = None,
     log: Callable[[str, str], None] | None = None,
+    root: Path = ROOT,
     **standin: Any,
 ) -> Iterator[Pipeline]:
     """A pipeline with a queue that listens to its topic; `service_slots` differ where an account is shared.
 
-    `log` gets each line that a function writes, after the function's name.
+    `log` gets each line that a function writes, after the function's name; `root` has the template and its files.
     """
     clock = VirtualClock(START)
     service = StandIn(
@@ -281,7 +283,7 @@ def running(
         faults=FaultPlan(*faults),
         **standin,
     )
-    with LocalApp(service, clock=clock, slots=slots, parameters=parameters, log=log) as app:
+    with LocalApp(service, clock=clock, slots=slots, parameters=parameters, log=log, root=root) as app:
         sqs = app.stack.client("sqs")
         queue = sqs.create_queue(QueueName="listener")["QueueUrl"]
         arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
