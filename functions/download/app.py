@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import boto3
 import requests
-from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.parser import event_parser
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -29,8 +29,7 @@ from tryon.task import collect
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-# X-Ray would patch requests too: it adds headers after signing, and keeps addresses that are secrets.
-logger, tracer, metrics = Logger(), Tracer(patch_modules=("boto3",)), Metrics()
+logger, metrics = Logger(), Metrics()
 clock: Clock = SystemClock()
 download_settings = DownloadSettings.model_validate(os.environ)
 ledger_settings = LedgerSettings.model_validate(os.environ)
@@ -67,7 +66,6 @@ def s3() -> "S3Client":
 
 
 @logger.inject_lambda_context(clear_state=True)
-@tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
 @event_parser(model=DownloadEvent)
 def handler(event: DownloadEvent, context: LambdaContext) -> dict[str, int]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import boto3
 import requests
-from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.parser import event_parser
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -26,8 +26,7 @@ from tryon.plan_run import Limits, Origin, plan_run
 from tryon.service.errors import ServiceAccessError
 from tryon.settings import GateSettings, LedgerSettings, PlanSettings, ServiceSettings
 
-# X-Ray would patch requests too: it adds headers after signing, and keeps addresses that are secrets.
-logger, tracer, metrics = Logger(), Tracer(patch_modules=("boto3",)), Metrics()
+logger, metrics = Logger(), Metrics()
 clock: Clock = SystemClock()
 session = requests.Session()
 settings = PlanSettings.model_validate(os.environ)
@@ -54,7 +53,6 @@ class PlanEvent(BaseModel):
 
 
 @logger.inject_lambda_context(clear_state=True)
-@tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
 @event_parser(model=PlanEvent)
 def handler(event: PlanEvent, context: LambdaContext) -> dict[str, Any]:

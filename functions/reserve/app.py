@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import cache
 
 import boto3
-from aws_lambda_powertools import Logger, Tracer
+from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.parser import event_parser
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel
@@ -23,8 +23,7 @@ from tryon.ledger import Ledger
 from tryon.plan import Combination
 from tryon.settings import GateSettings, LedgerSettings
 
-# X-Ray would patch requests too: it adds headers after signing, and keeps addresses that are secrets.
-logger, tracer = Logger(), Tracer(patch_modules=("boto3",))
+logger = Logger()
 clock: Clock = SystemClock()
 gate_settings = GateSettings.model_validate(os.environ)
 ledger_settings = LedgerSettings.model_validate(os.environ)
@@ -49,7 +48,6 @@ class ReserveEvent(BaseModel):
 
 
 @logger.inject_lambda_context(clear_state=True)
-@tracer.capture_lambda_handler(capture_response=False)
 @event_parser(model=ReserveEvent)
 def handler(event: ReserveEvent, context: LambdaContext) -> dict[str, str] | None:
     logger.append_keys(run_id=event.run_id, combination=event.combination.id, visit=event.visit)

@@ -9,7 +9,7 @@ from functools import cache
 
 import boto3
 import requests
-from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.parser import event_parser
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -23,8 +23,7 @@ from tryon.service import GarmentPicture, Submission, TryOnService
 from tryon.service.errors import ServiceAccessError, ServiceError
 from tryon.settings import GateSettings, LedgerSettings, ServiceSettings
 
-# X-Ray would patch requests too: it adds headers after signing, and keeps addresses that are secrets.
-logger, tracer, metrics = Logger(), Tracer(patch_modules=("boto3",)), Metrics()
+logger, metrics = Logger(), Metrics()
 clock: Clock = SystemClock()
 session = requests.Session()
 gate_settings = GateSettings.model_validate(os.environ)
@@ -66,7 +65,6 @@ def load(combination: Combination) -> Submission:
 
 
 @logger.inject_lambda_context(clear_state=True)
-@tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
 @event_parser(model=SubmitEvent)
 def handler(event: SubmitEvent, context: LambdaContext) -> dict[str, str | float]:

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 import boto3
-from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.parser import event_parser
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -20,8 +20,7 @@ from tryon.ledger import Ledger
 from tryon.report import Failure, write_report
 from tryon.settings import GateSettings, LedgerSettings, SummarizeSettings
 
-# X-Ray would patch requests too: it adds headers after signing, and keeps addresses that are secrets.
-logger, tracer, metrics = Logger(), Tracer(patch_modules=("boto3",)), Metrics()
+logger, metrics = Logger(), Metrics()
 clock: Clock = SystemClock()
 settings = SummarizeSettings.model_validate(os.environ)
 gate_settings = GateSettings.model_validate(os.environ)
@@ -50,7 +49,6 @@ class SummarizeEvent(BaseModel):
 
 
 @logger.inject_lambda_context(clear_state=True)
-@tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
 @event_parser(model=SummarizeEvent)
 def handler(event: SummarizeEvent, context: LambdaContext) -> dict[str, Any]:

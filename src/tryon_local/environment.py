@@ -87,7 +87,6 @@ FIXED = {
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true",
     "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true",
-    "POWERTOOLS_TRACE_DISABLED": "true",
     "NETRC": os.devnull,
     # Where no variable names a proxy, Python asks the system's settings on some machines.
     "NO_PROXY": "*",

@@ -21,6 +21,7 @@ from tryon_local.aws import template
 from tryon_local.aws.functions import Functions, LocalFunction, Log, Remote
 from tryon_local.aws.moto_adapter import Child, Invocation, Session, running
 from tryon_local.aws.moto_adapter.clients import SharedClientsSession
+from tryon_local.aws.unknown_calls import in_protocol
 from tryon_local.callers import refused
 from tryon_local.clock import CLOCK_PATH, ScaledClock, StalledError, VirtualClock
 from tryon_local.environment import isolated
@@ -246,7 +247,7 @@ class LocalStack:
         from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
         from werkzeug.serving import make_server
 
-        aws = DomainDispatcherApplication(create_backend_app)
+        aws = in_protocol(DomainDispatcherApplication(create_backend_app))
 
         def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
             no_answer = refused(environ, start_response, (self._host, *self._names))

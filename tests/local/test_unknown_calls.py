@@ -1,0 +1,80 @@
+"""What the local AWS does not know is answered by the call's name, 501, in the protocol that asked."""
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, make_server
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from tryon_local.aws.unknown_calls import in_protocol
+
+
+class _Silent(WSGIRequestHandler):
+    def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 - the base class's name
+        return
+
+
+def _unwritten(environ: Any, start_response: Any) -> Any:
+    raise NotImplementedError
+
+
+def _page(environ: Any, start_response: Any) -> Any:
+    start_response("500 Internal Server Error", [("Content-Type", "text/html")])
+    return [b"<!doctype html><h1>Internal Server Error</h1>"]
+
+
+def _broken(environ: Any, start_response: Any) -> Any:
+    raise KeyError("nothing like it")
+
+
+@pytest.fixture(params=[_unwritten, _page, _broken])
+def address(request: pytest.FixtureRequest) -> Iterator[str]:
+    with make_server("127.0.0.1", 0, in_protocol(request.param), handler_class=_Silent) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+CALLS: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "JSON": ("stepfunctions", lambda client: client.test_state(definition="{}")),
+    "query": ("iam", lambda client: client.list_roles()),
+    "REST and XML": ("s3", lambda client: client.get_bucket_acl(Bucket="b")),
+    "REST and JSON": ("lambda", lambda client: client.get_function(FunctionName="f")),
+    "CBOR or query": ("cloudwatch", lambda client: client.describe_anomaly_detectors()),
+}
+NAMES = {
+    "JSON": "TestState",
+    "query": "ListRoles",
+    "REST and XML": "GET /b",
+    "REST and JSON": "GET /2015-03-31/functions/f",
+    "CBOR or query": "DescribeAnomalyDetectors",
+}
+
+
+@pytest.mark.parametrize("protocol", CALLS)
+def test_a_client_reads_the_name_of_what_is_not_known(protocol: str, address: str) -> None:
+    service, call = CALLS[protocol]
+    config = Config(inject_host_prefix=False, retries={"max_attempts": 0}, s3={"addressing_style": "path"})
+    with pytest.raises(ClientError) as caught:
+        call(boto3.client(service, endpoint_url=address, config=config))  # type: ignore[call-overload]
+    error = caught.value.response
+    assert error["ResponseMetadata"]["HTTPStatusCode"] == 501
+    assert error["Error"]["Code"] == "NotImplemented"
+    assert error["Error"]["Message"].startswith(f"the local AWS does not know {NAMES[protocol]}")
+
+
+def test_an_answer_goes_through_as_it_is() -> None:
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response("404 Not Found", [("Content-Type", "application/xml")])
+        return [b"<Error/>"]
+
+    seen: list[Any] = []
+    body = in_protocol(app)({"REQUEST_METHOD": "GET", "PATH_INFO": "/"}, lambda *told: seen.append(told))
+    assert list(body) == [b"<Error/>"]
+    assert seen[0][0] == "404 Not Found"
