@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from lint.audit import audit
@@ -19,9 +20,18 @@ PYTHON = Path(sys.executable)
 
 def main() -> int:
     """Run every linter, say which failed; 0 when none did."""
-    failed = [name for name, passed in ((check.__name__, check()) for check in CHECKS) if not passed]
+    failed = [check.__name__ for check in CHECKS if not passes(check)]
     print("check: " + (", ".join(failed) + " failed" if failed else "all clean"))
     return 1 if failed else 0
+
+
+def passes(check: Callable[[], bool]) -> bool:
+    """Whether a check passes; one whose tools cannot be had fails, and the reason is printed."""
+    try:
+        return check()
+    except UnavailableError as reason:
+        print(reason)
+        return False
 
 
 def code() -> bool:
@@ -47,29 +57,52 @@ def template() -> bool:
 
 def workflow() -> bool:
     """asl-validator on the definition with values in its substitutions' places, as it is when deployed."""
+    tools = npm_tools("the workflow's definition is not validated")
+    if tools is None:
+        return True
+    with tempfile.TemporaryDirectory() as temporary:
+        paths = []
+        for name, definition in definitions():
+            paths.append(Path(temporary) / f"{name}.asl.json")
+            paths[-1].write_text(definition)
+        return all(run(tools / "asl-validator", "--json-path", path) for path in paths)
+
+
+def pages() -> bool:
+    """The pages' scripts and styles: Biome for their form and their faults, the TypeScript compiler for their types."""
+    tools = npm_tools("the pages' scripts and styles are not checked")
+    if tools is None:
+        return True
+    sources = ("layers/tryon/tryon", "src/tryon_local", "tests/web")
+    return all(
+        [
+            run(tools / "biome", "check", "--config-path", "lint/biome.jsonc", "--error-on-warnings", *sources),
+            run(tools / "tsc", "--project", "lint/tsconfig.json"),
+        ]
+    )
+
+
+def npm_tools(without: str) -> Path | None:
+    """The folder of the pinned tools that npm installs, None without npm: then it says what is not done."""
     npm = shutil.which("npm")
-    if npm is None:
-        message = "npm is not on this machine: the workflow's definition is not validated"
+    if npm is None or shutil.which("node") is None:
+        message = f"node and npm are not on this machine: {without}"
         if os.environ.get("CI"):
             raise UnavailableError(message)
         print(message)
-        return True
+        return None
     folder = CACHE / "npm"
     lock = ROOT / "lint" / "package-lock.json"
-    if not (folder / "package-lock.json").exists() or (folder / "package-lock.json").read_bytes() != lock.read_bytes():
+    installed = folder / "package-lock.json"
+    if not installed.exists() or installed.read_bytes() != lock.read_bytes():
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         shutil.copy2(lock.with_name("package.json"), folder)
         shutil.copy2(lock, folder)
         if not run(npm, "ci", "--prefix", str(folder), "--ignore-scripts", "--no-audit", "--no-fund", "--silent"):
             shutil.rmtree(folder)
-            return False
-    with tempfile.TemporaryDirectory() as temporary:
-        paths = []
-        for name, definition in definitions():
-            paths.append(Path(temporary) / f"{name}.asl.json")
-            paths[-1].write_text(definition)
-        return all(run(folder / "node_modules" / ".bin" / "asl-validator", "--json-path", path) for path in paths)
+            raise UnavailableError(f"npm could not install what {lock.relative_to(ROOT)} names")
+    return folder / "node_modules" / ".bin"
 
 
 def packages() -> bool:
@@ -84,7 +117,7 @@ def run(*command: str | Path, **variables: str) -> bool:
     return subprocess.run(command, cwd=ROOT, env={**inherited, **variables}, check=False).returncode == 0
 
 
-CHECKS = (code, template, workflow, packages)
+CHECKS = (code, template, workflow, pages, packages)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -91,7 +91,7 @@ def test_the_wheel_has_the_pages_the_types_and_the_licence(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     for folder in ("src", "layers/tryon"):
         for path in (ROOT / folder).rglob("*"):
-            if path.suffix in {".py", ".js", ".css", ".html", ".typed"} and "egg-info" not in str(path):
+            if path.suffix in {".py", ".mjs", ".css", ".html", ".typed"} and "egg-info" not in str(path):
                 assert str(path.relative_to(ROOT / folder)) in names
     assert f"tryon-{VERSION}.dist-info/licenses/LICENSE" in names
 

@@ -3,10 +3,6 @@
 import csv
 import io
 import json
-import re
-import shutil
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,13 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.fakes import table_of
-from tryon import spreadsheet
 from tryon.comparison import COLUMNS, ExportError, Review, compare, read_export
 from tryon.ledger import Entry, Status
 from tryon.spreadsheet import decoded, marked, truth, unmarked, whole
 from tryon.summary import table
-
-PAGE = Path(__file__).resolve().parents[2] / "layers" / "tryon" / "tryon" / "gallery" / "page.js"
 
 CHANGED = (
     *("007", "2024", "7392616336519610409", "1e5", "12-5", "3-4-5", "5.10", "10:30", "50%", "1,000", "٣٤"),
@@ -43,20 +36,6 @@ def test_other_text_stays_as_it_is(text: str) -> None:
 @given(st.text(max_size=30))
 def test_a_mark_comes_off_again(text: str) -> None:
     assert unmarked(marked(text)) == text
-
-
-def test_the_gallery_marks_the_same_text() -> None:
-    page = PAGE.read_text(encoding="utf-8")
-    assert 'return "\\ufeff" + [COLUMNS' in page
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("there is no node on this machine; tests/browser has a review of such names")
-    found = re.search(r"  const FORMULA = .*?\n  }\n", page, re.DOTALL)
-    assert found is not None
-    cells = [*CHANGED, *LEFT_ALONE, *spreadsheet._VALUES]
-    script = f"{found[0]}\nconsole.log(JSON.stringify({json.dumps(cells)}.map(marked)))"
-    told = subprocess.run([node, "-e", script], capture_output=True, text=True, encoding="utf-8", check=True)
-    assert json.loads(told.stdout) == [marked(cell) for cell in cells]
 
 
 def test_the_table_keeps_article_numbers_and_long_task_ids() -> None:

@@ -4,7 +4,7 @@ A spreadsheet reads a cell `007` as 7, `01-2024` as a date, nineteen digits as 7
 `=`. Such text carries a leading apostrophe in the file: `'007`. Excel shows it, LibreOffice and Google Sheets may take
 it for their own mark of text and hide it; all three leave the rest as it is. A program takes one leading apostrophe
 off. `="007"` would look better in Excel, but it is a formula that is gone once the file is saved. The gallery's page
-follows the same rule for its own CSV files (`gallery/page.js`).
+follows the same rule for its own CSV files (`gallery/page/spreadsheet.mjs`).
 """
 
 import re

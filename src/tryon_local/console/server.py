@@ -14,12 +14,18 @@ from importlib import resources
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from tryon import web
 from tryon_local.app import LocalApp
 from tryon_local.callers import CheckedHandler
 from tryon_local.console.runs import NotFoundError, Runs
 
 _HOST = "127.0.0.1"
-_PAGE = {"/": "page.html", "/page.css": "page.css", "/page.js": "page.js"}
+_STYLES = ("frame", "graph", "side", "one", "narrow")
+_PAGE: dict[str, tuple[str, Callable[[], str]]] = {
+    "/": ("html", lambda: resources.files(__package__).joinpath("page.html").read_text("utf-8")),
+    "/page.css": ("css", lambda: web.style(__package__, *_STYLES)),
+    "/page.js": ("js", lambda: web.script(__package__)),
+}
 _TYPES = {
     "html": "text/html; charset=utf-8",
     "css": "text/css; charset=utf-8",
@@ -113,9 +119,8 @@ class _Handler(CheckedHandler):
 
     def _answer(self, path: str, query: str) -> _Answer:
         if path in _PAGE:
-            name = _PAGE[path]
-            body = resources.files(__package__).joinpath(name).read_bytes()
-            return _Answer(body, name.rpartition(".")[2])
+            kind, content = _PAGE[path]
+            return _Answer(content().encode(), kind)
         for pattern, shown in _API:
             match = pattern.fullmatch(path)
             if match is not None:

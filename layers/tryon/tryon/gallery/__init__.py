@@ -13,6 +13,7 @@ from html import escape
 from importlib import resources
 from typing import Any
 
+from tryon import web
 from tryon.ledger import Entry
 from tryon.plan import DEFAULT_VARIANT, RunFolder, result_copy
 from tryon.thumbnails import obstacle
@@ -41,6 +42,7 @@ ADVICE: Mapping[str, str] = {
 }
 """What a reader can do about a failed combination, by its error's name."""
 
+_STYLES = ("frame", "toolbar", "grid", "viewer", "sheet", "narrow")
 _BARS = 16
 
 
@@ -87,7 +89,7 @@ def render(
             measures.add(entry)
         plots = measures.plots()
     content = _Content(summary, entries, manifest, pictures, plots, pages or Pages(), side)
-    style, script = _static("page.css"), _static("page.js")
+    style, script = web.style(__package__, *_STYLES), web.script(__package__)
     pieces = {
         "policy": _policy(style, script),
         # ASCII, since a name may hold half a surrogate pair, which no encoding takes.
@@ -97,12 +99,12 @@ def render(
         "data": _json(content.data()),
         "pictures": _json(content.embedded),
     }
-    return re.sub(r"<!--([a-z]+)-->", lambda found: pieces[found[1]], _static("page.html"))
+    return re.sub(r"<!--([a-z]+)-->", lambda found: pieces[found[1]], _template())
 
 
 @cache
-def _static(name: str) -> str:
-    return resources.files(__package__).joinpath(name).read_text("utf-8")
+def _template() -> str:
+    return resources.files(__package__).joinpath("page.html").read_text("utf-8")
 
 
 def _policy(style: str, script: str) -> str:

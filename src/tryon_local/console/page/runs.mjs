@@ -1,0 +1,123 @@
+/* The runs and the head of the chosen one. */
+
+import { byId, el } from "../../../../layers/tryon/tryon/web/elements.mjs";
+import { duration, plural } from "../../../../layers/tryon/tryon/web/formats.mjs";
+import { now } from "./asking.mjs";
+import { choose } from "./choice.mjs";
+import { chosen, combinations, run, runs } from "./state.mjs";
+import { clear, pill, STATUS } from "./words.mjs";
+
+export function showRuns() {
+  const nav = byId("runs");
+  const buttons = new Map([...nav.children].map((button) => [button.dataset.execution, button]));
+  const shown = runs.map((one) => {
+    const button =
+      buttons.get(one.execution) ||
+      el("button", { "data-execution": one.execution, click: () => choose({ execution: one.execution }) });
+    const over = one.succeeded + one.failed;
+    const line = one.total
+      ? `${over} of ${one.total}${one.failed ? `, ${one.failed} failed` : ""}`
+      : STATUS[one.status] || "";
+    const cost = one.cost?.service ? ` · ${one.cost.currency} ${one.cost.service}` : "";
+    button.classList.toggle("repeated", ["REPEATED", "ENDS_ANOTHER"].includes(one.status));
+    button.setAttribute("aria-current", String(one.execution === chosen.execution));
+    button.title = `${one.run_id || one.manifest}\n${STATUS[one.status] || one.status}`;
+    clear(
+      button,
+      el(
+        "span",
+        { class: "line1" },
+        el("span", { class: `pill dot ${one.status}`, title: STATUS[one.status] }),
+        el("strong", { text: one.name }),
+      ),
+      el(
+        "small",
+        { class: "line2" },
+        el("span", { text: line + cost }),
+        el("span", {
+          text: new Date(one.started * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }),
+        }),
+      ),
+    );
+    return button;
+  });
+  if (shown.some((button, i) => nav.children[i] !== button) || nav.children.length !== shown.length)
+    nav.replaceChildren(...shown);
+  byId("welcome").hidden = runs.length > 0;
+  if (!runs.length) {
+    byId("head").hidden = byId("list").hidden = byId("one").hidden = true;
+  }
+}
+
+export function count(...statuses) {
+  let found = 0;
+  for (const combination of combinations.values()) if (statuses.includes(combination.status)) found += 1;
+  return found;
+}
+
+export function showHead() {
+  byId("head").hidden = !run;
+  if (!run) return;
+  clear(byId("status"), pill(run.status));
+  byId("when").textContent = [new Date(run.started * 1000).toLocaleString(), run.run_id].filter(Boolean).join(" · ");
+  byId("name").textContent = run.name;
+  const over = run.succeeded + run.failed;
+  const numbers = [];
+  const number = (name, value, small) =>
+    numbers.push(
+      el("div", {}, el("dt", { text: name }), el("dd", { text: value }, small && el("small", { text: ` ${small}` }))),
+    );
+  number(
+    run.ended === null ? "running for" : "took",
+    duration(Math.max(0, (run.ended === null ? now() : run.ended) - run.started)),
+  );
+  if (run.total) {
+    const share = (part) => ({ width: `${(100 * part) / run.total}%` });
+    numbers.push(
+      el(
+        "div",
+        { class: "wide" },
+        el("dt", {
+          text: `${over} of ${plural(run.total, "combination")} over${run.running ? `, ${run.running} under way` : ""}`,
+        }),
+        el(
+          "dd",
+          {},
+          el(
+            "div",
+            {
+              class: "meter",
+              role: "img",
+              "aria-label": `${run.succeeded} done, ${run.failed} failed, ${run.running} running`,
+            },
+            el("i", { class: "good", style: share(run.succeeded) }),
+            el("i", { class: "bad", style: share(run.failed) }),
+            el("i", { class: "now", style: share(run.running) }),
+          ),
+        ),
+      ),
+    );
+    if (run.failed) number("failed", String(run.failed));
+  }
+  if (run.cost) {
+    number("paid to the service", `${run.cost.currency} ${run.cost.service}`);
+    number("on AWS about", `$${run.cost.aws.usd}`);
+  }
+  clear(byId("numbers"), ...numbers);
+  byId("files").hidden = !run.files.length || chosen.n !== null;
+  clear(
+    byId("files"),
+    ...run.files.map((file) => el("a", { href: file.href, target: "_blank", rel: "noopener", text: file.name })),
+  );
+  let trouble = byId("trouble");
+  const why = run.error ? `${run.error}: ${run.cause || ""}` : "";
+  if (!why) {
+    if (trouble) trouble.remove();
+  } else {
+    if (!trouble) {
+      trouble = el("p", { id: "trouble" });
+      byId("head").append(trouble);
+    }
+    trouble.textContent = why;
+  }
+}

@@ -1,0 +1,44 @@
+/* What the page knows and what is chosen. */
+
+export const ROW = 42;
+export const OVER = new Set(["SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT"]);
+export const FILTERS = [
+  ["", "All"],
+  ["WAITING", "Waiting"],
+  ["RUNNING", "Running"],
+  ["SUCCEEDED", "Done"],
+  ["FAILED", "Failed"],
+];
+
+export let machine; // the workflow's drawing
+export let runs = []; // all runs in short
+export let run = null; // the chosen run; its combinations are kept apart, by number
+export let combinations = new Map();
+export let detail = null; // the chosen combination, or the run itself as number 0
+export const chosen = { execution: "", n: null, step: "" };
+export const filters = { text: "", status: "" };
+export let aligned = null; // bars begin at the left; null: as many runs want it
+export let tab = "way";
+export const graph = { nodes: new Map(), edges: new Map() };
+
+export const setMachine = (value) => {
+  machine = value;
+};
+export const setRuns = (value) => {
+  runs = value;
+};
+export const setRun = (value) => {
+  run = value;
+};
+export const setCombinations = (value) => {
+  combinations = value;
+};
+export const setDetail = (value) => {
+  detail = value;
+};
+export const setAligned = (value) => {
+  aligned = value;
+};
+export const setTab = (value) => {
+  tab = value;
+};

@@ -1,0 +1,149 @@
+"""The pages' scripts and styles: how their files become one, and what the parts that Python reads again do."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.unit.test_spreadsheet import CHANGED, LEFT_ALONE
+from tryon import spreadsheet, web
+from tryon.gallery import _STYLES as GALLERY_STYLES
+from tryon.spreadsheet import marked
+from tryon_local.console.server import _STYLES as CONSOLE_STYLES
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+SHARED = ROOT / "layers" / "tryon" / "tryon" / "web"
+PACKAGES = {
+    "tryon.gallery": ROOT / "layers" / "tryon" / "tryon" / "gallery" / "page",
+    "tryon_local.console": ROOT / "src" / "tryon_local" / "console" / "page",
+}
+STYLES = {"tryon.gallery": GALLERY_STYLES, "tryon_local.console": CONSOLE_STYLES}
+IMPORT = re.compile(r'^import \{([^}]*)\} from "([^"]+)";$', re.MULTILINE)
+DEFINED = re.compile(r"^(?:async )?(?:function|const|let) (?:\{([^}]*)\}|(\w+))", re.MULTILINE)
+
+
+def node() -> str:
+    found = shutil.which("node")
+    if found is None:
+        reason = "there is no node on this machine: apt-get install nodejs"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return found
+
+
+def files(package: str) -> list[Path]:
+    return [*sorted(PACKAGES[package].glob("*.mjs")), *sorted(SHARED.glob("*.mjs"))]
+
+
+def defined(text: str) -> list[str]:
+    """The names that a file defines at its top: what stands at a line's beginning."""
+    found = DEFINED.findall(text.replace("export ", ""))
+    return [name.strip() for group, one in found for name in (group.split(",") if group else [one])]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_import_names_a_file_and_what_that_file_exports(package: str) -> None:
+    for file in files(package):
+        for names, target in IMPORT.findall(file.read_text("utf-8")):
+            source = (file.parent / target).resolve()
+            assert source in files(package), f"{file.name} imports {target}"
+            exported = re.findall(r"^export (.*)", source.read_text("utf-8"), re.MULTILINE)
+            known = defined("\n".join(exported))
+            for name in filter(None, (name.strip() for name in names.split(","))):
+                assert name in known, f"{file.name} imports {name}, which {target} does not export"
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_name_is_defined_twice_in_a_page(package: str) -> None:
+    names = [name for file in files(package) for name in defined(file.read_text("utf-8"))]
+    assert len(names) > 50
+    assert sorted({name for name in names if names.count(name) > 1}) == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_page_is_put_together_from_all_its_files(package: str) -> None:
+    script = web.script(package)
+    for file in files(package):
+        for name in defined(file.read_text("utf-8")):
+            assert re.search(rf"\b{name}\b", script), f"{file.name} is not part of the page"
+    style = web.style(package, *STYLES[package])
+    assert sorted(STYLES[package]) == sorted(file.stem for file in PACKAGES[package].glob("*.css"))
+    assert "--paper:" in style
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_text_goes_over_a_lines_end(package: str) -> None:
+    """Indentation is taken away where files are put together: within a text it would be part of it."""
+    for file in files(package):
+        for line in file.read_text("utf-8").splitlines():
+            assert line.count("`") % 2 == 0, f"{file.name}: {line}"
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_the_one_script_is_read_by_node(package: str, tmp_path: Path) -> None:
+    script = tmp_path / "page.js"
+    script.write_text(web.script(package), "utf-8")
+    checked = subprocess.run([node(), "--check", script], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_the_logic_passes_its_tests_under_node() -> None:
+    ran = subprocess.run(
+        [node(), "--test", *sorted(map(str, HERE.glob("*.test.mjs")))],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert re.search(r"^. pass [1-9]", ran.stdout, re.MULTILINE)
+
+
+def test_the_gallery_marks_the_same_text_as_python() -> None:
+    cells = [*CHANGED, *LEFT_ALONE, *spreadsheet._VALUES]
+    source = (PACKAGES["tryon.gallery"] / "spreadsheet.mjs").as_uri()
+    script = (
+        f"import {{ marked }} from {json.dumps(source)};"
+        f"console.log(JSON.stringify({json.dumps(cells)}.map((text) => marked(text))));"
+    )
+    command = [node(), "--input-type=module", "-e", script]
+    told = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=True)
+    assert json.loads(told.stdout) == [marked(cell) for cell in cells]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('import { a } from "./missing.mjs";\n', "missing"),
+        ('import { a } from "../other/a.mjs";\n', "neither beside it"),
+        ('import a from "./a.mjs";\n', "cannot be put together"),
+        ("export default 1;\n", "cannot be put together"),
+    ],
+)
+def test_a_file_in_another_form_is_refused(
+    text: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "a_page_of_its_own"
+    (package / "page").mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "page" / "main.mjs").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    web.script.cache_clear()
+    with pytest.raises((ValueError, FileNotFoundError), match=said):
+        web.script(package.name)
+    sys.modules.pop(package.name, None)
+
+
+def test_the_lock_of_the_tools_names_no_place_to_load_them_from() -> None:
+    lock = json.loads((ROOT / "lint" / "package-lock.json").read_text())
+    assert lock["packages"]
+    for name, package in lock["packages"].items():
+        assert "resolved" not in package, name
+        assert not name or "integrity" in package, name
