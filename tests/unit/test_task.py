@@ -324,7 +324,7 @@ def test_a_submit_waits_in_its_slot_for_the_turn_that_is_booked(bench: Bench) ->
     for _ in range(2):
         with pytest.raises(TurnLaterError, match="due in 5 s"):
             bench.start()
-    assert (bench.entry.status, bench.holders, bench.service.tasks) == (Status.PLANNED, {f"{RUN}#1#1"}, [])
+    assert (bench.entry.status, bench.holders, bench.service.tasks) == (Status.PLANNED, {ME}, [])
     bench.clock.time += 6
     assert bench.start() == "task-1"
 

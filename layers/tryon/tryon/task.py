@@ -105,9 +105,10 @@ class Look:
 def holder(run_id: str, n: int, visit: int) -> str:
     """The name under which a combination holds its slot: each visit to the gate has its own.
 
-    So a late call of one visit frees no slot of the next.
+    So a late call of one visit frees no slot of the next. The first visit's has no number: that is the name which an
+    execution holds that began before visits had one.
     """
-    return f"{holders_of(run_id)}{n}#{visit}"
+    return f"{holders_of(run_id)}{n}" + (f"#{visit}" if visit > 1 else "")
 
 
 def holders_of(run_id: str) -> str:
