@@ -69,12 +69,13 @@ def test_a_client_reads_the_name_of_what_is_not_known(protocol: str, address: st
     assert error["Error"]["Message"].startswith(f"the local AWS does not know {NAMES[protocol]}")
 
 
-def test_an_answer_goes_through_as_it_is() -> None:
+@pytest.mark.parametrize(("kind", "sent"), [("application/xml", b"<Error/>"), ("text/html", b""), ("text/html", b"no")])
+def test_an_answer_goes_through_as_it_is(kind: str, sent: bytes) -> None:
     def app(environ: Any, start_response: Any) -> Any:
-        start_response("404 Not Found", [("Content-Type", "application/xml")])
-        return [b"<Error/>"]
+        start_response("404 Not Found", [("Content-Type", kind)])
+        return [sent]
 
     seen: list[Any] = []
     body = in_protocol(app)({"REQUEST_METHOD": "GET", "PATH_INFO": "/"}, lambda *told: seen.append(told))
-    assert list(body) == [b"<Error/>"]
+    assert b"".join(body) == sent
     assert seen[0][0] == "404 Not Found"

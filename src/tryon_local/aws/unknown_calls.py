@@ -33,9 +33,14 @@ def in_protocol(app: WSGI) -> WSGI:
         if int(status[:3]) < 400 or not kind.startswith("text/html"):
             start_response(status, headers, exc_info)
             return body
+        data = b"".join(body)
         close = getattr(body, "close", None)
         if close is not None:
             close()
+        if int(status[:3]) < 500 and not data.lstrip().lower().startswith(b"<!doctype html"):
+            # An answer after all: moto calls what has no body a page too.
+            start_response(status, headers, exc_info)
+            return [data]
         return _refuse(environ, start_response, operation)
 
     return answer
