@@ -173,3 +173,32 @@ def test_where_no_stack_answers_the_error_says_what_to_do(capsys: pytest.Capture
         assert main(["list", "--port", str(probe.getsockname()[1])]) == 2
     assert "tryon local up" in capsys.readouterr().err
     assert os.environ["AWS_ACCESS_KEY_ID"] == "test"
+
+
+def test_the_functions_lines_metrics_and_alarms_are_there_for_the_aws_cli(port: int) -> None:
+    s3, logs, cloudwatch = client("s3", port), client("logs", port), client("cloudwatch", port)
+    s3.put_object(Bucket=connect("local", port=port).bucket, Key="manifests/shown.json", Body=b"{}")
+    end = time.monotonic() + 60
+    found: list[Any] = []
+    while not found and time.monotonic() < end:
+        told = logs.filter_log_events(logGroupName="/aws/lambda/tryon-plan", filterPattern="ManifestsRejected")
+        found = told["events"]
+        time.sleep(0.2)
+    assert json.loads(found[0]["message"])["ManifestsRejected"] == [1.0]
+    statistics: list[Any] = []
+    while not statistics and time.monotonic() < end:
+        statistics = cloudwatch.get_metric_statistics(
+            Namespace="tryon",
+            MetricName="ManifestsRejected",
+            Dimensions=[{"Name": "service", "Value": "tryon"}],
+            StartTime=time.time() - 3600,
+            EndTime=time.time() + 3600,
+            Period=7200,
+            Statistics=["Sum"],
+        )["Datapoints"]
+        time.sleep(0.2)
+    assert statistics[0]["Sum"] >= 1
+    alarms = cloudwatch.describe_alarms(AlarmNamePrefix="tryon-")["MetricAlarms"]
+    assert {"tryon-run-failed", "tryon-access", "tryon-dead-letters"} <= {alarm["AlarmName"] for alarm in alarms}
+    topic = connect("local", port=port).outputs["AlarmTopicArn"]
+    assert all(alarm["AlarmActions"] == [topic] for alarm in alarms)

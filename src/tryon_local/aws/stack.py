@@ -17,7 +17,7 @@ from typing import Any, TextIO, cast
 import boto3
 import requests
 
-from tryon_local.aws import template
+from tryon_local.aws import cloudwatch, template
 from tryon_local.aws.functions import Functions, LocalFunction, Log, Remote
 from tryon_local.aws.moto_adapter import Child, Invocation, Session, running
 from tryon_local.aws.moto_adapter.clients import SharedClientsSession
@@ -161,18 +161,39 @@ class LocalStack:
         self._exit.callback(self._stop)
         expanded = template.expand(self._template_path, self._parameters)
         self._create(expanded)
+        log = self._log
+        if listening is not None:
+            log = self._shown(expanded, log)
         self.functions = Functions(
             self._described_functions(),
             self.clock,
             self._transports,
             (*self._owner, "functions"),
-            self._log,
+            log,
             self._remote,
         )
         self._exit.enter_context(_printing_to(self.functions))
         self._complete(expanded)
         if listening is not None:
             self._serve(listening)
+
+    def _shown(self, expanded: Mapping[str, Any], log: Log | None) -> Log:
+        """What takes the functions' lines so that CloudWatch shows them, and the stack's alarms, to the AWS CLI."""
+        defaults = {
+            name: str(one["Default"]) for name, one in expanded.get("Parameters", {}).items() if "Default" in one
+        }
+        own = {"AWS::StackName": self.name, "AWS::Region": self.region}
+        names = {**own, **defaults, **self._parameters, **self.resources}
+        cloudwatch.put_alarms(self.client, expanded, names)
+        groups = cloudwatch.log_groups(expanded, self.resources)
+        shown = self._exit.enter_context(cloudwatch.CloudWatch(self.client, groups))
+
+        def line(function: str, text: str) -> None:
+            shown.line(function, text)
+            if log is not None:
+                log(function, text)
+
+        return line
 
     def _create(self, expanded: Mapping[str, Any]) -> None:
         for resource in expanded["Resources"].values():
