@@ -15,7 +15,10 @@ EXAMPLE = ROOT / "samconfig.toml.example"
 READ = """
 import json, sys
 from samcli.lib.config.samconfig import SamConfig
+from samcli.cli.types import CfnParameterOverridesType
 config = SamConfig(*sys.argv[1:3])
+told = config.get_all(["deploy"], "parameters")["parameter_overrides"]
+CfnParameterOverridesType().convert(told, None, None)
 print(json.dumps([config.get_all([name], "parameters") for name in ("build", "deploy")]))
 """
 
