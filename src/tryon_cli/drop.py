@@ -304,5 +304,6 @@ def await_claim(target: Target, key: str, version: str) -> Claim:
         time.sleep(0.2)
     raise TargetError(
         f"no execution claimed s3://{target.bucket}/{key} within {CLAIM_SECONDS:.0f} s: look at the stack's "
-        "dead-letter queue and at the executions of its state machine"
+        "dead-letter queue and at the executions of its state machine; in the first five minutes of a new stack its "
+        "bucket reports nothing yet: run the command again then"
     )
