@@ -182,3 +182,9 @@ def test_a_retry_that_fills_the_history_is_found(definition: dict[str, Any]) -> 
     inner(definition, "ReserveSlot")["Retry"][1]["MaxAttempts"] = 10_000
     (problem,) = workflow_rules.endless_retries(definition)
     assert problem.startswith("state ReserveSlot may be tried 10,0")
+
+
+def test_no_code_names_a_partition() -> None:
+    for folder in ("layers/tryon", "functions", "src/tryon_cli"):
+        for path in (ROOT / folder).rglob("*.py"):
+            assert list(workflow_rules.literal_partitions(path.read_text())) == [], path
