@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
+from tryon.errors import ADVICE
 from tryon.ledger import Entry, RunStatus, Status
 from tryon_cli.options import duration
 from tryon_cli.target import Target, TargetError
@@ -197,6 +198,9 @@ def table(entries: Sequence[Entry], console: Console) -> None:
         if entry.status is Status.FAILED:
             console.print(f"[red]{entry.id}[/]: {entry.error}: ", end="")
             console.print(entry.cause or "", markup=False, highlight=False)
+            advice = ADVICE.get(entry.error or "")
+            if advice:
+                console.print(f"  {advice}", markup=False, highlight=False)
 
 
 def _number(value: float | None) -> str:

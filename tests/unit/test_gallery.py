@@ -11,13 +11,8 @@ from typing import Any, cast
 
 import pytest
 
-import tryon.fetch
-import tryon.results
-import tryon.service.errors
-import tryon.summary
-import tryon.task
 from tests.lookbook import FOLDER, RUN, Lookbook, Shelf, jpeg, stored
-from tryon.gallery import ADVICE, publishing, render
+from tryon.gallery import publishing, render
 from tryon.ledger import Entry, Status
 from tryon.plan import result_copy
 
@@ -175,12 +170,6 @@ def test_a_run_in_which_nothing_was_measured_has_a_page_too() -> None:
         1, "model-0__01-x__default", "model-0", "01-x", "default", status=Status.FAILED, error="NotStartedError"
     )
     assert shown(page_of(book, entries=[planned], manifest={}))["plots"] == [None, None, None]
-
-
-def test_every_error_with_advice_exists() -> None:
-    names = {name for module in (tryon.service.errors, tryon.fetch, tryon.results, tryon.task) for name in vars(module)}
-    names |= {error for error, _ in tryon.summary.OUTCOME_OF_UNFINISHED.values()}
-    assert set(ADVICE) <= names
 
 
 # --- what is written ---

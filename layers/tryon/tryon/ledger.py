@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tryon.clock import Clock
+from tryon.errors import PROVE_NO_TASK
 from tryon.items import from_item, to_item
 from tryon.plan import Combination, Key
 from tryon.service import Submitted, TaskResult
@@ -115,21 +116,6 @@ class Entry:
         """Whether the service may still work on a task of this entry, which then still fills a slot."""
         return self.outcome_unknown or (self.task_id is not None and self.ended_at is None)
 
-
-PROVE_NO_TASK = frozenset(
-    {
-        "InputRefusedError",
-        "ServiceAccessError",
-        "ServiceBusyError",
-        "ServiceThrottledError",
-        "ServiceUnavailableError",
-        "ServiceUnreachableError",
-        "UnknownRefusalError",
-        "RefusalUnconfirmedError",
-    }
-)
-"""Errors that only an answer to the submit itself raises: its entry is in no doubt, although the write that takes
-SUBMITTING back was lost."""
 
 _NAMED = re.compile(r"#(\w+)")
 

@@ -6,14 +6,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TextIO
 
 from tryon import plan
+from tryon.errors import ENDS_TASK
 from tryon.ledger import Entry, Ledger, RunStatus, Status
 from tryon.manifest import Manifest, ManifestError, Problem
 from tryon.plan import DEFAULT_VARIANT, Key
 
 RESUMABLE_SECONDS = 11.5 * 3600
 """How long after its submit a task is resumed: the service keeps it for 12 hours."""
-
-_ENDED_WITHOUT_PICTURE = frozenset({"InputRefusedError", "OutputRefusedError", "TaskFailedError", "TaskExpiredError"})
 
 
 def repeats(entry: Entry, *, include_unknown: bool = False) -> bool:
@@ -194,7 +193,7 @@ def resumable(entry: Entry, now: float) -> bool:
     """Whether the entry's task may still have a picture that the service keeps."""
     return (
         entry.status is not Status.SUCCEEDED
-        and entry.error not in _ENDED_WITHOUT_PICTURE
+        and entry.error not in ENDS_TASK
         and entry.submitted_at is not None
         and now - entry.submitted_at < RESUMABLE_SECONDS
     )

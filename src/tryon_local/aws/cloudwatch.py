@@ -101,9 +101,10 @@ def log_groups(expanded: Mapping[str, Any], resources: Mapping[str, str]) -> dic
 
 def put_alarms(client: Callable[[str], Any], expanded: Mapping[str, Any], names: Mapping[str, str]) -> None:
     """Make the template's alarms; `names` has what a Ref stands for: parameters, resources and AWS's own."""
-    for resource in expanded["Resources"].values():
+    for logical_id, resource in expanded["Resources"].items():
         if resource["Type"] == "AWS::CloudWatch::Alarm":
-            client("cloudwatch").put_metric_alarm(**_resolved(resource["Properties"], names))
+            named = {"AlarmName": f"{names['AWS::StackName']}-{logical_id}"}
+            client("cloudwatch").put_metric_alarm(**named | _resolved(resource["Properties"], names))
 
 
 def _resolved(value: Any, names: Mapping[str, str]) -> Any:

@@ -14,33 +14,13 @@ from importlib import resources
 from typing import Any
 
 from tryon import web
+from tryon.errors import ADVICE
 from tryon.ledger import Entry
 from tryon.plan import DEFAULT_VARIANT, RunFolder, result_copy
 from tryon.thumbnails import obstacle
 
 NO_PICTURES: Mapping[str, bytes] = {}
 NO_MANIFEST: Mapping[str, Any] = {}
-
-ADVICE: Mapping[str, str] = {
-    "InputRefusedError": "Use another photograph: a retry with the same one is refused again.",
-    "OutputRefusedError": "Another seed may pass; a retry or the manifest's resubmissions start a new, paid task.",
-    "TaskFailedError": "Retry it: a new task is started, which is paid.",
-    "TaskExpiredError": "Retry it: the service has dropped this task, a new one is paid.",
-    "TaskDeadlineError": "Retry it within 12 hours: the task goes on and is resumed without a second payment.",
-    "TaskAbandonedError": "Retry it within 12 hours: the task is resumed without a second payment.",
-    "SubmitOutcomeUnknownError": "A task may exist and be billed: a retry leaves this one out unless asked for.",
-    "NotStartedError": "Retry it: nothing was paid.",
-    "RunHaltedError": "Mend what stopped the run, then retry: nothing was paid.",
-    "ServiceAccessError": "Check the service's keys and rights, then retry: nothing was paid.",
-    "ServiceBusyError": "Retry it when the service has room: nothing was paid.",
-    "ServiceThrottledError": "Retry it later: nothing was paid.",
-    "ServiceUnavailableError": "Retry it later: nothing was paid.",
-    "ResultUnavailableError": "Retry it: the picture is fetched again without a second payment.",
-    "ResultGoneError": "Retry it within 12 hours: the service is asked for the picture again.",
-    "StorageUnavailableError": "Retry it: the picture is fetched again without a second payment.",
-    "ResultRefusedError": "Look at the stack's ResultOrigins: the result lies where nothing may be fetched from.",
-}
-"""What a reader can do about a failed combination, by its error's name."""
 
 _STYLES = ("frame", "toolbar", "grid", "viewer", "sheet", "narrow")
 _BARS = 16
@@ -166,7 +146,7 @@ class _Content:
             "plots": list(self._plots),
             "pages": self._page_list(),
             "side": self._side,
-            "advice": ADVICE,
+            "advice": dict(ADVICE),
             "models": [{"id": id_, **self._input("models", id_)} for id_ in models],
             "worn": self._worn(worn),
             "variants": [{"id": id_, "says": self._difference(id_)} for id_ in variants],
