@@ -40,7 +40,6 @@ def imports(path: Path) -> set[str]:
         ("functions", {"tryon_local", "tryon_cli", "sam", "tests", "benchmarks", "moto", "rich"}),
         ("src/tryon_local", {"tryon_cli", "sam", "tests", "benchmarks", "functions"}),
         ("src/tryon_cli", {"sam", "tests", "benchmarks", "functions"}),
-        ("samples", {"tryon_local", "tryon_cli", "tests", "tryon"}),
     ],
 )
 def test_nobody_imports_what_it_must_not_know(folder: str, forbidden: set[str]) -> None:
