@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tryon.comparison import Comparison, ExportError, Tally, compare, read_export
+from tryon_cli.comparison import Comparison, ExportError, Tally, compare, read_export
 from tryon_cli.options import counted, json_option, print_json
 
 

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from tryon.images import ImageError, prepare
+from tryon.ledger import Claim
 from tryon.manifest import MAX_BYTES, Manifest, ManifestError, Problem, parse, read_json
 from tryon_cli import pictures
 from tryon_cli.pictures import LocalPicture
-from tryon_cli.target import Claim, Target, TargetError
+from tryon_cli.target import Target, TargetError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

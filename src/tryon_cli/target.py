@@ -14,8 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tryon.clock import Clock, SystemClock
-from tryon.items import from_item, to_item
-from tryon.ledger import Ledger
+from tryon.ledger import Claim, Ledger
 from tryon_local.client import LocalClients
 from tryon_local.clock import CLOCK_PATH
 
@@ -69,14 +68,6 @@ def _told_time(port: int) -> tuple[float, float]:
 
 
 @dataclass(frozen=True)
-class Claim:
-    """What a dropped manifest became."""
-
-    run_id: str
-    execution: str
-
-
-@dataclass(frozen=True)
 class Target:
     """A stack: its outputs and a way to its services.
 
@@ -118,13 +109,7 @@ class Target:
 
     def claim(self, key: str, version: str) -> Claim | None:
         """What a manifest's version became, None while no execution has claimed it."""
-        answer = self.client("dynamodb").get_item(
-            TableName=self.outputs["LedgerTableName"],
-            Key=to_item({"pk": f"claim#{self.bucket}/{key}", "sk": version}),
-            ConsistentRead=True,
-        )
-        item = from_item(answer.get("Item", {}))
-        return Claim(item["run_id"], item["execution"]) if item else None
+        return self.ledger.claim(self.bucket, key, version)
 
 
 def connect(stack: str, *, profile: str | None = None, region: str | None = None, port: int = LOCAL_PORT) -> Target:

@@ -3,12 +3,10 @@
 import json
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tryon.items import from_item, to_item
-from tryon.ledger import Ledger
+from tryon.ledger import Claim, Ledger
 from tryon_local.aws.functions import Remote
 from tryon_local.aws.stack import LocalStack
 from tryon_local.clock import ScaledClock, VirtualClock
@@ -23,14 +21,6 @@ MOST_COMBINATIONS = 10_000
 """What one manifest may ask for here."""
 
 _IN_PROCESS = "https://service.standin.test"
-
-
-@dataclass(frozen=True)
-class Claim:
-    """What a dropped manifest became."""
-
-    run_id: str
-    execution: str
 
 
 class LocalApp:
@@ -136,18 +126,6 @@ class LocalApp:
         pages = self.stack.client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
         return [item["Key"] for page in pages for item in page.get("Contents", [])]
 
-    def put_folder(self, folder: Path, prefix: str) -> None:
-        """Put every file of a folder under a prefix."""
-        for path in sorted(folder.rglob("*")):
-            if path.is_file():
-                self.put(prefix + path.relative_to(folder).as_posix(), path.read_bytes())
-
     def claim(self, key: str, version: str) -> Claim | None:
         """What a manifest's version became, None while no execution has claimed it."""
-        item = self.stack.client("dynamodb").get_item(
-            TableName=self.stack.outputs["LedgerTableName"],
-            Key=to_item({"pk": f"claim#{self.bucket}/{key}", "sk": version}),
-            ConsistentRead=True,
-        )
-        found = from_item(item.get("Item", {}))
-        return Claim(found["run_id"], found["execution"]) if found else None
+        return self.ledger.claim(self.bucket, key, version)

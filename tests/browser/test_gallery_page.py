@@ -16,8 +16,8 @@ import pytest
 from PIL import Image
 
 from tests.lookbook import FOLDER, RUN, Lookbook, Shelf
-from tryon.comparison import read_export
 from tryon.gallery import publishing, render
+from tryon_cli.comparison import read_export
 
 AB = ("mask-loose", "mask-tight")
 FAILURES = {4: ("InputRefusedError", "the service refused an input (50411)"), 9: ("TaskDeadlineError", "too late")}

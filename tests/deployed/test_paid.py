@@ -12,6 +12,7 @@ import requests
 
 from tests.workflow.pipeline import picture
 from tryon.items import to_item
+from tryon.ledger import claim_key
 from tryon.plan import RunFolder
 from tryon_cli.drop import await_claim
 from tryon_cli.target import Target
@@ -104,7 +105,7 @@ class Trial:
                     target.s3.delete_object(Bucket=target.bucket, Key=one["Key"], VersionId=one["VersionId"])
         table, dynamodb = target.outputs["LedgerTableName"], target.client("dynamodb")
         for key, version in self.claims:
-            dynamodb.delete_item(TableName=table, Key=to_item({"pk": f"claim#{target.bucket}/{key}", "sk": version}))
+            dynamodb.delete_item(TableName=table, Key=claim_key(target.bucket, key, version))
         for run in self.runs:
             answer = dynamodb.query(
                 TableName=table,

@@ -11,7 +11,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageStat
 
 from benchmarks import standin_pictures
 from tryon_local.service import picture as standin_picture
-from tryon_local.service.picture import TYPES, compose, tiny
+from tryon_local.service.picture import TYPES, compose
 
 RED, GREEN, BLUE = (190, 40, 50), (40, 150, 70), (40, 60, 170)
 FAIR, DARK = (236, 196, 172), (112, 70, 50)
@@ -274,15 +274,14 @@ def test_kept_feet_stay_above_long_trousers() -> None:
 
 def test_the_text_chunks_name_the_inputs() -> None:
     model, shirt, trousers = person(), garment(RED), garment(BLUE, "bottom")
-    for draw in (compose, tiny):
-        data = draw(model, [(shirt, "upper"), (trousers, "bottom")], seed=42, parameters={})
-        with Image.open(io.BytesIO(data)) as picture:
-            assert picture.info["tryon-model"] == hashlib.sha256(model).hexdigest()
-            assert picture.info["tryon-garments"].split(",") == [
-                hashlib.sha256(shirt).hexdigest(),
-                hashlib.sha256(trousers).hexdigest(),
-            ]
-            assert picture.info["tryon-seed"] == "42"
+    data = compose(model, [(shirt, "upper"), (trousers, "bottom")], seed=42, parameters={})
+    with Image.open(io.BytesIO(data)) as picture:
+        assert picture.info["tryon-model"] == hashlib.sha256(model).hexdigest()
+        assert picture.info["tryon-garments"].split(",") == [
+            hashlib.sha256(shirt).hexdigest(),
+            hashlib.sha256(trousers).hexdigest(),
+        ]
+        assert picture.info["tryon-seed"] == "42"
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "CMYK", "RGBA", "LA"])
@@ -359,27 +358,6 @@ def test_a_garment_that_does_not_stand_out_is_worn_as_a_swatch(colour: str | tup
 def test_what_makes_no_outfit_is_a_value_error(garments: list[tuple[bytes, str]]) -> None:
     with pytest.raises(ValueError, match="garment"):
         compose(person(), garments, seed=1, parameters={})
-
-
-def test_a_tiny_picture_changes_with_every_input() -> None:
-    def colour(
-        model: bytes = b"m", clothes: bytes = b"g", kind: str = "upper", seed: int = 1, **more: object
-    ) -> object:
-        data = tiny(model, [(clothes, kind)], seed=seed, parameters=more)
-        assert len(data) < 500
-        with Image.open(io.BytesIO(data)) as picture:
-            return picture.getpixel((0, 0))
-
-    colours = {
-        colour(),
-        colour(model=b"n"),
-        colour(clothes=b"h"),
-        colour(kind="full"),
-        colour(seed=2),
-        colour(do_sr=True),
-    }
-    assert len(colours) == 6
-    assert colour() == colour()
 
 
 @pytest.mark.parametrize("name", standin_pictures.GARMENTS)

@@ -8,10 +8,10 @@ import pytest
 
 from tests.unit.stack import BUCKET, FakeStack, fake_stack
 from tryon import plan, retry
+from tryon.ledger import Claim
 from tryon.manifest import Manifest
 from tryon.plan import Picture
 from tryon_cli.main import main
-from tryon_local.app import Claim
 
 WHOLE = {
     "models": [{"id": "anna", "image": "inputs/anna.jpg"}],

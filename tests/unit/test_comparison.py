@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tryon.comparison import COLUMNS, ExportError, Review, Tally, compare, read_export
+from tryon_cli.comparison import COLUMNS, ExportError, Review, Tally, compare, read_export
 
 
 def preference(

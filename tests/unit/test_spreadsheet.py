@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.fakes import table_of
-from tryon.comparison import COLUMNS, ExportError, Review, compare, read_export
 from tryon.ledger import Entry, Status
 from tryon.spreadsheet import decoded, marked, truth, unmarked, whole
 from tryon.summary import table
+from tryon_cli.comparison import COLUMNS, ExportError, Review, compare, read_export
 
 CHANGED = (
     *("007", "2024", "7392616336519610409", "1e5", "12-5", "3-4-5", "5.10", "10:30", "50%", "1,000", "٣٤"),

@@ -159,6 +159,19 @@ class Standing:
     started_at: float
 
 
+@dataclass(frozen=True)
+class Claim:
+    """What a manifest's version became: the run, and the ARN of its execution."""
+
+    run_id: str
+    execution: str
+
+
+def claim_key(bucket: str, key: str, version: str) -> dict[str, Any]:
+    """The key of a manifest's claim, as the state machine writes it: by version, without versions by ETag."""
+    return to_item({"pk": f"claim#{bucket}/{key}", "sk": version})
+
+
 class LedgerConflictError(Exception):
     """A combination is not in the state that this step may follow; `entry` is how it stands."""
 
@@ -226,6 +239,12 @@ class Ledger:
         """A run's item, None when there is none."""
         answer = self._client.get_item(TableName=self._table, Key=_run_key(run_id), ConsistentRead=True)
         return from_item(answer["Item"]) if "Item" in answer else None
+
+    def claim(self, bucket: str, key: str, version: str) -> Claim | None:
+        """What a manifest's version became, None while no execution has claimed it."""
+        answer = self._client.get_item(TableName=self._table, Key=claim_key(bucket, key, version), ConsistentRead=True)
+        found = from_item(answer.get("Item", {}))
+        return Claim(found["run_id"], found["execution"]) if found else None
 
     def runs(self, limit: int = 20) -> list[dict[str, Any]]:
         """The newest runs' items, newest first."""

@@ -105,14 +105,6 @@ def compose(
     return _encode(picture, _names(model, garments, seed))
 
 
-def tiny(model: bytes, garments: Sequence[tuple[bytes, str]], *, seed: int, parameters: Mapping[str, object]) -> bytes:
-    """Return a PNG of 4 by 4 pixels whose colour follows from all inputs; for runs of thousands."""
-    facts = json.dumps([[kind for _, kind in garments], seed, parameters], sort_keys=True, default=str)
-    names = _names(model, garments, seed)
-    digest = hashlib.sha256("\n".join([facts, *names.values()]).encode()).digest()
-    return _encode(Image.new("RGB", (4, 4), (digest[0], digest[1], digest[2])), names)
-
-
 def _names(model: bytes, garments: Sequence[tuple[bytes, str]], seed: int) -> dict[str, str]:
     return {
         "tryon-model": hashlib.sha256(model).hexdigest(),
