@@ -53,7 +53,7 @@ def _exempt(vulnerability: Mapping[str, Any]) -> bool:
 
 
 def _answer(tool: Path, file: Path) -> list[dict[str, Any]]:
-    command = [tool, "--requirement", file, "--require-hashes", "--disable-pip", "--format", "json"]
+    command: list[str | Path] = [tool, "--requirement", file, "--require-hashes", "--disable-pip", "--format", "json"]
     try:
         done = subprocess.run(
             [*command, "--progress-spinner", "off"], capture_output=True, text=True, check=False, timeout=SECONDS

@@ -24,7 +24,7 @@ def definitions() -> Iterator[tuple[str, str]]:
 
 def deployed(properties: Mapping[str, Any], parameters: Mapping[str, Any]) -> str:
     """A definition with its substitutions' values: parameters' defaults, and a name for every resource."""
-    text = (ROOT / properties["DefinitionUri"]).read_text(encoding="utf-8")
+    text: str = (ROOT / properties["DefinitionUri"]).read_text(encoding="utf-8")
     for name, value in properties["DefinitionSubstitutions"].items():
         text = text.replace(f"${{{name}}}", _value(name, value, parameters))
     json.loads(text)

@@ -39,7 +39,7 @@ def main() -> int:
     uv = Path(sys.executable).with_name("uv")
     for file, source in SOURCES.items():
         print(file)
-        command = [uv, "pip", "compile", *OPTIONS, *source, "--output-file", file]
+        command: list[str | Path] = [uv, "pip", "compile", *OPTIONS, *source, "--output-file", file]
         if subprocess.run(command, cwd=ROOT, check=False).returncode:
             return 1
     return 0
