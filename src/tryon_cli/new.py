@@ -46,7 +46,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         description="Write a manifest from a folder that holds models/ and garments/upper, garments/lower and "
         "garments/full. A picture is known by its first bytes; its name becomes its id. What is left out is named.",
     )
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, help="the folder with the pictures")
     parser.add_argument("--name", help="what people call the run (default: the folder's name)")
     parser.add_argument("--out", type=Path, help="file to write (default: manifest.json in the folder)")
     parser.add_argument("--force", action="store_true", help="overwrite the file if it is there")

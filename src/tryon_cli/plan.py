@@ -86,7 +86,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         description="Check a manifest and its pictures, and show what it would do. Nothing is uploaded. The stack is "
         "asked for its limits, its price and the pictures in its bucket if it answers.",
     )
-    parser.add_argument("manifest", type=Path)
+    parser.add_argument("manifest", type=Path, help="the manifest's file")
     parser.add_argument(
         "--slots",
         type=whole(1, MOST_SLOTS),

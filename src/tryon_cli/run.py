@@ -32,7 +32,7 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "then the manifest, then watch.",
         epilog=EXIT_CODES,
     )
-    parser.add_argument("manifest", type=Path)
+    parser.add_argument("manifest", type=Path, help="the manifest's file")
     parser.add_argument(
         "--yes", action="store_true", help="upload pictures from outside of the manifest's folder without asking"
     )

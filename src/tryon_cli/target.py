@@ -64,7 +64,9 @@ def _told_time(port: int) -> tuple[float, float]:
         told = json.loads(body)
         return float(told["now"]), float(told["speed"])
     except (ValueError, KeyError, TypeError):
-        raise TargetError(f"what answers on port {port} tells no time: start `tryon local up` anew") from None
+        raise TargetError(
+            f"port {port} is in use by something that is not a tryon stack; start one with `tryon local up`"
+        ) from None
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ def test_another_server_is_not_taken_for_a_stack() -> None:
     server = HTTPServer(("127.0.0.1", 0), Other)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        with pytest.raises(TargetError, match="tells no time"):
+        with pytest.raises(TargetError, match="is not a tryon stack"):
             LocalStackClock(server.server_port, SPEED).now()
     finally:
         server.shutdown()

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from benchmarks.command_reference import PAGE, page
 from tests.unit.stack import FakeStack, fake_stack
 from tryon_cli.main import main
 from tryon_cli.options import duration, print_json
@@ -176,3 +177,21 @@ def test_make_takes_a_python_with_a_blank_in_its_path(tmp_path: Path) -> None:
     given = ["make", "-n", "-B", ".venv/.tools", "PYTHON=/my folder/python3"]
     told = subprocess.run(given, capture_output=True, text=True, cwd=ROOT, check=True)
     assert "'/my folder/python3' -m venv .venv" in told.stdout
+
+
+def test_the_command_reference_is_the_commands_own_options() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(), "python -m benchmarks.command_reference"
+    for command in (
+        "new",
+        "schema",
+        "plan",
+        "run",
+        "retry",
+        "watch",
+        "list",
+        "open",
+        "compare",
+        "calibrate",
+        "local up",
+    ):
+        assert f"## `tryon {command}`" in page()
