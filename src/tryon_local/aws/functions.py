@@ -314,6 +314,12 @@ _numbers = itertools.count(1)
 _import_lock = threading.RLock()
 
 
+def await_imports() -> None:
+    """Wait until no handler's module is being imported, which changes this process's environment meanwhile."""
+    with _import_lock:
+        pass
+
+
 @contextmanager
 def _as_at_import(function: LocalFunction) -> Iterator[None]:
     """The process as the handler's module expects it while it is imported: its environment, its folder."""

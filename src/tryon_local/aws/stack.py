@@ -18,7 +18,7 @@ import boto3
 import requests
 
 from tryon_local.aws import cloudwatch, template
-from tryon_local.aws.functions import Functions, LocalFunction, Log, Remote
+from tryon_local.aws.functions import Functions, LocalFunction, Log, Remote, await_imports
 from tryon_local.aws.moto_adapter import Child, Invocation, Session, running
 from tryon_local.aws.moto_adapter.clients import SharedClientsSession
 from tryon_local.aws.unknown_calls import in_protocol
@@ -146,6 +146,8 @@ class LocalStack:
         # First of all: nobody waits for a stack that could not be reached.
         listening = None if self._port is None else self._listen(self._port)
         self._exit.enter_context(isolated(self.region))
+        # Before this process gets its environment back.
+        self._exit.callback(await_imports)
         self._exit.enter_context(only_this_machine((self._host, *self._names)))
         self._boto = _boto_sessions.setdefault(self.region, SharedClientsSession(region_name=self.region))
         self._exit.enter_context(_default_session(self._boto))
