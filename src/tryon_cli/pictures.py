@@ -115,7 +115,7 @@ def cleaned(name: str, most: int) -> str:
 
 
 def nearest(image: str, folder: Path) -> str | None:
-    """The file here that somebody may have meant who wrote `image`, as it would stand in the manifest."""
+    """The file here that the writer of `image` may have meant, as it would stand in the manifest."""
     if is_path(image):
         beside = (folder / os.path.expanduser(image)).parent  # noqa: PTH111 as above
         start = image.rpartition("/")[0] + "/" if "/" in image else ""

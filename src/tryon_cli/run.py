@@ -107,7 +107,7 @@ def bring(found: Target, draft: Draft, console: Console) -> Uploaded:
 
 
 def _ask(draft: Draft, console: Console, *, yes: bool) -> None:
-    """Name the files from outside of the manifest's folder, and go on when somebody says yes."""
+    """Name the files from outside of the manifest's folder, and go on when the user says yes."""
     if not draft.outside:
         return
     console.print(

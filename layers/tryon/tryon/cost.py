@@ -1,4 +1,4 @@
-"""What a run costs at AWS's list prices, from what the ledger counted; `docs/cost.md` tells the formula.
+"""What a run costs at AWS's list prices, from what the ledger counted; `docs/cost.md` has the formula.
 
 Counted from the ledger: transitions, calls, requests to S3, and the seconds of Plan, Submit's call to the service
 and Download. Estimated by the constants below: the other seconds and DynamoDB's units. Left out: what is not

@@ -151,7 +151,7 @@ COMBINATION: Mapping[str, Meaning] = MappingProxyType(
         ),
         "ResultRefusedError": Meaning(
             "the picture is where nothing may be fetched from, or is too large",
-            "Look at the stack's ResultOrigins: the result lies where nothing may be fetched from.",
+            "Look at the stack's ResultOrigins: the result is where nothing may be fetched from.",
             Paid.YES,
         ),
         "NotAnImageError": Meaning(
@@ -184,7 +184,7 @@ RUN: Mapping[str, Meaning] = MappingProxyType(
             Paid.PERHAPS,
         ),
         "NotificationError": Meaning(
-            "nobody could be notified", "Look at the topic: the run's record is whole.", Paid.PERHAPS
+            "no notification could be published", "Look at the topic: the run's record is whole.", Paid.PERHAPS
         ),
         "ServiceAccessError": COMBINATION["ServiceAccessError"],
     }

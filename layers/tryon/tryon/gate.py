@@ -566,7 +566,7 @@ class Gate:
         return self._put(self._account, changed, version)
 
     def _put(self, key: str, attributes: dict[str, Any], version: int) -> bool:
-        """Replace an item that is still at `version`; False when somebody else was first."""
+        """Replace an item that is still at `version`; False when another writer was first."""
         try:
             self._client.put_item(
                 TableName=self._table,

@@ -129,7 +129,7 @@ class PicturesMissingError(ManifestError):
 
 @dataclass(frozen=True)
 class ImageSource:
-    """Where a picture lies in S3."""
+    """Where a picture is in S3."""
 
     bucket: str
     key: str
@@ -277,7 +277,7 @@ class Manifest(BaseModel):
     )
 
     def source(self, image: str, bucket: str) -> ImageSource:
-        """Where `image` lies when the manifest lies in `bucket`."""
+        """Where `image` is when the manifest is in `bucket`."""
         if image.startswith("s3://"):
             other, _, key = image.removeprefix("s3://").partition("/")
             return ImageSource(other, key)
@@ -285,7 +285,7 @@ class Manifest(BaseModel):
 
 
 def parse(data: bytes, *, bucket: str, allowed_buckets: Iterable[str] = (), any_bucket: bool = False) -> Manifest:
-    """Read a manifest that lies in `bucket`; raises `ManifestError` with everything wrong with it.
+    """Read a manifest that is in `bucket`; raises `ManifestError` with everything wrong with it.
 
     With `any_bucket` every bucket may be named: which ones may be read is a stack's to say.
     """

@@ -144,7 +144,7 @@ def put_new_text(s3: "S3Client", bucket: str, key: str, text: str, content_type:
 
 
 SPOOL_BYTES = 4_000_000
-"""What a file that grows line by line holds in memory; the rest lies in /tmp, of which Lambda gives 512 MB."""
+"""What a file that grows line by line holds in memory; the rest is in /tmp, of which Lambda gives 512 MB."""
 
 
 @contextmanager

@@ -149,7 +149,7 @@ class RunFolder:
 
 
 def result_copy(size: CopySize, result_key: str) -> str:
-    """Where a small copy of a result goes: into the folder of the run that the result lies in."""
+    """Where a small copy of a result goes: into the folder of the run that the result is in."""
     run, _, rest = result_key.partition("/results/")
     return f"{run}/{size}/results/{PurePosixPath(rest).with_suffix('.jpg')}"
 

@@ -41,7 +41,7 @@ _BLOCK_BYTES = 64 * 1024
 
 @dataclass(frozen=True)
 class Stored:
-    """A result as it lies in S3.
+    """A result as it is in S3.
 
     `bytes` is its size, `sha256` in hex, `width` and `height` in pixels, None when the first piece does not
     show them.
@@ -131,7 +131,7 @@ _CANDIDATE = re.compile(rf"([1-9][0-9]{{0,2}})\.(?:{'|'.join(EXTENSIONS.values()
 
 
 def store(s3: "S3Client", stream: ResultStream, *, bucket: str, key: str) -> Stored:
-    """Write a result under a key that nothing lies under yet, and say what lies there.
+    """Write a result under a key that nothing has yet, and say what is there.
 
     An object that is there already stays, unread as to whether it is the same: a key belongs to one candidate
     of one task, so the first complete write is the result, and a Download that runs again after a success

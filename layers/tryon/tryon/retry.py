@@ -206,7 +206,7 @@ class Merged:
     What was not repeated stays as it was, and so does what has its picture or is still being repeated.
 
     Both are read again for each iteration. While the retry keeps the run's order, as its manifest does unless
-    somebody rearranged it, no more than one of its entries is held.
+    a person rearranged it, no more than one of its entries is held.
     """
 
     first: Iterable[Entry]

@@ -1,4 +1,4 @@
-"""What the stack tells its functions through their environment, and what is built from it.
+"""What the stack sets in its functions' environment, and what is built from it.
 
 A handler makes each from its environment with `model_validate`; the error names every variable missing or wrong.
 """

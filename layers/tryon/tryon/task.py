@@ -59,11 +59,11 @@ MOST_WAIT = 4 * 86_400.0
 25,000 events, and two minutes of waiting take four."""
 
 PREFLIGHT_TASK = "0"
-"""An id that no task has: asking for it is free and tells whether keys, clock and signature are right."""
+"""An id that no task has: asking for it is free and shows whether keys, clock and signature are right."""
 
 
 class TaskState(StrEnum):
-    """What a poll tells the state machine."""
+    """What a poll reports to the state machine."""
 
     PENDING = "pending"
     DONE = "done"

@@ -67,7 +67,7 @@ def of_input(s3: "S3Client", bucket: str, folder: RunFolder, kind: str, picture_
 
 
 def of_result(s3: "S3Client", bucket: str, result: Mapping[str, Any]) -> bool:
-    """Write the copies of a result that lies in S3; says whether they were made, and never fails.
+    """Write the copies of a result that is in S3; says whether they were made, and never fails.
 
     It is read again: what streams into S3 is held nowhere on its way.
     """
