@@ -1,5 +1,6 @@
 """Write docs/errors.md from the layer's table of errors: `python -m benchmarks.errors`."""
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tryon import errors
@@ -17,16 +18,23 @@ def page() -> str:
             "",
             "## What a combination can end with",
             "",
-            *errors.table(errors.COMBINATION),
+            *_table(errors.COMBINATION),
             "",
             "Any other name is AWS's or Python's own: the `cause` says more, and a retry does the combination again.",
             "",
             "## What a run can end with",
             "",
-            *errors.table(errors.RUN),
+            *_table(errors.RUN),
             "",
         ]
     )
+
+
+def _table(meanings: Mapping[str, errors.Meaning]) -> Iterator[str]:
+    yield "| error | means | paid | what to do |"
+    yield "|---|---|---|---|"
+    for name, one in meanings.items():
+        yield f"| `{name}` | {one.means} | {one.paid} | {one.advice} |"
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from tryon.errors import ADVICE
 from tryon.ledger import Entry, RunStatus, Status
+from tryon.objects import may_pass
 from tryon_cli.options import duration
 from tryon_cli.target import Target, TargetError
 
@@ -124,9 +125,11 @@ class Executions:
         self._asked_at = time.monotonic()
         try:
             described = self._target.client("stepfunctions").describe_execution(executionArn=execution)
-        except (ClientError, BotoCoreError):
+        except BotoCoreError:
+            return  # no answer: asked again
+        except ClientError as error:
             # Whoever may read a run need not have the right to ask after its execution.
-            self._may_ask = False
+            self._may_ask = may_pass(error)
             return
         status = described["status"]
         if status in ("RUNNING", "PENDING_REDRIVE"):

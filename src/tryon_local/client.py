@@ -28,7 +28,7 @@ class LocalClients:
                         endpoint_url=self._url,
                         aws_access_key_id=FIXED["AWS_ACCESS_KEY_ID"],
                         aws_secret_access_key=FIXED["AWS_SECRET_ACCESS_KEY"],
-                        # As against a deployed stack, where links are signed in the newer way.
-                        config=Config(signature_version="s3v4") if service == "s3" else None,
+                        # No host like sync-states.127.0.0.1 exists; links are signed as against a deployed stack.
+                        config=Config(inject_host_prefix=False, signature_version="s3v4" if service == "s3" else None),
                     )
             return self._clients[service]

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from tryon_cli.target import LOCAL_PORT, Target, connect
@@ -55,13 +54,8 @@ def ask(target: Target) -> Callable[..., Any]:
     """One call of AWS by service, operation and arguments; skips where this AWS does not know it."""
 
     def call(service: str, operation: str, **arguments: Any) -> Any:
-        client = target.client(service)
-        # Hosts such as sync-states.… do not exist on this machine.
-        if target.is_local:
-            client.meta.config.merge(Config(inject_host_prefix=False))
-            client._client_config.inject_host_prefix = False
         try:
-            return getattr(client, operation)(**arguments)
+            return getattr(target.client(service), operation)(**arguments)
         except ClientError as error:
             code = error.response["Error"]["Code"]
             if code in ("NotImplemented", "UnknownOperationException"):

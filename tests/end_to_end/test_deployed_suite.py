@@ -1,32 +1,20 @@
 """The tests of a deployed stack, unchanged, against the local one: as far as that knows AWS's calls."""
 
 import re
-import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 
 import pytest
 
+from tests.end_to_end.local_stack import local_up
 from tryon_local.app import ROOT
 
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        free = str(probe.getsockname()[1])
-    command = [sys.executable, "-u", "-m", "tryon_cli.main", "local", "up", "--port", free, "--speed", "60"]
-    with subprocess.Popen([*command, "--console-port", "0"], stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
-        assert process.stdout is not None
-        try:
-            assert any("secret key" in line for line in process.stdout), "the stack ended before it was up"
-            yield free
-        finally:
-            process.send_signal(signal.SIGINT)
-            process.stdout.read()
-            assert process.wait(30) == 0
+    with local_up(60) as (free, _):
+        yield str(free)
 
 
 def suite(port: str, *options: str) -> str:

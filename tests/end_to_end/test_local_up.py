@@ -3,10 +3,7 @@
 import json
 import os
 import re
-import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +13,7 @@ import boto3
 import pytest
 import requests
 
+from tests.end_to_end.local_stack import local_up
 from tests.service.standin_client import signed_headers
 from tests.workflow.pipeline import manifest, picture
 from tryon_cli.main import main
@@ -25,25 +23,10 @@ SPEED = 200
 
 
 @pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, str]]:
+def up() -> Iterator[tuple[int, str]]:
     """The port of a stack in another process, and what was printed when it was up."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        free: int = probe.getsockname()[1]
-    log = tmp_path_factory.mktemp("up") / "log"
-    command = [sys.executable, "-m", "tryon_cli.main", "local", "up", "--port", str(free), "--speed", str(SPEED)]
-    with log.open("w") as out:
-        process = subprocess.Popen([*command, "--console-port", "0"], stdout=out, stderr=out, cwd=Path.cwd())
-    try:
-        end = time.monotonic() + 90
-        while "secret key" not in log.read_text():
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < end, log.read_text()
-            time.sleep(0.1)
-        yield free, log.read_text()
-    finally:
-        process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0, log.read_text()
+    with local_up(SPEED) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,6 @@
 
 import os
 import re
-import signal
-import socket
 import subprocess
 import sys
 import tomllib
@@ -13,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.end_to_end.local_stack import local_up
 from tests.workflow.pipeline import picture
 from tryon_local.app import ROOT
 from tryon_local.environment import found
@@ -65,21 +64,10 @@ def run(tryon: Path, *arguments: str, cwd: Path, code: int = 0) -> str:
 
 
 @pytest.fixture(scope="module")
-def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def port() -> Iterator[str]:
     """Where a stack started from the checkout listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        free = str(probe.getsockname()[1])
-    command = [sys.executable, "-u", "-m", "tryon_cli.main", "local", "up", "--port", free, "--speed", "200"]
-    with subprocess.Popen([*command, "--console-port", "0"], stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
-        assert process.stdout is not None
-        try:
-            assert any("secret key" in line for line in process.stdout), "the stack ended before it was up"
-            yield free
-        finally:
-            process.send_signal(signal.SIGINT)
-            process.stdout.read()
-            assert process.wait(30) == 0
+    with local_up(200) as (free, _):
+        yield str(free)
 
 
 def test_the_wheel_has_no_top_level_name_but_the_projects_own(wheel: Path) -> None:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
@@ -31,14 +32,22 @@ def _broken(environ: Any, start_response: Any) -> Any:
     raise KeyError("nothing like it")
 
 
-@pytest.fixture(params=[_unwritten, _page, _broken])
-def address(request: pytest.FixtureRequest) -> Iterator[str]:
-    with make_server("127.0.0.1", 0, in_protocol(request.param), handler_class=_Silent) as server:
+@contextmanager
+def served(app: Any) -> Iterator[str]:
+    with make_server("127.0.0.1", 0, in_protocol(app), handler_class=_Silent) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
         thread.join()
+
+
+def refused(protocol: str, address: str) -> Any:
+    service, call = CALLS[protocol]
+    config = Config(inject_host_prefix=False, retries={"max_attempts": 0}, s3={"addressing_style": "path"})
+    with pytest.raises(ClientError) as caught:
+        call(boto3.client(service, endpoint_url=address, config=config))  # type: ignore[call-overload]
+    return caught.value.response
 
 
 CALLS: dict[str, tuple[str, Callable[[Any], Any]]] = {
@@ -51,22 +60,29 @@ CALLS: dict[str, tuple[str, Callable[[Any], Any]]] = {
 NAMES = {
     "JSON": "TestState",
     "query": "ListRoles",
-    "REST and XML": "GET /b",
-    "REST and JSON": "GET /2015-03-31/functions/f",
+    "REST and XML": "GET /b of s3",
+    "REST and JSON": "GET /2015-03-31/functions/f of lambda",
     "CBOR or query": "DescribeAnomalyDetectors",
 }
 
 
+@pytest.mark.parametrize("app", [_unwritten, _page])
 @pytest.mark.parametrize("protocol", CALLS)
-def test_a_client_reads_the_name_of_what_is_not_known(protocol: str, address: str) -> None:
-    service, call = CALLS[protocol]
-    config = Config(inject_host_prefix=False, retries={"max_attempts": 0}, s3={"addressing_style": "path"})
-    with pytest.raises(ClientError) as caught:
-        call(boto3.client(service, endpoint_url=address, config=config))  # type: ignore[call-overload]
-    error = caught.value.response
-    assert error["ResponseMetadata"]["HTTPStatusCode"] == 501
-    assert error["Error"]["Code"] == "NotImplemented"
-    assert error["Error"]["Message"].startswith(f"the local AWS does not know {NAMES[protocol]}")
+def test_a_client_reads_the_name_of_what_is_not_known(protocol: str, app: Any) -> None:
+    with served(app) as address:
+        answer = refused(protocol, address)
+    assert answer["ResponseMetadata"]["HTTPStatusCode"] == 501
+    assert answer["Error"]["Code"] == "NotImplemented"
+    assert answer["Error"]["Message"] == f"the local AWS does not know {NAMES[protocol]}"
+
+
+@pytest.mark.parametrize("protocol", CALLS)
+def test_a_call_that_breaks_the_local_aws_is_no_unknown_one(protocol: str) -> None:
+    with served(_broken) as address:
+        answer = refused(protocol, address)
+    assert answer["ResponseMetadata"]["HTTPStatusCode"] == 500
+    assert answer["Error"]["Code"] == "InternalFailure"
+    assert answer["Error"]["Message"] == f"the local AWS breaks at {NAMES[protocol]}: KeyError: 'nothing like it'"
 
 
 @pytest.mark.parametrize(("kind", "sent"), [("application/xml", b"<Error/>"), ("text/html", b""), ("text/html", b"no")])

@@ -106,6 +106,11 @@ def test_without_the_right_to_ask_the_ledger_alone_is_read(stack: FakeStack, mon
     assert (ended["status"], functions.asked) == ("SUCCEEDED", 1)
 
 
+def test_a_question_that_is_refused_for_now_is_asked_again(stack: FakeStack) -> None:
+    with pytest.raises(TargetError, match="ended as FAILED"):
+        watched(stack, {"refused": "ThrottlingException"}, {"refused": "503"}, {"status": "FAILED"})
+
+
 @pytest.mark.parametrize("region", ["us-east-1", "eu-central-1"])
 def test_links_are_signed_with_version_4(region: str, stack: FakeStack, monkeypatch: pytest.MonkeyPatch) -> None:
     template = {"Resources": {"T": {"Type": "AWS::SNS::Topic"}}, "Outputs": {

@@ -5,7 +5,7 @@ raised; this is the one place that knows what they mean for a person and for a r
 it: `python -m benchmarks.errors`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
@@ -200,11 +200,3 @@ SUBMITTING back was lost."""
 
 ADVICE: Mapping[str, str] = MappingProxyType({name: one.advice for name, one in COMBINATION.items()})
 """What a reader can do about a failed combination, by its error's name."""
-
-
-def table(errors: Mapping[str, Meaning]) -> Iterator[str]:
-    """The lines of a table in Markdown."""
-    yield "| error | means | paid | what to do |"
-    yield "|---|---|---|---|"
-    for name, one in errors.items():
-        yield f"| `{name}` | {one.means} | {one.paid} | {one.advice} |"

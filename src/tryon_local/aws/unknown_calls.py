@@ -1,4 +1,7 @@
-"""Calls that the local AWS does not know are answered by name, 501, in the protocol that asked."""
+"""Calls that the local AWS does not know are answered by name, 501, in the protocol that asked.
+
+So is one that breaks it, 500: a web framework would answer with a page in HTML, which no client of AWS reads.
+"""
 
 import io
 import json
@@ -53,13 +56,15 @@ CODE = "NotImplemented"
 def _refuse(
     environ: dict[str, Any], start_response: Any, operation: str, error: Exception | None = None
 ) -> list[bytes]:
-    broke = error is not None and not isinstance(error, NotImplementedError)
-    why = f": {type(error).__name__}: {error}" if broke else ""
-    kind, told = _refusal(environ, f"the local AWS does not know {operation}{why}")
+    if error is None or isinstance(error, NotImplementedError):
+        status, code, message = "501 Not Implemented", CODE, f"the local AWS does not know {operation}"
+    else:
+        status, code = "500 Internal Server Error", "InternalFailure"
+        message = f"the local AWS breaks at {operation}: {type(error).__name__}: {error}"
+    kind, told = _refusal(environ, code, message)
     more = [("smithy-protocol", "rpc-v2-cbor")] if kind == "application/cbor" else []
     start_response(
-        "501 Not Implemented",
-        [("Content-Type", kind), ("Content-Length", str(len(told))), ("x-amzn-errortype", CODE), *more],
+        status, [("Content-Type", kind), ("Content-Length", str(len(told))), ("x-amzn-errortype", code), *more]
     )
     return [told]
 
@@ -93,18 +98,18 @@ def _service(environ: dict[str, Any]) -> str:
     return scope[1] if scope else ""
 
 
-def _refusal(environ: dict[str, Any], message: str) -> tuple[str, bytes]:
+def _refusal(environ: dict[str, Any], code: str, message: str) -> tuple[str, bytes]:
     """Content type and body of an error, in the protocol of the question."""
     if environ.get("HTTP_SMITHY_PROTOCOL") == "rpc-v2-cbor":
-        return "application/cbor", b"\xbf" + b"".join(map(_cbor, ("__type", CODE, "message", message))) + b"\xff"
+        return "application/cbor", b"\xbf" + b"".join(map(_cbor, ("__type", code, "message", message))) + b"\xff"
     if _is_form(environ):
-        error = f"<Type>Sender</Type><Code>{CODE}</Code><Message>{escape(message)}</Message>"
+        error = f"<Type>Sender</Type><Code>{code}</Code><Message>{escape(message)}</Message>"
         return "text/xml", f"<ErrorResponse><Error>{error}</Error><RequestId>local</RequestId></ErrorResponse>".encode()
     if _service(environ) == "s3":
-        return "application/xml", f"<Error><Code>{CODE}</Code><Message>{escape(message)}</Message></Error>".encode()
+        return "application/xml", f"<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>".encode()
     kind = str(environ.get("CONTENT_TYPE", ""))
     kind = kind if kind.startswith("application/x-amz-json") else "application/json"
-    return kind, json.dumps({"__type": CODE, "message": message}).encode()
+    return kind, json.dumps({"__type": code, "message": message}).encode()
 
 
 def _cbor(text: str) -> bytes:
