@@ -29,6 +29,9 @@ from tryon_cli.target import LOCAL_STACK, Target, TargetError, listens
 TYPICAL_LATENCY = 27.0
 """Seconds a task takes as a rule (20 to 30 s); a queue on the service's side adds minutes."""
 
+MOST_BY_DEFAULT = 200
+"""What the template's parameter `MaxCombinations` is when nobody sets it."""
+
 DOWNLOAD_SECONDS = 2.0
 """Seconds that the last result takes on its way into S3."""
 
@@ -39,6 +42,7 @@ class Limits:
 
     `cadence` are the waits of this manifest, `latency` the seconds that a task takes, `rate` the requests a second (0
     without a limit), `pace` the seconds between two submits, `deadline` the seconds until a task is late.
+    `combinations` bounds nothing where no stack answers: what a stack must allow is then said with the forecast.
     """
 
     slots: int = 1
@@ -211,6 +215,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         earlier = retry.look_back(draft.manifest, found.ledger, found.clock.now())
     own = {name: getattr(arguments, name) for name in ("slots", "price") if getattr(arguments, name) is not None}
     told = forecast(draft, replace(limits, **own), earlier=earlier, in_bucket=in_bucket)
+    if found is None and len(told.combinations) > MOST_BY_DEFAULT:
+        words.append(f"a MaxCombinations of {len(told.combinations):,} or more ({MOST_BY_DEFAULT} by default)")
     told = replace(told, stack=found.name if found else None, assumed=words)
     if arguments.json:
         print_json(console, asdict(told))

@@ -15,7 +15,9 @@ from tryon.plan import Picture
 from tryon.service import Submitted
 from tryon_cli.drop import read
 from tryon_cli.main import main
-from tryon_cli.plan import Limits, forecast
+from tryon_cli.plan import MOST_BY_DEFAULT, Limits, forecast
+from tryon_local.app import ROOT
+from tryon_local.aws.template import load
 
 
 @pytest.fixture
@@ -103,6 +105,20 @@ def test_deployed_insists_on_an_answer(path: Path, capsys: pytest.CaptureFixture
     assert "stack 'prod' cannot be read: no credentials; assumed are 1 slot" in capsys.readouterr().out
     assert main(["plan", str(path), "--stack", "prod", "--deployed"]) == 2
     assert main(["plan", str(path), "--deployed"]) == 2
+
+
+@pytest.mark.usefixtures("alone")
+@pytest.mark.parametrize(("garments", "said"), [(200, False), (201, True)])
+def test_more_than_a_stack_takes_by_default_is_said_with_the_forecast(
+    garments: int, said: bool, path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["plan", str(write(path, 1, garments))]) == 0
+    words = f"a MaxCombinations of {garments} or more (200 by default)"
+    assert (words in capsys.readouterr().out) == said
+
+
+def test_the_default_is_the_templates() -> None:
+    assert load(ROOT / "template.yaml")["Parameters"]["MaxCombinations"]["Default"] == MOST_BY_DEFAULT
 
 
 def test_the_stacks_own_numbers_decide(path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
