@@ -17,7 +17,6 @@ import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
 from io import BytesIO
 from itertools import repeat
 from pathlib import Path
@@ -199,13 +198,14 @@ class _Store:
 def _download(port: int, *, from_address: bool) -> str:
     from tryon import thumbnails
     from tryon.clock import SystemClock
+    from tryon.entry import Entry
     from tryon.fetch import OriginPolicy, guarded_session
-    from tryon.ledger import Entry
     from tryon.plan import RunFolder
+    from tryon.service import Candidate
     from tryon.task import collect
 
     policy = OriginPolicy.parse(f"http://127.0.0.1:{port}")
-    known = ({"url": f"http://127.0.0.1:{port}/r.png"},) if from_address else ()
+    known = (Candidate(url=f"http://127.0.0.1:{port}/r.png"),) if from_address else ()
     with tempfile.TemporaryDirectory() as folder:
         store: Any = _Store(Path(folder))
         try:
@@ -222,8 +222,8 @@ def _download(port: int, *, from_address: bool) -> str:
             )
         except Exception as error:  # noqa: BLE001 whatever it is, it is what the case ends in
             return type(error).__name__
-        stored = collected.stored[1]
-        copied = thumbnails.of_result(store, "results", asdict(stored))
+        (stored,) = collected.stored
+        copied = thumbnails.of_result(store, "results", stored)
     return f"{stored.bytes / 1e6:.0f} MB stored, {'copied' if copied else 'not copied'}"
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.orders import START, Order, service
-from tryon.ledger import Entry
+from tryon.entry import Entry
 from tryon_local.app import LocalApp
 from tryon_local.clock import VirtualClock
 from tryon_local.service.standin import StandIn
@@ -54,9 +54,9 @@ def runs(
             app.stack.wait(execution, patience=600)
             children = app.stack.children(execution)
             charged = sum(_charged(child.events) for child in children)
-            item = next(run for run in app.ledger.runs(100) if run.get("execution") == execution)
-            entries = list(app.ledger.entries(item["run_id"]))
-            summary = json.loads(app.get(f"runs/{item['run_id']}/summary.json"))
+            item = next(run for run in app.ledger.runs(100) if run.execution == execution)
+            entries = list(app.ledger.entries(item.run_id))
+            summary = json.loads(app.get(f"runs/{item.run_id}/summary.json"))
             last = max(entry.finished_at or START for entry in entries)
             ended.append(Run(last - START, summary, entries, charged / len(children)))
     return ended, standin

@@ -28,9 +28,9 @@ import boto3
 from benchmarks import wire
 from benchmarks.environment import ENVIRONMENT
 from tryon import cost, thumbnails
+from tryon.entry import read_entry
 from tryon.intake import READERS
 from tryon.items import from_item
-from tryon.ledger import _entry
 from tryon_local.aws import template
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -69,7 +69,7 @@ def workflow(combinations: int, slots: int) -> dict[str, Any]:
             "combinations": combinations,
             "slots": slots,
             "status": described["status"],
-            "succeeded": item["succeeded"],
+            "succeeded": item.outcome.succeeded if item.outcome else 0,
             "wall_seconds": round(wall, 1),
             "workflow_seconds": round(virtual),
             "peak_mb": _peak_mb(),
@@ -156,7 +156,7 @@ def usd(combinations: int) -> float:
     size = wire.Size.of(combinations)
     meter = cost.Meter()
     for n in range(1, size.total + 1):
-        meter.add(_entry(from_item(wire.entry(n, size))))
+        meter.add(read_entry(from_item(wire.entry(n, size))))
     return meter.usage(planning=1.0).usd
 
 

@@ -10,9 +10,11 @@ from typing import Any
 from botocore.exceptions import ClientError
 from PIL import Image, ImageDraw
 
+from tests.unit.fakes import read_manifest, stored
 from tryon import summary
-from tryon.ledger import Entry, Status
+from tryon.entry import Entry, Status
 from tryon.plan import RunFolder, result_copy
+from tryon.run import Run
 
 RUN = "20261123T090000Z-lookbook-1a2b3c4d"
 FOLDER = RunFolder(RUN)
@@ -48,10 +50,13 @@ class Lookbook:
     def __post_init__(self) -> None:
         self.entries: list[Entry] = []
         self.pictures: dict[str, bytes] = {}
-        self.manifest: dict[str, Any] = {
-            "garments": [{"id": f"garment-{j}", "type": TYPES[j % 3]} for j in range(self.garments)],
-            "variants": {name: {"mask": "tight"} if i else {} for i, name in enumerate(self.variants)},
-        }
+        garments = [{"id": f"garment-{j}", "image": "g.jpg", "type": TYPES[j % 3]} for j in range(self.garments)]
+        self.manifest = read_manifest(
+            {
+                **({"garments": garments} if garments else {}),
+                "variants": {name: {"mask": "tight"} if i else {} for i, name in enumerate(self.variants)},
+            }
+        )
         self._copy("models", [f"model-{i}" for i in range(self.models)])
         self._copy("garments", [f"garment-{j}" for j in range(self.garments)])
         width = max(2, len(str(self.garments)))
@@ -60,7 +65,7 @@ class Lookbook:
                 for variant in self.variants or ["default"]:
                     worn = f"{j + 1:0{width}d}-garment-{j}"
                     self._combination(f"model-{i}", worn, variant, f"garment-{j}")
-        run = {"run_id": RUN, "name": self.name, "bucket": "b", "manifest_key": "manifests/a.json", "started_at": START}
+        run = Run(RUN, name=self.name, bucket="b", manifest_key="manifests/a.json", started_at=START)
         self.summary = summary.summarize(run, self.entries, now=START + 252, price=1.0, currency="CNY")
 
     def _copy(self, kind: str, ids: Sequence[str]) -> None:
@@ -83,9 +88,9 @@ class Lookbook:
             return
         results = [stored(FOLDER.result(model, id_, i + 1)) for i in range(self.candidates)]
         for result in results:
-            self.pictures[result_copy("thumbnails", result["key"])] = jpeg(30, 40, n % 97)
+            self.pictures[result_copy("thumbnails", result.key)] = jpeg(30, 40, n % 97)
             if self.large:
-                self.pictures[result_copy("previews", result["key"])] = jpeg(90, 120, n % 97)
+                self.pictures[result_copy("previews", result.key)] = jpeg(90, 120, n % 97)
         self.entries.append(
             Entry(
                 **common,
@@ -93,21 +98,9 @@ class Lookbook:
                 latency=25.0 + n % 7,
                 delay=0.5 * (n % 9),
                 results=tuple(results),
-                bytes=sum(result["bytes"] for result in results),
+                bytes=sum(result.bytes for result in results),
             )
         )
-
-
-def stored(key: str, **different: Any) -> dict[str, Any]:
-    """A result as the ledger keeps it."""
-    return {
-        "key": key,
-        "bytes": 2_000_000,
-        "sha256": "0" * 64,
-        "format": "png",
-        "width": 1440,
-        "height": 1920,
-    } | different
 
 
 class Shelf:

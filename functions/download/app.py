@@ -19,8 +19,9 @@ from pydantic import BaseModel
 
 from tryon import results, thumbnails
 from tryon.clock import Clock, SystemClock
+from tryon.entry import Status
 from tryon.fetch import guarded_session
-from tryon.ledger import Ledger, Status
+from tryon.ledger import Ledger
 from tryon.plan import RunFolder
 from tryon.service import TryOnService
 from tryon.settings import DownloadSettings, LedgerSettings, ServiceSettings
@@ -87,18 +88,16 @@ def handler(event: DownloadEvent, context: LambdaContext) -> dict[str, int]:
         tries=event.tries,
         seconds=context.get_remaining_time_in_millis() / 1000 - SETTLING_SECONDS,
     )
-    found = [{"candidate": n, **asdict(result)} for n, result in sorted(collected.stored.items())]
-    lost = [asdict(one) for one in collected.lost]
-    size = sum(result["bytes"] for result in found)
-    ledger.succeeded(event.run_id, event.n, found, size, lost)
+    found, lost = collected.stored, collected.lost
+    ledger.succeeded(event.run_id, event.n, found, lost)
     copied = sum(
         context.get_remaining_time_in_millis() > THUMBNAIL_MILLISECONDS
         and thumbnails.of_result(s3(), event.bucket, result)
         for result in found
     )
-    logger.info("downloaded", pictures=len(found), bytes=size, copied=copied)
+    logger.info("downloaded", pictures=len(found), bytes=sum(result.bytes for result in found), copied=copied)
     if lost:
-        logger.warning("pictures lost", lost=lost)
+        logger.warning("pictures lost", lost=[asdict(one) for one in lost])
         metrics.add_metric("PicturesLost", MetricUnit.Count, len(lost))
     metrics.add_metric("CombinationsSucceeded", MetricUnit.Count, 1)
     metrics.add_metric("PicturesStored", MetricUnit.Count, len(found))

@@ -90,14 +90,14 @@ def handler(event: PlanEvent, context: LambdaContext) -> dict[str, Any]:
         metrics.add_metric("ServiceAccessError", MetricUnit.Count, 1)
         raise
     folder = RunFolder(event.run_id)
-    for note in run.get("notes", []):
+    for note in run.notes:
         logger.warning(note)
-    logger.info("planned", total=run["total"])
-    metrics.add_metric("CombinationsPlanned", MetricUnit.Count, run["total"])
+    logger.info("planned", total=run.total)
+    metrics.add_metric("CombinationsPlanned", MetricUnit.Count, run.total)
     return {
         "plan_key": folder.plan,
         "children_prefix": folder.children,
-        "total": run["total"],
-        "cadence": run["cadence"],
+        "total": run.total,
+        "cadence": list(run.cadence),
         "concurrency": settings.concurrency,
     }

@@ -5,6 +5,7 @@ import tryon  # noqa: F401
 
 # isort: split
 import os
+from dataclasses import asdict
 from functools import cache
 from typing import Any
 
@@ -66,11 +67,11 @@ def handler(event: SummarizeEvent, context: LambdaContext) -> dict[str, Any]:
         failure=Failure(failure.error, failure.cause) if failure.error else None,
         hurry=lambda: context.get_remaining_time_in_millis() < HURRY_MS,
     )
-    if report["gallery_error"]:
-        logger.error("no gallery", reason=report["gallery_error"])
+    if report.gallery_error:
+        logger.error("no gallery", reason=report.gallery_error)
         metrics.add_metric("GalleriesFailed", MetricUnit.Count, 1)
-    logger.info("summarized", status=report["status"])
-    metrics.add_metric(f"Runs{report['status'].capitalize()}", MetricUnit.Count, 1)
-    metrics.add_metric("CombinationsFailed", MetricUnit.Count, report["failed"])
-    metrics.add_metric("Cost", MetricUnit.NoUnit, report["cost"])
-    return report
+    logger.info("summarized", status=report.status)
+    metrics.add_metric(f"Runs{report.status.capitalize()}", MetricUnit.Count, 1)
+    metrics.add_metric("CombinationsFailed", MetricUnit.Count, report.failed)
+    metrics.add_metric("Cost", MetricUnit.NoUnit, report.cost)
+    return asdict(report)

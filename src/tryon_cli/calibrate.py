@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
@@ -24,8 +24,11 @@ from tryon.calibration import (
     observations,
     optimal_cadence,
 )
-from tryon.ledger import Entry, Ledger
+from tryon.entry import Entry
+from tryon.json_types import Json
+from tryon.ledger import Ledger
 from tryon.manifest import Id
+from tryon.run import Run
 from tryon_cli.options import (
     MOST_SLOTS,
     counted,
@@ -119,11 +122,11 @@ def run(
     if arguments.deadline is None:
         arguments.deadline = DEADLINE
     runs = _runs(ledger, arguments)
-    entries = [entry for item in runs for entry in ledger.entries(item["run_id"])]
+    entries = [entry for run in runs for entry in ledger.entries(run.run_id)]
     try:
         distribution = fit(observations(entries))
         limit = _limit(arguments)
-        cadence = optimal_cadence(distribution, deadline=arguments.deadline, **limit)
+        cadence = optimal_cadence(distribution, deadline=arguments.deadline, **vars(limit))
     except (TooFewSamplesError, LimitError) as error:
         Console(stderr=True).print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         return 1
@@ -147,9 +150,9 @@ def run(
                 new,
                 deadline=arguments.deadline,
                 created=now,
-                runs=[item["run_id"] for item in runs],
-                weight=limit.get("weight"),
-                max_polls=limit.get("max_polls"),
+                runs=[run.run_id for run in runs],
+                weight=limit.weight,
+                max_polls=limit.max_polls,
             ),
         )
     if arguments.json:
@@ -159,28 +162,39 @@ def run(
     return 0
 
 
-def _runs(ledger: Ledger, arguments: argparse.Namespace) -> list[dict[str, Any]]:
+def _runs(ledger: Ledger, arguments: argparse.Namespace) -> list[Run]:
     """The runs to learn from, the newest first; of one that still goes on, the tasks would be cut short."""
     if not arguments.run:
-        return [item for item in ledger.runs(arguments.last) if "ended_at" in item]
-    found = {name: ledger.run(name) for name in arguments.run}
-    for name, item in found.items():
-        if item is None or "ended_at" not in item:
-            raise TargetError(f"run {name} {'does not exist' if item is None else 'has not ended'}")
-    return [item for item in found.values() if item is not None]
+        return [run for run in ledger.runs(arguments.last) if run.outcome]
+    found = []
+    for name in arguments.run:
+        run = ledger.run(name)
+        if run is None or run.outcome is None:
+            raise TargetError(f"run {name} {'does not exist' if run is None else 'has not ended'}")
+        found.append(run)
+    return found
 
 
-def _limit(arguments: argparse.Namespace) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Limit:
+    """What the cadence has to keep to: one of the three."""
+
+    weight: float | None = None
+    max_polls: float | None = None
+    max_requests: tuple[int, float] | None = None
+
+
+def _limit(arguments: argparse.Namespace) -> _Limit:
     if arguments.weight:
-        return {"weight": arguments.weight}
+        return _Limit(weight=arguments.weight)
     if arguments.max_requests:
-        return {"max_requests": (arguments.slots, arguments.max_requests)}
-    return {"max_polls": arguments.max_polls or MAX_POLLS}
+        return _Limit(max_requests=(arguments.slots, arguments.max_requests))
+    return _Limit(max_polls=arguments.max_polls or MAX_POLLS)
 
 
-def _old(runs: Sequence[Mapping[str, Any]]) -> list[int]:
+def _old(runs: Sequence[Run]) -> list[int]:
     """The cadence of the newest of the runs."""
-    return next((list(item["cadence"]) for item in runs if item.get("cadence")), list(DEFAULT))
+    return next((list(run.cadence) for run in runs if run.cadence), list(DEFAULT))
 
 
 def _seen_cost(entries: Sequence[Entry]) -> tuple[float, float] | None:
@@ -206,13 +220,13 @@ def _row(name: str, waits: Sequence[int], found: Performance, slots: int, seen: 
 
 
 def _told(
-    distribution: Distribution, runs: Sequence[Mapping[str, Any]], rows: Sequence[Row], cadence: Sequence[int]
-) -> dict[str, Any]:
+    distribution: Distribution, runs: Sequence[Run], rows: Sequence[Row], cadence: Sequence[int]
+) -> dict[str, Json]:
     return {
         "cadence": list(cadence),
         "samples": distribution.samples,
         "exact": distribution.exact,
-        "runs": [item["run_id"] for item in runs],
+        "runs": [run.run_id for run in runs],
         "latency": {
             "mean": round(distribution.mean, 2),
             **{f"p{share * 100:.0f}": round(distribution.quantile(share), 2) for share in (0.05, 0.5, 0.95)},
@@ -221,14 +235,14 @@ def _told(
     }
 
 
-def _rounded(value: Any) -> Any:
+def _rounded(value: Json) -> Json:
     return round(value, 4) if isinstance(value, float) else value
 
 
 def _show(
     console: Console,
     distribution: Distribution,
-    runs: Sequence[Mapping[str, Any]],
+    runs: Sequence[Run],
     rows: Sequence[Row],
     cadence: Sequence[int],
     arguments: argparse.Namespace,

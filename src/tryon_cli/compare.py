@@ -2,11 +2,11 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from tryon.json_types import Json
 from tryon_cli.comparison import Comparison, ExportError, Tally, compare, read_export
 from tryon_cli.options import counted, json_option, print_json
 
@@ -69,7 +69,7 @@ def _odds(tally: Tally) -> tuple[str, str, str]:
     return f"{100 * tally.rate:.0f} %", f"{100 * low:.0f}–{100 * high:.0f} %", f"{tally.p_value:.2g}"
 
 
-def _told(found: Comparison) -> dict[str, Any]:
+def _told(found: Comparison) -> dict[str, Json]:
     return {
         "winner": found.winner,
         "verdict": found.verdict,

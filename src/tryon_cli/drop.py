@@ -8,13 +8,14 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
 from tryon.images import ImageError, prepare
+from tryon.json_types import Json
 from tryon.ledger import Claim
-from tryon.manifest import MAX_BYTES, Manifest, ManifestError, Problem, parse, read_json
+from tryon.manifest import COMPLETE, MAX_BYTES, Manifest, ManifestError, Problem, parse, read_json
 from tryon_cli import pictures
 from tryon_cli.pictures import LocalPicture
 from tryon_cli.target import Target, TargetError
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 
 CLAIM_SECONDS = 60.0
 """How long an execution may take to claim a manifest, in real seconds, before something is said to be wrong."""
-
-COMPLETE: Mapping[str, str] = {"pictures": "complete"}
-"""The manifest's metadata when every picture that it names is there: the stack need not wait for any."""
 
 _ARCHIVES = ("GLACIER", "DEEP_ARCHIVE")
 _ASKED_AT_ONCE = 8
@@ -72,13 +70,13 @@ def read(path: Path) -> Draft:
         raise AssertionError("parse accepts only objects")
     local, elsewhere, fields, problems = _sorted_out(raw, path.parent)
     if local or problems:
-        for _, entry in pictures.named(raw):
-            picture = local.get(entry["image"])
-            if picture is not None:
-                entry["image"] = picture.key
-            elif entry["image"] not in elsewhere:
-                entry["image"] = f"{pictures.PREFIX}refused"  # told already
-        data = _encoded(raw)
+
+        def key(image: str) -> str:
+            if image in local:
+                return local[image].key
+            return image if image in elsewhere else f"{pictures.PREFIX}refused"  # reported already
+
+        data = _encoded(pictures.renamed(raw, key))
     try:
         manifest = parse(data, bucket="bucket", any_bucket=True)
     except ManifestError as error:
@@ -90,15 +88,14 @@ def read(path: Path) -> Draft:
 
 
 def _sorted_out(
-    raw: Mapping[str, Any], folder: Path
+    raw: Mapping[str, Json], folder: Path
 ) -> tuple[dict[str, LocalPicture], dict[str, str], dict[str, str], list[Problem]]:
     """The images that are files here, those that are not, the first field of each, and what cannot be used."""
     local: dict[str, LocalPicture] = {}
     elsewhere: dict[str, str] = {}
     fields: dict[str, str] = {}
     problems: list[Problem] = []
-    for name, entry in pictures.named(raw):
-        image = entry["image"]
+    for name, image in pictures.named(raw):
         if image in fields:
             continue
         fields[image] = name
@@ -118,7 +115,7 @@ def _sorted_out(
     return local, elsewhere, fields, problems
 
 
-def _encoded(raw: Mapping[str, Any]) -> bytes:
+def _encoded(raw: Mapping[str, Json]) -> bytes:
     """JSON that people can read, unless that makes it too large or is nested too deeply for it."""
     try:
         data = json.dumps(raw, ensure_ascii=False, indent=1).encode()
@@ -131,14 +128,13 @@ def _prepared(
     manifest: Manifest, local: Mapping[str, LocalPicture], fields: Mapping[str, str]
 ) -> tuple[dict[str, tuple[str, ...]], list[Problem]]:
     """What the stack will convert, and what it would refuse: each picture is made ready as it would be there."""
-    max_side = max([manifest.parameters.max_side, *(variant.max_side for variant in manifest.variants.values())])
     seen: dict[str, tuple[str, ...]] = {}
     converted: dict[str, tuple[str, ...]] = {}
     problems = []
     for image, picture in local.items():
         try:
             if picture.key not in seen:
-                prepared = prepare(picture.path.read_bytes(), name=image, max_side=max_side)
+                prepared = prepare(picture.path.read_bytes(), name=image, max_side=manifest.max_side)
                 seen[picture.key] = () if prepared.untouched else prepared.changes
         except ImageError as error:
             problems.append(Problem(fields[image], str(error)))
@@ -220,19 +216,12 @@ def check(target: Target, draft: Draft) -> InBucket:
 
 
 def _too_large(draft: Draft, most: int) -> Iterator[Problem]:
-    fields = {key: name for name, key in _fields(draft)}
+    fields = {named.image: named.field for named in draft.manifest.images()}
     for image, picture in draft.local.items():
         if picture.bytes > most:
             yield Problem(
                 fields[picture.key], f"{image!r} has {picture.bytes:,} bytes, at most {most:,} are read by this stack"
             )
-
-
-def _fields(draft: Draft) -> Iterator[tuple[str, str]]:
-    for i, model in enumerate(draft.manifest.models):
-        yield f"models[{i}].image", model.image
-    for i, garment in enumerate(draft.manifest.garments):
-        yield f"garments[{i}].image", garment.image
 
 
 @dataclass(frozen=True)

@@ -260,7 +260,7 @@ def _run(arguments: argparse.Namespace, console: Console, began: float) -> int:
         claim = await_claim(target, key, version)
         console.print(f"s3://{target.bucket}/{key} became run [bold]{claim.run_id}[/]", highlight=False, soft_wrap=True)
         ended = watch(target, claim.run_id, console, execution=claim.execution)
-        if "succeeded" not in ended:
+        if ended.outcome is None:
             say_broken(ended, console)
             return exit_code(ended)
         entries = list(target.ledger.entries(claim.run_id))
@@ -269,13 +269,13 @@ def _run(arguments: argparse.Namespace, console: Console, began: float) -> int:
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     say_left_out(saved, console)
     console.print(
-        f"\n{outcome(target, ended)} ({time.monotonic() - began:.0f} s here, at most {memory:.0f} MB)\n"
+        f"\n{outcome(target, ended.outcome)} ({time.monotonic() - began:.0f} s here, at most {memory:.0f} MB)\n"
         f"gallery: [bold]{saved.folder / 'index.html'}[/]",
         highlight=False,
         soft_wrap=True,
     )
     if faults and exit_code(ended):
-        console.print(f"{counted(ended['failed'], 'failure')}, as --faults asks: exit code 0", highlight=False)
+        console.print(f"{counted(ended.outcome.failed, 'failure')}, as --faults asks: exit code 0", highlight=False)
         return 0
     return exit_code(ended)
 

@@ -7,15 +7,19 @@ import os
 import re
 import shlex
 import unicodedata
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path, PurePath
-from typing import Any, get_args
+from typing import get_args
 
 from rich.console import Console
 
+from tryon import manifest as manifests
+from tryon import summary
 from tryon.formats import HEAD_BYTES, looks_like, recognise_format, sentence
-from tryon.manifest import json_schema, parse
+from tryon.json_types import Json
+from tryon.manifest import parse
 from tryon.parameters import GarmentType
 from tryon_cli.options import counted
 from tryon_cli.target import TargetError
@@ -169,7 +173,21 @@ def _text(path: PurePath) -> str:
     return os.fsencode(path.as_posix()).decode("utf-8")
 
 
-def manifest(folder: Path, name: str, found: Found, out: Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Made:
+    """A manifest in the making: what stands in each of its lists, field by field."""
+
+    name: str
+    models: Sequence[Mapping[str, str]]
+    garments: Sequence[Mapping[str, str]]
+
+    def encode(self) -> bytes:
+        """The manifest as a file; raises UnicodeEncodeError where the name or a path is not UTF-8."""
+        fields = {"$schema": f"./{SCHEMA_NAME}", "name": self.name, "models": self.models, "garments": self.garments}
+        return (json.dumps(fields, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def manifest(folder: Path, name: str, found: Found, out: Path) -> Made:
     """A manifest of the pictures that were found, with paths as they are from the folder that `out` is in."""
     ids: dict[str, set[str]] = {"models": set(), "garments": set()}
     models = [
@@ -181,7 +199,7 @@ def manifest(folder: Path, name: str, found: Found, out: Path) -> dict[str, Any]
         for kind in get_args(GarmentType)
         for path in found.pictures[kind]
     ]
-    return {"$schema": f"./{SCHEMA_NAME}", "name": name, "models": models, "garments": garments}
+    return Made(name, models, garments)
 
 
 def _from(out: Path, folder: Path, picture: Path) -> str:
@@ -197,18 +215,26 @@ def _from(out: Path, folder: Path, picture: Path) -> str:
 
 def schema_text() -> str:
     """The manifest's JSON Schema as a file."""
-    return json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n"
+    return _text_of(manifests.json_schema())
+
+
+def _text_of(schema: Mapping[str, Json]) -> str:
+    return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
 
 
 def add_schema_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `schema`."""
-    parser = commands.add_parser("schema", help="print the manifest's JSON Schema, for editors")
+    parser = commands.add_parser("schema", help="print the JSON Schema of a manifest or a summary")
+    parser.add_argument("of", nargs="?", choices=tuple(_SCHEMAS), default="manifest", help="which one (%(default)s)")
     parser.set_defaults(command=print_schema)
+
+
+_SCHEMAS = {"manifest": manifests.json_schema, "summary": summary.json_schema}
 
 
 def print_schema(arguments: argparse.Namespace, console: Console) -> int:
     """Print the schema as it is."""
-    console.file.write(schema_text())
+    console.file.write(_text_of(_SCHEMAS[arguments.of]()))
     return 0
 
 
@@ -227,8 +253,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     except UnicodeDecodeError:
         raise TargetError(f"the path of {folder} is not UTF-8: no manifest can hold it") from None
     _say_left_out(found, console)
-    if not made["models"] or not made["garments"]:
-        missing = "models/" if not made["models"] else _TYPE_FOLDERS
+    if not made.models or not made.garments:
+        missing = "models/" if not made.models else _TYPE_FOLDERS
         raise TargetError(f"{folder} has no pictures in {missing}")
     data = _checked(made)
     if out.exists() and not arguments.force:
@@ -236,8 +262,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     out.write_bytes(data)
     (out.parent / SCHEMA_NAME).write_text(schema_text(), encoding="utf-8")
     console.print(
-        f"{out}: {counted(len(made['models']), 'model')}, {counted(len(made['garments']), 'garment')}, "
-        f"{counted(len(made['models']) * len(made['garments']), 'combination')}\n"
+        f"{out}: {counted(len(made.models), 'model')}, {counted(len(made.garments), 'garment')}, "
+        f"{counted(len(made.models) * len(made.garments), 'combination')}\n"
         f"next: tryon run {shlex.quote(str(out))}",
         markup=False,
         highlight=False,
@@ -246,14 +272,18 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def _checked(made: dict[str, Any]) -> bytes:
+def _checked(made: Made) -> bytes:
     """The manifest's bytes, once what can be wrong with it (its name) was looked at."""
     try:
-        data = (json.dumps(made, indent=1, ensure_ascii=False) + "\n").encode()
+        data = made.encode()
     except UnicodeEncodeError:  # of --name
         raise TargetError("the name or the folder's path is not UTF-8: choose another with --name") from None
-    entries = {kind: [entry | {"image": "inputs/picture"} for entry in made[kind]] for kind in ("models", "garments")}
-    parse(json.dumps(made | entries).encode(), bucket="bucket")
+
+    def with_a_key(entries: Sequence[Mapping[str, str]]) -> list[Mapping[str, str]]:
+        # The pictures' paths become keys when they are uploaded.
+        return [{**entry, "image": "inputs/picture"} for entry in entries]
+
+    parse(replace(made, models=with_a_key(made.models), garments=with_a_key(made.garments)).encode(), bucket="bucket")
     return data
 
 

@@ -5,16 +5,17 @@ import hashlib
 import os
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import get_args
 
 from tryon.formats import FORMATS, HEAD_BYTES, recognise_format
 from tryon.images import MAX_INPUT_BYTES, ImageError, prepare
-from tryon.manifest import MAX_PROBLEMS
+from tryon.json_types import Json
+from tryon.manifest import MAX_PROBLEMS, ImageKind
 
 PREFIX = "inputs/"
 """Where pictures go: nothing under it starts a run."""
@@ -24,6 +25,8 @@ MAX_KEY_BYTES = 1024
 
 MAX_CANDIDATES = 5000
 """Files that are looked at for a name like one that is missing."""
+
+_KINDS = get_args(ImageKind)
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
@@ -44,13 +47,25 @@ class LocalPicture:
         return FORMATS[self.format].media_type
 
 
-def named(manifest: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each entry of a manifest's JSON that names an image, with the image's field."""
-    for kind in ("models", "garments"):
+def named(manifest: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
+    """The field and the text of each image that a manifest's JSON names, before the manifest was checked."""
+    for kind in _KINDS:
         entries = manifest.get(kind)
         for i, entry in enumerate(entries if isinstance(entries, list) else []):
-            if isinstance(entry, dict) and isinstance(entry.get("image"), str):
-                yield f"{kind}[{i}].image", entry
+            image = entry.get("image") if isinstance(entry, dict) else None
+            if isinstance(image, str):
+                yield f"{kind}[{i}].image", image
+
+
+def renamed(manifest: Mapping[str, Json], names: Callable[[str], str]) -> dict[str, Json]:
+    """The manifest's JSON with other names for its images."""
+
+    def entry(given: Json) -> Json:
+        image = given.get("image") if isinstance(given, dict) else None
+        return {**given, "image": names(image)} if isinstance(given, dict) and isinstance(image, str) else given
+
+    lists = ((kind, manifest.get(kind)) for kind in _KINDS)
+    return {**manifest, **{kind: [entry(one) for one in given] for kind, given in lists if isinstance(given, list)}}
 
 
 def find(image: str, folder: Path) -> Path | None:

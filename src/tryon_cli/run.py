@@ -1,17 +1,15 @@
 """`tryon run`, `watch` and `retry`: bring a manifest to a stack, follow its run, run again what failed."""
 
 import argparse
-import json
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
-from tryon import objects, plan, retry
-from tryon.ledger import RunStatus, Status
-from tryon.manifest import Manifest
+from tryon import plan, retry
+from tryon.entry import Status
+from tryon.manifest import Manifest, read_again
+from tryon.run import Outcome, Run, RunStatus
 from tryon_cli.drop import Draft, InBucket, Uploaded, await_claim, check, put, read, upload
 from tryon_cli.options import counted, json_option, print_json, said, stack_options, target
 from tryon_cli.target import Target, TargetError
@@ -78,7 +76,7 @@ def newest(found: Target, run_id: str | None) -> str:
     runs = found.ledger.runs(1)
     if not runs:
         raise TargetError(f"stack {found.name!r} has no runs yet: start one with `tryon run MANIFEST{found.options}`")
-    return str(runs[0]["run_id"])
+    return runs[0].run_id
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
@@ -158,18 +156,16 @@ def again(arguments: argparse.Namespace, console: Console) -> int:
     """Drop the manifest of what failed."""
     found = target(arguments)
     run_id = newest(found, arguments.run_id)
-    item = found.ledger.run(run_id) or {}
-    if item["status"] == RunStatus.RUNNING:
+    run = found.ledger.run(run_id)
+    if run is None:
+        raise TargetError(f"run {run_id} is not in this stack's ledger")
+    if run.running:
         raise TargetError(f"run {run_id} has not ended: see `tryon watch {run_id}`")
     entries = list(found.ledger.entries(run_id))
     if not entries:
-        raise TargetError(
-            f"run {run_id} was {str(item['status']).lower()} before anything was planned: {item['cause']}"
-        )
-    body = objects.get(found.s3, item["bucket"], item["manifest_key"], item.get("manifest_version"))["Body"].read()
-    wanted = retry.manifest(
-        json.loads(body.decode("utf-8-sig")), run_id, entries, include_unknown=arguments.include_unknown
-    )
+        raise TargetError(f"run {run_id} was {run.status.lower()} before anything was planned: {run.cause}")
+    original = read_again(found.s3, run.bucket, run.manifest_key, run.manifest_version)
+    wanted = retry.manifest(original, run_id, entries, include_unknown=arguments.include_unknown)
     say = Console(stderr=True) if arguments.json else console
     unknown = sum(entry.outcome_unknown for entry in entries)
     if unknown and not arguments.include_unknown:
@@ -191,28 +187,20 @@ def again(arguments: argparse.Namespace, console: Console) -> int:
     if by:
         say.print(f"left out what {', '.join(by)} repaired or is repairing", highlight=False, soft_wrap=True)
     if arguments.print:
-        print_json(console, wanted)
+        console.print(wanted.encode(), markup=False, highlight=False, soft_wrap=True)
         return 0
     key = f"manifests/{run_id}-retry.json"
-    data = json.dumps(wanted, indent=1, ensure_ascii=False).encode()
-    version = found.s3.put_object(Bucket=found.bucket, Key=key, Body=data)["VersionId"]
+    version = found.s3.put_object(Bucket=found.bucket, Key=key, Body=wanted.encode().encode())["VersionId"]
     return _follow_claimed(found, key, version, arguments, console)
 
 
-def _without_repaired(
-    found: Target, wanted: dict[str, Any], *, new_pictures: bool
-) -> tuple[dict[str, Any] | None, list[str]]:
+def _without_repaired(found: Target, wanted: Manifest, *, new_pictures: bool) -> tuple[Manifest | None, list[str]]:
     """A retry manifest without what other retries have repaired or are repairing, and those retries' ids."""
     if new_pictures:
-        wanted = {**wanted, "new_pictures": True}
-    manifest = Manifest.model_validate(wanted)
-    earlier = retry.look_back(manifest, found.ledger, found.clock.now())
-    left = [
-        choice
-        for choice, (_, key) in zip(wanted["combinations"], plan.named(manifest), strict=True)
-        if key not in earlier.done
-    ]
-    return ({**wanted, "combinations": left} if left else None), sorted(earlier.by)
+        wanted = wanted.model_copy(update={"new_pictures": True})
+    earlier = retry.look_back(wanted, found.ledger, found.clock.now())
+    left = [wanted.combinations[i] for i, key in plan.named(wanted) if key not in earlier.done]
+    return (wanted.model_copy(update={"combinations": left}) if left else None), sorted(earlier.by)
 
 
 def _follow_claimed(found: Target, key: str, version: str, arguments: argparse.Namespace, console: Console) -> int:
@@ -241,36 +229,36 @@ def finish(
             f"interrupted; run {run_id} goes on: `tryon watch {run_id}{found.options}` follows it"
         ) from None
     if arguments.json:
-        print_json(console, ended)
+        print_json(console, ended.as_item())
         return exit_code(ended)
     entries = list(found.ledger.entries(run_id))
-    if "succeeded" not in ended:
+    if ended.outcome is None:
         say_broken(ended, console)
         return exit_code(ended)
     table(entries, console)
-    console.print(f"\n{outcome(found, ended)}", highlight=False, soft_wrap=True)
+    console.print(f"\n{outcome(found, ended.outcome)}", highlight=False, soft_wrap=True)
     if any(entry.status is not Status.SUCCEEDED for entry in entries):
         console.print(f"repair: tryon retry {run_id}{found.options}", highlight=False, soft_wrap=True)
     console.print(f"gallery: tryon open {run_id}{found.options}", highlight=False, soft_wrap=True)
     return exit_code(ended)
 
 
-def outcome(found: Target, ended: Mapping[str, Any]) -> str:
+def outcome(found: Target, ended: Outcome) -> str:
     """How a run ended, in a line: a stand-in's seconds and money are not real."""
-    money = f"{ended['cost']['service']:.2f} {ended['cost']['currency']}"
+    money = f"{ended.cost.service:.2f} {ended.cost.currency}"
     return (
-        f"[bold]{ended['succeeded']} of {ended['total']}[/] succeeded in {ended['seconds']:.0f} s"
+        f"[bold]{ended.succeeded} of {ended.total}[/] succeeded in {ended.seconds:.0f} s"
         + (" of workflow" if found.is_local else "")
         + (f", {money} to the stand-in, not real" if found.is_local else f", {money} to the service")
     )
 
 
-def say_broken(ended: Mapping[str, Any], console: Console) -> None:
+def say_broken(ended: Run, console: Console) -> None:
     """Say why a run has no summary: its manifest cannot be run, or the run itself broke."""
-    console.print(f"[red]{ended['status'].lower()}[/]: {ended['error']}: ", end="")
-    console.print(ended["cause"], markup=False, highlight=False, soft_wrap=True)
+    console.print(f"[red]{ended.status.lower()}[/]: {ended.error}: ", end="")
+    console.print(ended.cause or "", markup=False, highlight=False, soft_wrap=True)
 
 
-def exit_code(ended: Mapping[str, Any]) -> int:
+def exit_code(ended: Run) -> int:
     """What a script learns from a run's end."""
-    return {RunStatus.SUCCEEDED: 0, RunStatus.REJECTED: 2}.get(RunStatus(ended["status"]), 1)
+    return {RunStatus.SUCCEEDED: 0, RunStatus.REJECTED: 2}.get(ended.status, 1)

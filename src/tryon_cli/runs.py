@@ -8,8 +8,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tryon.ledger import RunStatus
 from tryon.plan import RunFolder
+from tryon.run import RunStatus
 from tryon_cli.options import json_option, print_json, stack_options, target, whole
 from tryon_cli.run import newest
 from tryon_cli.saving import Saved, save
@@ -25,7 +25,7 @@ MOST_RUNS = 10_000
 MAX_LEFT_OUT = 20
 """Objects that are named when they cannot be saved."""
 
-_COLOURS = {"SUCCEEDED": "green", "PARTIAL": "yellow", "RUNNING": "cyan"}
+_COLOURS = {RunStatus.SUCCEEDED: "green", RunStatus.PARTIAL: "yellow", RunStatus.RUNNING: "cyan"}
 
 
 def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -56,21 +56,20 @@ def list_runs(arguments: argparse.Namespace, console: Console) -> int:
     ledger = target(arguments).ledger
     runs = ledger.runs(MOST_RUNS if arguments.running else arguments.limit)
     if arguments.running:
-        runs = [run for run in runs if run["status"] == RunStatus.RUNNING]
+        runs = [run for run in runs if run.running]
     code = 1 if arguments.running and runs else 0
     if arguments.json:
-        print_json(console, runs)
+        print_json(console, [run.as_item() for run in runs])
         return code
     view = Table("run", "status", "pictures", "time s", "cost", box=None, header_style="bold")
     for run in runs:
-        status = run["status"]
-        cost = run.get("cost")
+        outcome = run.outcome
         view.add_row(
-            run["run_id"],
-            f"[{_COLOURS.get(status, 'red')}]{status}[/]" + (" [green]repaired[/]" if run.get("repaired_by") else ""),
-            f"{run['succeeded']} of {run['total']}" if "succeeded" in run else "",
-            f"{run['seconds']:.0f}" if "seconds" in run else "",
-            f"{cost['service']:.2f} {cost['currency']}" if cost else "",
+            run.run_id,
+            f"[{_COLOURS.get(run.status, 'red')}]{run.status}[/]" + (" [green]repaired[/]" if run.repaired_by else ""),
+            f"{outcome.succeeded} of {outcome.total}" if outcome else "",
+            f"{outcome.seconds:.0f}" if outcome else "",
+            f"{outcome.cost.service:.2f} {outcome.cost.currency}" if outcome else "",
         )
     console.print(view)
     return code
@@ -80,9 +79,9 @@ def open_gallery(arguments: argparse.Namespace, console: Console) -> int:
     """Open or print the gallery's address."""
     found = target(arguments)
     run_id = newest(found, arguments.run_id)
-    item = found.ledger.run(run_id) or {}
-    if "succeeded" not in item:
-        raise TargetError(f"run {run_id} is {str(item.get('status', 'unknown')).lower()}: it has no gallery")
+    run = found.ledger.run(run_id)
+    if run is None or run.outcome is None:
+        raise TargetError(f"run {run_id} is {run.status.lower() if run else 'unknown'}: it has no gallery")
     if arguments.save:
         saved = save(found, run_id, arguments.save)
         say_left_out(saved, Console(stderr=True))

@@ -5,16 +5,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
+from tryon.entry import Entry, Status
 from tryon.errors import ADVICE
-from tryon.ledger import Entry, RunStatus, Status
 from tryon.objects import may_pass
+from tryon.run import Run
 from tryon_cli.options import duration
 from tryon_cli.target import Target, TargetError
 
@@ -148,8 +148,8 @@ class Executions:
 
 def watch(
     target: Target, run_id: str, console: Console, *, execution: str | None = None, interval: float | None = None
-) -> dict[str, Any]:
-    """Show a run's progress until it has ended, and return its item from the ledger.
+) -> Run:
+    """Show a run's progress until it has ended, and return it as the ledger has it then.
 
     `execution` is the ARN of the run's execution, for a run that may have no item yet; `interval` is in real seconds,
     by default 2 on a deployed stack and half a second on a local one; a larger run is read less often. Raises
@@ -172,18 +172,18 @@ def watch(
         said, said_at = "", 0.0
         while True:
             run = target.ledger.run(run_id)
-            if run is not None and run["status"] != RunStatus.RUNNING:
+            if run is not None and not run.running:
                 return run
             if run is not None:
                 now = target.clock.now()
                 pace = seen_pace(target.speed, now - began, time.monotonic() - began_here)
                 state = measure(list(target.ledger.entries(run_id)), now, pace)
-                bar.update(task, total=run.get("total"), completed=state.ended, state=str(state))
+                bar.update(task, total=run.total, completed=state.ended, state=str(state))
                 if not console.is_terminal and str(state) != said and time.monotonic() - said_at > QUIET_SECONDS:
                     console.print(str(state))
                     said, said_at = str(state), time.monotonic()
                 interval = max(interval, state.total / 400)
-            executions.check(execution or (run or {}).get("execution"))
+            executions.check(execution or (run.execution if run else None))
             time.sleep(interval)
 
 

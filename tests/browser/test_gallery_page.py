@@ -17,6 +17,7 @@ from PIL import Image
 
 from tests.lookbook import FOLDER, RUN, Lookbook, Shelf
 from tryon.gallery import publishing, render
+from tryon.stored import Lost
 from tryon_cli.comparison import read_export
 
 AB = ("mask-loose", "mask-tight")
@@ -114,7 +115,9 @@ def test_from_a_presigned_link_it_asks_for_nothing_but_itself(look: Open, tmp_pa
 def test_nothing_that_a_user_or_the_service_wrote_runs(look: Open) -> None:
     evil = "</script><script>ran('s')</script><img src=x onerror=ran('i')><svg onload=ran('v')>\u2028${ran('t')}"
     book = Lookbook(name=evil, failures={1: ("InputRefusedError", evil), 2: (f"{evil}Error", "javascript:ran('j')")})
-    book.summary["reasons"][0]["cause"] = evil
+    first, *others = book.summary.reasons
+    reasons = (dataclasses.replace(first, cause=evil), *others)
+    book.summary = dataclasses.replace(book.summary, reasons=reasons)
     page = look(book, script="window.heard = []; window.ran = (x) => window.heard.push(x);")
     assert page.inner_text("h1") == evil.replace("\u2028", "\u2028")
     page.locator(".cell.failed").first.click()
@@ -167,7 +170,7 @@ def test_the_slider_moves_between_the_model_and_the_result(look: Open) -> None:
 
 def test_the_file_beside_the_page_is_shown_in_full_when_it_is_there(look: Open, tmp_path: Path) -> None:
     book = Lookbook(models=1, garments=2)
-    there, lost = (tmp_path / entry.results[0]["key"] for entry in book.entries)
+    there, lost = (tmp_path / entry.results[0].key for entry in book.entries)
     there.parent.mkdir(parents=True)
     Image.new("RGB", (1440, 1920), "red").save(there)
     page = look(book)
@@ -377,8 +380,8 @@ def test_several_candidates_can_be_looked_at(look: Open) -> None:
 def test_a_picture_that_could_not_be_had_is_marked_and_told_in_the_large_view(look: Open) -> None:
     book = Lookbook(models=1, garments=1, candidates=3)
     (entry,) = book.entries
-    kept = tuple(entry.results[n] | {"candidate": n + 1} for n in (0, 2))
-    gone = {"candidate": 2, "error": "ResultGoneError", "cause": "cdn.example.com answered 404"}
+    kept = tuple(dataclasses.replace(entry.results[n], candidate=n + 1) for n in (0, 2))
+    gone = Lost(2, "ResultGoneError", "cdn.example.com answered 404")
     book.entries[0] = dataclasses.replace(entry, results=kept, lost=(gone,))
     page = look(book)
     assert "1 lost" in cell(page).inner_text()

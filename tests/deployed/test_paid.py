@@ -14,6 +14,7 @@ from tests.workflow.pipeline import picture
 from tryon.items import to_item
 from tryon.ledger import claim_key
 from tryon.plan import RunFolder
+from tryon.run import Run
 from tryon_cli.drop import await_claim
 from tryon_cli.target import Target
 from tryon_cli.watch import SETTLE_SECONDS
@@ -69,11 +70,11 @@ class Trial:
         self.runs.append(claim.run_id)
         return claim
 
-    def ended(self, run_id: str, seconds: float) -> Any:
+    def ended(self, run_id: str, seconds: float) -> Run:
         end = time.monotonic() + seconds / (self.target.speed or 1) + 30
         while time.monotonic() < end:
             run = self.target.ledger.run(run_id)
-            if run is not None and run["status"] != "RUNNING":
+            if run is not None and not run.running:
                 return run
             time.sleep(0.5)
         raise AssertionError(f"run {run_id} has not ended")
@@ -132,7 +133,8 @@ def trial(target: Target, pays: None) -> Iterator[Trial]:
 def test_a_run_ends_with_its_picture_summary_notification_and_link(trial: Trial) -> None:
     claim = trial.start()
     run = trial.ended(claim.run_id, 15 * MINUTES)
-    assert (run["status"], run["succeeded"], run["total"]) == ("SUCCEEDED", 1, 1)
+    assert run.outcome is not None
+    assert (run.status, run.outcome.succeeded, run.total) == ("SUCCEEDED", 1, 1)
     target, folder = trial.target, RunFolder(claim.run_id)
     summary = json.loads(target.s3.get_object(Bucket=target.bucket, Key=folder.summary)["Body"].read())
     assert (summary["tasks"], summary["status"]) == (1, "SUCCEEDED")
@@ -157,7 +159,7 @@ def test_a_run_that_is_stopped_is_ended_reported_and_resumed_from(trial: Trial) 
         time.sleep(0.05)
     trial.target.client("stepfunctions").stop_execution(executionArn=claim.execution, cause="a trial")
     run = trial.ended(claim.run_id, SETTLE_SECONDS)
-    assert run["status"] == "FAILED"
+    assert run.status == "FAILED"
     assert trial.notification()["status"] == "FAILED"
     key = RunFolder(claim.run_id).retry_manifest
     assert trial.target.s3.get_object(Bucket=trial.target.bucket, Key=key)["ContentLength"] > 0

@@ -11,8 +11,10 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 from rich.console import Console
 
+from tests.unit.fakes import outcome
 from tryon.ledger import Ledger
 from tryon.plan import Combination, Picture, WornGarment
+from tryon.run import Run
 from tryon.service import Submitted
 from tryon_cli.target import LocalStackClock, Target, TargetError
 from tryon_cli.watch import watch
@@ -85,7 +87,7 @@ def test_the_time_left_is_what_a_busy_stack_will_take_not_what_an_idle_one_would
     """A run whose first task took 30 s, watched from outside after a long time in which the stack only worked."""
     ledger = Ledger(stack.client("dynamodb"), stack.outputs["LedgerTableName"], stack.clock)
     with stack.clock.attached():
-        ledger.open_run("watched", execution="e", total=4)
+        ledger.open_run(Run("watched", execution="e", total=4))
         garment = WornGarment(id="shirt", type="upper", picture=PICTURE)
         ledger.add(
             "watched",
@@ -103,7 +105,7 @@ def test_the_time_left_is_what_a_busy_stack_will_take_not_what_an_idle_one_would
         time.sleep(1)  # a hundred seconds to whoever reckons by the speed
         said = io.StringIO()
         seen = Target("local", stack.outputs, stack.client, clock, speed=SPEED)
-        ending = threading.Timer(1, lambda: ledger.report("watched", status="SUCCEEDED"))
+        ending = threading.Timer(1, lambda: ledger.report("watched", outcome("SUCCEEDED")))
         ending.start()
         watch(seen, "watched", Console(file=said, width=200))
         ending.join()

@@ -81,7 +81,7 @@ def test_from_a_folder_to_a_gallery(port: int, folder: Path, capsys: pytest.Capt
     assert "3 pictures uploaded\n" in said
     assert "2 of 2 succeeded" in said
     assert "2.00 CNY to the stand-in, not real" in said
-    assert f"gallery: tryon open {connect('local', port=port).ledger.runs(1)[0]['run_id']} --port {port}" in said
+    assert f"gallery: tryon open {connect('local', port=port).ledger.runs(1)[0].run_id} --port {port}" in said
     assert main(["plan", str(folder / "manifest.json"), "--port", str(port)]) == 0
     planned = capsys.readouterr().out
     assert "with 6 slots" in planned
@@ -141,7 +141,7 @@ def test_the_clock_of_the_stack_and_the_times_in_its_ledger_are_the_same(port: i
     before = found.clock.now()
     assert main(["run", str(folder / "manifest.json"), "--port", str(port)]) == 0
     run = found.ledger.runs(1)[0]
-    ended = [entry.ended_at or 0 for entry in found.ledger.entries(run["run_id"])]
+    ended = [entry.ended_at or 0 for entry in found.ledger.entries(run.run_id)]
     assert all(before < at < found.clock.now() for at in ended)
 
 

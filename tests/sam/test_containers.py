@@ -88,7 +88,7 @@ def test_a_manifest_becomes_pictures_with_every_lambda_task_in_a_container(
     entries = list(app.ledger.entries(claim.run_id))
     assert [entry.status for entry in entries] == ["SUCCEEDED"] * 4
     for entry in entries:
-        assert [app.get(result["key"])[:8] for result in entry.results] == [PNG]
+        assert [app.get(result.key)[:8] for result in entry.results] == [PNG]
     assert Counter(containers.standin.payments.values()) == {1: 4}
     assert containers.standin.most_running <= 2
     # The service's result addresses led through the bridge: nothing was fetched in this process.

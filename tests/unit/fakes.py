@@ -1,20 +1,51 @@
 """A ledger, a gate and a service without AWS and without a network."""
 
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
 
 import boto3
 from moto import mock_aws
 
 from tests.conftest import HandClock
 from tryon import summary
+from tryon.entry import Entry
 from tryon.gate import Gate, GateLimits
-from tryon.ledger import Entry, Ledger
+from tryon.ledger import Ledger
+from tryon.manifest import Manifest
 from tryon.plan import Combination, Picture, WornGarment
+from tryon.run import AwsCost, Cost, Outcome, RunStatus
 from tryon.service import Candidate, Submission, Submitted, TaskResult, TaskStatus, TaskTimes
+from tryon.stored import Stored
 
 RUN = "20261123T090000Z-lookbook-1a2b3c4d"
+
+AWS = AwsCost(0.01, 0.001, 12.0, 120, 60, 9.5, 200, 100, 30, 60)
+
+
+def outcome(status: str | RunStatus, **different: Any) -> Outcome:
+    """How a run of ten ended, nine of them with a picture."""
+    known = Outcome(
+        status=RunStatus(status), ended_at=2000.0, seconds=252.0, total=10, succeeded=9, failed=1, tasks=10,
+        tasks_unknown=0, bytes=1000, pictures=9, cost=Cost(9.0, "CNY", 1.0, AWS),
+    )  # fmt: skip
+    return replace(known, **different)
+
+
+def stored(key: str, **different: Any) -> Stored:
+    """A result as it is in S3."""
+    return replace(Stored(key, 2_000_000, "0" * 64, "png", 1440, 1920), **different)
+
+
+def read_manifest(raw: Mapping[str, Any]) -> Manifest:
+    """A manifest with one model and one garment where it names none."""
+    least = {
+        "models": [{"id": "anna", "image": "a.jpg"}],
+        "garments": [{"id": "shirt", "image": "s.jpg", "type": "upper"}],
+    }
+    return Manifest.model_validate(least | dict(raw))
 
 
 def combination(n: int = 1, task_id: str | None = None, doubted_task: str | None = None) -> Combination:

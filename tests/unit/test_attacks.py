@@ -11,8 +11,9 @@ from aws_lambda_powertools import Logger
 
 from tests.unit.fakes import table_of
 from tryon import images, manifest, notification, summary
-from tryon.ledger import Entry, Status
+from tryon.entry import Entry, Status
 from tryon.plan import RunFolder
+from tryon.run import Run
 
 GOOD = {
     "models": [{"id": "anna", "image": "inputs/anna.jpg"}],
@@ -148,13 +149,7 @@ def test_a_message_forges_no_second_line_in_the_log(cause: str) -> None:
 
 
 def test_a_runs_name_adds_no_line_to_a_subject() -> None:
-    run = {
-        "run_id": "run-1",
-        "name": "spring\nBcc: all@example.com",
-        "bucket": "b",
-        "manifest_key": "k",
-        "started_at": 0.0,
-    }
+    run = Run("run-1", name="spring\nBcc: all@example.com", bucket="b", manifest_key="k")
     told = summary.summarize(run, [failed("x")], now=1.0, price=0.2, currency="CNY")
     subject = notification.subject(told)
     assert "\n" not in subject

@@ -21,7 +21,7 @@ from tryon.calibration import (
     observations,
     optimal_cadence,
 )
-from tryon.ledger import Entry
+from tryon.entry import Entry
 
 
 def entry(**changes: object) -> Entry:

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from tests.unit.fakes import outcome
 from tests.unit.stack import BUCKET, FakeStack, fake_stack
 from tryon import learned, plan
 from tryon.manifest import ManifestError
 from tryon.plan import Picture
+from tryon.run import Run
 from tryon.service import Submitted
 from tryon_cli.drop import read
 from tryon_cli.main import main
@@ -183,14 +185,14 @@ def test_a_retry_pays_only_for_what_has_neither_a_picture_nor_a_task(path: Path,
             name: Picture(bucket=BUCKET, key=name)
             for name in (*(f"m{n}" for n in range(2)), *(f"g{n}" for n in range(5)))
         }
-        ledger.open_run("run-1", execution="e", name="spring", total=10)
+        ledger.open_run(Run("run-1", execution="e", name="spring", total=10))
         ledger.add("run-1", plan.expand(draft.manifest, pictures, pictures))
         for n in (1, 2, 3):
             ledger.begin_submit("run-1", n, 1)
             ledger.submitted("run-1", n, 1, Submitted(f"task-{n}", "request"))
         for n in (4, 5):
             ledger.failed("run-1", n, "InputRefusedError", "because")
-        ledger.report("run-1", status="PARTIAL")
+        ledger.report("run-1", outcome("PARTIAL"))
         found = told(write(path, retry_of="run-1"), capsys)
         assert (len(found["combinations"]), found["resumed"], found["cost"]) == (10, 3, 14.0)
         assert main(["plan", str(path)]) == 0

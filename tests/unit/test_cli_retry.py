@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
+from tests.unit.fakes import outcome
 from tests.unit.stack import BUCKET, FakeStack, fake_stack
 from tryon import plan, retry
 from tryon.ledger import Claim
 from tryon.manifest import Manifest
 from tryon.plan import Picture
+from tryon.run import Run
 from tryon_cli.main import main
 
 WHOLE = {
@@ -32,15 +34,13 @@ def run(stack: FakeStack, run_id: str, failed: set[int], *, garments: int = 3, e
     ledger, key = stack.ledger, f"manifests/{run_id}.json"
     content = {**WHOLE, "garments": WHOLE["garments"][:garments], **more}
     version = stack.s3.put_object(Bucket=BUCKET, Key=key, Body=json.dumps(content).encode())["VersionId"]
-    ledger.open_run(
+    ledger.open_run(Run(
         run_id, execution=f"e-{run_id}", name=run_id, bucket=BUCKET, manifest_key=key, manifest_version=version,
         started_at=stack.clock.now(), retry_of=more.get("retry_of"),
-    )  # fmt: skip
+    ))  # fmt: skip
     manifest = Manifest.model_validate(content)
     if "retry_of" in more:
-        ledger.claim_repairs(
-            retry.ancestors(ledger, run_id)[-1]["run_id"], run_id, plan.keys(manifest, frozenset()), {}
-        )
+        ledger.claim_repairs(retry.ancestors(ledger, run_id)[-1].run_id, run_id, plan.keys(manifest, frozenset()), {})
     pictures = {name: Picture(bucket=BUCKET, key=name) for name in ("anna", "g0", "g1", "g2")}
     ledger.add(run_id, plan.expand(manifest, pictures, pictures))
     if not ended:
@@ -49,10 +49,10 @@ def run(stack: FakeStack, run_id: str, failed: set[int], *, garments: int = 3, e
         if entry.n in failed:
             ledger.failed(run_id, entry.n, "InputRefusedError", "because")
         else:
-            ledger.succeeded(run_id, entry.n, [], 0)
+            ledger.succeeded(run_id, entry.n, [])
     ledger.report(
-        run_id, status="PARTIAL" if failed else "SUCCEEDED", succeeded=garments - len(failed), total=garments
-    )  # fmt: skip
+        run_id, outcome("PARTIAL" if failed else "SUCCEEDED", succeeded=garments - len(failed), total=garments)
+    )
 
 
 def choices(manifest: dict[str, Any]) -> list[str]:
@@ -129,9 +129,9 @@ def test_runs_that_are_going_on_are_listed_alone_and_show_in_the_exit_code(
 ) -> None:
     assert main(["list", "--running"]) == 0
     for number in range(30):
-        stack.ledger.open_run(f"2026-run-{number:02d}", execution="e", started_at=float(number))
+        stack.ledger.open_run(Run(f"2026-run-{number:02d}", execution="e", started_at=float(number)))
         if number != 3:
-            stack.ledger.report(f"2026-run-{number:02d}", status="SUCCEEDED")
+            stack.ledger.report(f"2026-run-{number:02d}", outcome("SUCCEEDED"))
     capsys.readouterr()
     assert main(["list", "--running"]) == 1
     said = capsys.readouterr().out
@@ -139,5 +139,5 @@ def test_runs_that_are_going_on_are_listed_alone_and_show_in_the_exit_code(
     assert said.count("2026-run") == 1
     assert main(["list", "--running", "--json"]) == 1
     assert [run["run_id"] for run in json.loads(capsys.readouterr().out)] == ["2026-run-03"]
-    stack.ledger.report("2026-run-03", status="FAILED")
+    stack.ledger.report("2026-run-03", outcome("FAILED"))
     assert main(["list", "--running"]) == 0

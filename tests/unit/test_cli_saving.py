@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from tests.unit.fakes import outcome
 from tests.unit.stack import BUCKET, FakeStack, fake_stack
+from tryon.run import Run
 from tryon_cli.main import main
 from tryon_cli.runs import save
 from tryon_cli.target import TargetError
@@ -149,7 +151,8 @@ def test_what_was_left_out_is_said(
     stack: FakeStack, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tryon_cli.runs.target", lambda arguments: stack)
-    stack.ledger.open_run(RUN, execution="e", name="spring", succeeded=1)
+    stack.ledger.open_run(Run(RUN, execution="e", name="spring"))
+    stack.ledger.report(RUN, outcome("PARTIAL"))
     lay(stack, "index.html", "../x\x1b[31m")
     assert main(["open", RUN, "--save", str(tmp_path)]) == 0
     said = capsys.readouterr()

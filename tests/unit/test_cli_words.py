@@ -13,7 +13,9 @@ import pytest
 from rich.console import Console
 
 from benchmarks.command_reference import PAGE, page
+from tests.unit.fakes import AWS, outcome
 from tests.unit.stack import FakeStack, fake_stack
+from tryon.run import Cost, Run
 from tryon_cli.main import main
 from tryon_cli.options import duration, print_json
 from tryon_cli.target import connect
@@ -21,10 +23,10 @@ from tryon_cli.target import connect
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def ended(stack: FakeStack, status: str = "PARTIAL", **more: Any) -> None:
-    stack.ledger.open_run("run-1", execution="e", name="spring")
-    numbers = {"succeeded": 1, "total": 2, "failed": 1, "seconds": 116, "cost": {"service": 18, "currency": "CNY"}}
-    stack.ledger.report("run-1", status=status, **numbers | more)
+def ended(stack: FakeStack, status: str = "PARTIAL", name: str = "spring", **more: Any) -> None:
+    stack.ledger.open_run(Run("run-1", execution="e", name=name))
+    numbers: dict[str, Any] = {"succeeded": 1, "total": 2, "seconds": 116, "cost": Cost(18, "CNY", 1.0, AWS)}
+    stack.ledger.report("run-1", outcome(status, **numbers | more))
 
 
 def speaks_to(stack: FakeStack, monkeypatch: pytest.MonkeyPatch) -> None:

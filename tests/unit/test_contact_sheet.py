@@ -28,7 +28,7 @@ def near(image: Image.Image, colour: tuple[int, int, int], tolerance: int = 12) 
 def test_every_combination_has_its_cell() -> None:
     book = Lookbook(models=2, garments=3)
     for n, entry in enumerate(book.entries):
-        book.pictures[result_copy("thumbnails", entry.results[0]["key"])] = jpeg(240, 320, 40 + n)
+        book.pictures[result_copy("thumbnails", entry.results[0].key)] = jpeg(240, 320, 40 + n)
     image = sheet(book)
     for n in range(6):
         number = 40 + n
@@ -64,7 +64,7 @@ def test_a_large_run_s_sheet_holds_its_first_combinations_and_says_so() -> None:
 
 def test_pictures_that_are_missing_or_damaged_leave_their_cells_empty() -> None:
     book = Lookbook(models=1, garments=2)
-    first, second = (result_copy("thumbnails", entry.results[0]["key"]) for entry in book.entries)
+    first, second = (result_copy("thumbnails", entry.results[0].key) for entry in book.entries)
     del book.pictures[first]
     book.pictures[second] = b"\xff\xd8\xff damaged"
     assert near(sheet(book), (236, 231, 223), 3) > 40_000

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.fakes import stored
 from tryon import cost
-from tryon.ledger import Entry, Status
+from tryon.entry import Entry, Status
 from tryon_local.aws import template
 
 ROOT = Path(__file__).parents[2]
@@ -25,7 +26,7 @@ GOOD = Entry(
     polls=2,
     ended_at=1030.0,
     finished_at=1032.0,
-    results=({"key": "k"},),
+    results=(stored("k"),),
 )
 
 
@@ -84,10 +85,10 @@ def test_the_summary_tells_the_run_and_the_combination() -> None:
     meter = cost.Meter()
     for entry in (GOOD, replace(GOOD, polls=4)):
         meter.add(entry)
-    told = meter.told(planning=0.0)
-    assert told["transitions"] == 9 + 11 + 17
-    assert told["transitions_per_combination"] == 14
-    assert told["usd_per_combination"] == pytest.approx(told["usd"] / 2, abs=1e-5)
+    found = meter.cost(planning=0.0)
+    assert found.transitions == 9 + 11 + 17
+    assert found.transitions_per_combination == 14
+    assert found.usd_per_combination == pytest.approx(found.usd / 2, abs=1e-5)
 
 
 def test_functions_have_the_memory_that_is_reckoned_with() -> None:

@@ -11,10 +11,12 @@ from typing import Any, cast
 
 import pytest
 
-from tests.lookbook import FOLDER, RUN, Lookbook, Shelf, jpeg, stored
+from tests.lookbook import FOLDER, RUN, Lookbook, Shelf, jpeg
+from tests.unit.fakes import stored
+from tryon.entry import Entry, Status
 from tryon.gallery import publishing, render
-from tryon.ledger import Entry, Status
 from tryon.plan import result_copy
+from tryon.stored import Lost
 
 EVIL = "</script><script>alert(1)</script><!--x--><img src=x onerror=alert(2)>&amp;\u2028\u2029\"'`${1}<!--data-->"
 
@@ -80,7 +82,7 @@ def test_each_picture_is_carried_once_and_every_cell_names_its_own() -> None:
     assert len(pictures) == len(book.pictures) == 2 * (2 + 2 + 4)
     for cell, entry in zip(shown(page)["cells"], book.entries, strict=True):
         (result,) = cell["results"]
-        key = entry.results[0]["key"]
+        key = entry.results[0].key
         assert pictures[result["thumb"]] == book.pictures[result_copy("thumbnails", key)]
         assert pictures[result["large"]] == book.pictures[result_copy("previews", key)]
         assert result["file"] == key.removeprefix(FOLDER.prefix)
@@ -120,11 +122,14 @@ def test_a_failed_cell_has_what_a_person_needs_to_follow_it_up() -> None:
 
 def test_a_cell_names_the_candidates_that_could_not_be_had_and_the_others_by_their_numbers() -> None:
     book = Lookbook(models=1, garments=1)
-    gone = {"candidate": 1, "error": "ResultGoneError", "cause": "x" * 2000}
+    gone = Lost(1, "ResultGoneError", "x" * 2000)
     result = stored(FOLDER.result("model-0", book.entries[0].id, 2, "webp"), candidate=2)
     entry = dataclasses.replace(book.entries[0], results=(result,), lost=(gone,))
     (cell,) = shown(page_of(book, entries=[entry]))["cells"]
-    assert (cell["lost"], cell["results"][0]["candidate"]) == ([gone | {"cause": "x" * 300}], 2)
+    assert (cell["lost"], cell["results"][0]["candidate"]) == (
+        [{"candidate": 1, "error": "ResultGoneError", "cause": "x" * 300}],
+        2,
+    )
     assert cell["results"][0]["file"].endswith("__2.webp")
 
 
@@ -150,7 +155,7 @@ def test_results_of_a_retry_are_shown_from_the_retry_s_folder() -> None:
 )
 def test_a_picture_without_a_copy_says_why(different: dict[str, Any], reason: str) -> None:
     book = Lookbook(models=1, garments=1)
-    entry = dataclasses.replace(book.entries[0], results=(stored(book.entries[0].results[0]["key"], **different),))
+    entry = dataclasses.replace(book.entries[0], results=(stored(book.entries[0].results[0].key, **different),))
     (result,) = shown(page_of(book, entries=[entry], pictures={}))["cells"][0]["results"]
     assert reason in result["note"]
     assert result["file"].endswith(".png")
@@ -265,7 +270,7 @@ def test_pictures_of_an_index_shrink_until_all_of_them_fit(monkeypatch: pytest.M
 def test_copies_that_cannot_be_read_leave_words_and_not_no_page() -> None:
     book = Lookbook(models=1, garments=2)
     shelf = Shelf(book.pictures)
-    lost = book.entries[0].results[0]["key"]
+    lost = book.entries[0].results[0].key
     shelf.broken = {result_copy(size, lost) for size in ("thumbnails", "previews")}
     shelf.broken.add(FOLDER.input_copy("thumbnails", "models", "model-0"))
     published(book, shelf)
@@ -276,7 +281,7 @@ def test_copies_that_cannot_be_read_leave_words_and_not_no_page() -> None:
 
 def test_copies_that_were_never_made_are_not_asked_for() -> None:
     book = Lookbook(models=1, garments=2)
-    tiny = [dataclasses.replace(e, results=(stored(e.results[0]["key"], width=1, height=1),)) for e in book.entries]
+    tiny = [dataclasses.replace(e, results=(stored(e.results[0].key, width=1, height=1),)) for e in book.entries]
     book.entries[:] = tiny
     shelf, _ = published(book)
     assert not [key for key in shelf.read if "/results/" in key]

@@ -49,7 +49,7 @@ def taken(store: Any, manifest: Manifest, awaited: Collection[str] = (), notes: 
     found = take_in(store, manifest, bucket="b", folder=RunFolder("run"), max_bytes=1_000_000, awaited=awaited)
     if notes is not None:
         notes += found.notes
-    return found.pictures("models"), found.pictures("garments")
+    return found.for_service("models"), found.for_service("garments")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -11,9 +12,10 @@ from moto import mock_aws
 
 from tryon import learned, notification, summary
 from tryon.calibration import Observation, evaluate, fit, observations, optimal_cadence
-from tryon.drift import Drift
-from tryon.ledger import Entry, Status
+from tryon.drift import Drift, DriftMeter
+from tryon.entry import Entry, Status
 from tryon.manifest import ManifestError, parse
+from tryon.run import LearnedFrom, Run
 
 BUCKET = "stack-bucket"
 
@@ -106,15 +108,15 @@ def test_a_file_that_is_no_learned_cadence_is_told_as_the_field_that_names_it(s3
 ORIGIN = SPRING.origin()
 
 
-def drift(origin: dict[str, Any], entries: list[Entry]) -> dict[str, Any] | None:
-    seen = Drift(origin)
+def drift(origin: LearnedFrom, entries: list[Entry]) -> Drift | None:
+    seen = DriftMeter(origin)
     for entry in entries:
         seen.add(entry)
-    return seen.told()
+    return seen.drift()
 
 
 def test_the_same_service_raises_no_alarm() -> None:
-    alarms = [drift(ORIGIN, usual(seed, count))["calibrate_again"] for seed in range(2, 52) for count in (10, 18, 200)]  # type: ignore[index]
+    alarms = [drift(ORIGIN, usual(seed, count)).calibrate_again for seed in range(2, 52) for count in (10, 18, 200)]  # type: ignore[union-attr]
     assert not any(alarms)
 
 
@@ -122,14 +124,14 @@ def test_the_same_service_raises_no_alarm() -> None:
 def test_a_service_that_changed_is_noticed(later: float, count: int) -> None:
     told = drift(ORIGIN, usual(5, count, later))
     assert told is not None
-    assert told["calibrate_again"] is True
-    assert told["median_seen"] - told["median_learned"] == pytest.approx(later, abs=1.0)
+    assert told.calibrate_again is True
+    assert told.median_seen - told.median_learned == pytest.approx(later, abs=1.0)
 
 
 def test_half_a_second_is_not_worth_a_calibration() -> None:
-    told = drift({**ORIGIN, "samples": 10_000}, usual(5, 2000, 0.4))
+    told = drift(replace(ORIGIN, samples=10_000), usual(5, 2000, 0.4))
     assert told is not None
-    assert told["calibrate_again"] is False
+    assert told.calibrate_again is False
 
 
 def test_latencies_known_between_polls_count_as_far_as_they_are_known() -> None:
@@ -139,30 +141,31 @@ def test_latencies_known_between_polls_count_as_far_as_they_are_known() -> None:
 
     fitting = [between(n, 23, 31) for n in range(20)]
     sooner = [between(n, 13, 23) for n in range(20)]
-    assert drift(ORIGIN, fitting)["calibrate_again"] is False  # type: ignore[index]
-    assert drift(ORIGIN, sooner)["calibrate_again"] is True  # type: ignore[index]
+    assert drift(ORIGIN, fitting).calibrate_again is False  # type: ignore[union-attr]
+    assert drift(ORIGIN, sooner).calibrate_again is True  # type: ignore[union-attr]
 
 
 def test_a_handful_of_tasks_says_nothing() -> None:
     assert drift(ORIGIN, usual(5, 9, 30.0)) is None
 
 
-RUN = {"run_id": "run-3", "name": "Spring", "bucket": "b", "manifest_key": "manifests/s.json", "started_at": 900.0}
+RUN = Run("run-3", name="Spring", bucket="b", manifest_key="manifests/s.json", started_at=900.0)
 
 
 @pytest.mark.parametrize(("later", "said"), [(0.0, False), (8.0, True)])
 def test_the_summary_and_the_message_say_when_to_calibrate_again(later: float, said: bool) -> None:
-    run = {**RUN, "cadence": WAITS, "learned": ORIGIN}
+    run = replace(RUN, cadence=tuple(WAITS), learned=ORIGIN)
     told = summary.summarize(run, usual(6, 18, later), now=1200.0, price=1.0, currency="CNY")
-    assert (told["cadence"], told["cadence_name"]) == (WAITS, "spring")
-    assert told["drift"]["calibrate_again"] is said
+    assert (told.cadence, told.cadence_name) == (tuple(WAITS), "spring")
+    assert told.drift is not None
+    assert told.drift.calibrate_again is said
     message = notification.body(told, bucket="b", prefix="runs/run-3/")
     assert ("when the cadence 'spring' was learned: calibrate again" in message) is said
 
 
 def test_without_a_learned_cadence_there_is_nothing_to_drift_from() -> None:
-    told = summary.summarize({**RUN, "cadence": [5, 8]}, usual(6, 18, 8.0), now=1200.0, price=1.0, currency="CNY")
-    assert (told["cadence_name"], told["drift"]) == (None, None)
+    told = summary.summarize(replace(RUN, cadence=(5, 8)), usual(6, 18, 8.0), now=1200.0, price=1.0, currency="CNY")
+    assert (told.cadence_name, told.drift) == (None, None)
     assert "calibrate" not in notification.body(told, bucket="b", prefix="runs/run-3/")
 
 

@@ -5,19 +5,12 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedError
 
 from tests.conftest import HandClock
-from tests.unit.fakes import RUN, combination, ledger_and_gate
+from tests.unit.fakes import RUN, combination, ledger_and_gate, outcome, stored
+from tryon.entry import Entry, RefusedSubmit, Status
 from tryon.items import from_item, to_item
-from tryon.ledger import (
-    Entry,
-    Ledger,
-    LedgerConflictError,
-    LedgerWriteError,
-    RunEndedError,
-    RunStatus,
-    Standing,
-    Status,
-)
+from tryon.ledger import Ledger, LedgerConflictError, LedgerWriteError, RunEndedError, Standing
 from tryon.plan import Key
+from tryon.run import Run, RunStatus
 from tryon.service import Submitted
 
 
@@ -50,7 +43,7 @@ def test_a_submit_of_what_was_never_planned_is_an_error(ledger: Ledger) -> None:
 def test_the_addresses_of_results_are_forgotten_once_they_are_stored(ledger: Ledger) -> None:
     ledger.add(RUN, [combination()])
     ledger.ended(RUN, ledger.entry(RUN, 1), "task-1")
-    ledger.succeeded(RUN, 1, [], 0)
+    ledger.succeeded(RUN, 1, [])
     assert ledger.entry(RUN, 1).candidates == ()
 
 
@@ -68,7 +61,7 @@ STATES: dict[str, Callable[[Ledger, str], None]] = {
     "resumed": lambda ledger, run: ledger.resume(run, 1, "old"),
     "succeeded": lambda ledger, run: (
         STATES["submitted 1"](ledger, run),
-        ledger.succeeded(run, 1, [{"key": "k.png", "bytes": 5}], 5),
+        ledger.succeeded(run, 1, [stored("k.png", bytes=5)]),
     )[0],
     "failed": lambda ledger, run: ledger.failed(run, 1, "NotStartedError", "late"),
     "failed in doubt": lambda ledger, run: (
@@ -95,7 +88,7 @@ CALLS: dict[str, Callable[[Ledger, str], object]] = {
     "replan": lambda ledger, run: ledger.replan(run, 1, "task-1"),
     "poll": lambda ledger, run: ledger.pending(run, 1, "task-1"),
     "poll of another task": lambda ledger, run: ledger.ended(run, ledger.entry(run, 1), "task-9"),
-    "success": lambda ledger, run: ledger.succeeded(run, 1, [{"key": "k.png", "bytes": 5}], 5),
+    "success": lambda ledger, run: ledger.succeeded(run, 1, [stored("k.png", bytes=5)]),
     "failure": lambda ledger, run: ledger.failed(run, 1, "TaskAbandonedError", "stopped"),
 }
 Outcome = tuple[Status, int, str | None, bool]
@@ -222,7 +215,7 @@ TABLE: dict[str, dict[str, Outcome | str]] = {
 }
 
 
-def outcome(entry: Entry) -> Outcome:
+def standing_of(entry: Entry) -> Outcome:
     return entry.status, entry.visit, entry.task_id, entry.outcome_unknown
 
 
@@ -240,7 +233,7 @@ def test_a_status_goes_only_forward_whatever_comes_late(ledger: Ledger, state: s
             assert error.entry == before, call
         after = ledger.entry(call, 1)
         assert conflict is (expected == CONFLICT), call
-        assert outcome(after) == (outcome(before) if isinstance(expected, str) else expected), call
+        assert standing_of(after) == (standing_of(before) if isinstance(expected, str) else expected), call
         if before.status in (Status.SUCCEEDED, Status.FAILED):
             # What was learned late may be added; the outcome and all that it says stays.
             said = ("error", "cause", "results", "bytes", "polls", "ended_at")
@@ -294,7 +287,7 @@ def test_a_lost_withdrawal_is_made_up_for_by_an_error_that_proves_no_task(
 def test_a_refusal_is_kept_until_the_next_submit(ledger: Ledger) -> None:
     ledger.add(RUN, [combination()])
     STATES["refused 1"](ledger, RUN)
-    assert ledger.entry(RUN, 1).refusal == {"error": "ServiceBusyError", "cause": "full"}
+    assert ledger.entry(RUN, 1).refusal == RefusedSubmit("ServiceBusyError", "full")
     ledger.begin_submit(RUN, 1, 2)
     entry = ledger.entry(RUN, 1)
     assert (entry.refusal, entry.submits) == (None, 2)
@@ -322,18 +315,18 @@ def test_what_polls_say_is_kept_and_counted(ledger: Ledger, clock: HandClock) ->
 
 def test_runs_are_listed_newest_first(ledger: Ledger) -> None:
     for run_id in ("20260101T000000Z-a-0", "20260301T000000Z-c-0", "20260201T000000Z-b-0"):
-        ledger.open_run(run_id, execution="e", name=run_id)
-    assert [run["run_id"][:6] for run in ledger.runs(2)] == ["202603", "202602"]
+        ledger.open_run(Run(run_id, execution="e", name=run_id))
+    assert [run.run_id[:6] for run in ledger.runs(2)] == ["202603", "202602"]
 
 
 def test_retries_are_found_from_a_run_on(ledger: Ledger) -> None:
     for run_id, retry_of in (("1-old", "0"), ("2-first", None), ("3-plain", None), ("4-a", "2-first"), ("5-b", "4-a")):
-        ledger.open_run(run_id, execution="e", retry_of=retry_of)
-    assert [run["run_id"] for run in ledger.retries_since("2-first")] == ["4-a", "5-b"]
+        ledger.open_run(Run(run_id, execution="e", retry_of=retry_of))
+    assert [run.run_id for run in ledger.retries_since("2-first")] == ["4-a", "5-b"]
 
 
 def test_a_run_that_is_not_halted_goes_on(ledger: Ledger) -> None:
-    ledger.open_run(RUN, execution="e", started_at=7.0)
+    ledger.open_run(Run(RUN, execution="e", started_at=7.0))
     assert ledger.standing(RUN) == Standing(None, 7.0)
     ledger.halt(RUN, "ServiceAccessError", "no such key")
     assert ledger.standing(RUN) == Standing("ServiceAccessError: no such key", 7.0)
@@ -346,28 +339,30 @@ def test_halting_a_run_that_was_never_opened_makes_none(ledger: Ledger) -> None:
 
 
 def test_a_run_is_opened_again_by_its_own_execution_only(ledger: Ledger) -> None:
-    ledger.open_run(RUN, execution="mine", total=3)
-    ledger.open_run(RUN, execution="mine", total=3)
+    ledger.open_run(Run(RUN, execution="mine", total=3))
+    ledger.open_run(Run(RUN, execution="mine", total=3))
     with pytest.raises(RunEndedError):
-        ledger.open_run(RUN, execution="another", total=4)
-    assert (ledger.run(RUN) or {})["total"] == 3
+        ledger.open_run(Run(RUN, execution="another", total=4))
+    opened = ledger.run(RUN)
+    assert opened is not None
+    assert opened.total == 3
 
 
 @pytest.mark.parametrize(
     "late",
     [
-        lambda ledger: ledger.open_run(RUN, execution="mine", total=9),
+        lambda ledger: ledger.open_run(Run(RUN, execution="mine", total=9)),
         lambda ledger: ledger.plan_done(RUN, total=9),
-        lambda ledger: ledger.report(RUN, status=RunStatus.FAILED, total=9),
+        lambda ledger: ledger.report(RUN, outcome(RunStatus.FAILED)),
     ],
 )
 @pytest.mark.parametrize("status", [RunStatus.SUCCEEDED, RunStatus.PARTIAL, RunStatus.FAILED, RunStatus.REJECTED])
 def test_a_run_that_has_ended_stays_as_it_ended(
     ledger: Ledger, status: RunStatus, late: Callable[[Ledger], None]
 ) -> None:
-    ledger.open_run(RUN, execution="mine")
+    ledger.open_run(Run(RUN, execution="mine"))
     ledger.plan_done(RUN, total=3)
-    ledger.report(RUN, status=status, succeeded=1)
+    ledger.report(RUN, outcome(status))
     before = ledger.run(RUN)
     with pytest.raises(RunEndedError):
         late(ledger)
@@ -378,11 +373,12 @@ def test_what_repaired_a_run_is_noted_beside_its_outcome(ledger: Ledger) -> None
     with pytest.raises(RunEndedError):
         ledger.mark_repaired(RUN, ["r"])
     assert ledger.run(RUN) is None
-    ledger.open_run(RUN, execution="mine")
-    ledger.report(RUN, status=RunStatus.PARTIAL)
+    ledger.open_run(Run(RUN, execution="mine"))
+    ledger.report(RUN, outcome(RunStatus.PARTIAL))
     ledger.mark_repaired(RUN, ["r1", "r2"])
-    run = ledger.run(RUN) or {}
-    assert (run["status"], run["repaired_by"]) == (RunStatus.PARTIAL, ["r1", "r2"])
+    run = ledger.run(RUN)
+    assert run is not None
+    assert (run.status, run.repaired_by) == (RunStatus.PARTIAL, ("r1", "r2"))
 
 
 # --- many items at once ---

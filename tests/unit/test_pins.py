@@ -12,10 +12,11 @@ from moto import mock_aws
 from PIL import Image
 
 from tryon import intake, objects, plan_run
-from tryon.intake import Kept, KeptPicture
+from tryon.intake import KeptPicture, KeptPictures
 from tryon.manifest import Manifest, ManifestError
 from tryon.objects import PictureChangedError, StorageUnavailableError
 from tryon.plan import Combination, Picture, RunFolder, WornGarment
+from tryon.run import Run
 
 OLD, NEW = RunFolder("20261123T090000Z-old-1a2b3c4d"), RunFolder("20261123T100000Z-new-1a2b3c4d")
 
@@ -50,24 +51,24 @@ def manifest(**changes: Any) -> Manifest:
     )
 
 
-def take_in(s3: Any, bucket: str, wanted: Manifest | None = None, kept: Kept | None = None) -> intake.Intake:
+def take_in(s3: Any, bucket: str, wanted: Manifest | None = None, kept: KeptPictures | None = None) -> intake.Intake:
     folder = NEW if kept is not None else OLD
     return intake.take_in(s3, wanted or manifest(), bucket=bucket, folder=folder, max_bytes=10**7, kept=kept)
 
 
 def pinned(bucket: str, taken: intake.Intake) -> Picture:
-    return taken.pictures("models")["anna"]
+    return taken.for_service("models")["anna"]
 
 
 @pytest.mark.parametrize(("bucket", "by"), [("plain", "etag"), ("suspended", "etag"), ("versions", "version")])
 def test_a_picture_is_pinned_by_its_version_and_where_there_are_none_by_its_etag(s3: Any, bucket: str, by: str) -> None:
-    taken = take_in(s3, bucket)
+    taken = take_in(s3, bucket).pictures
     for place in (taken.models["anna"].picture, taken.garments["shirt"].picture, taken.garments["shirt"].source):
         assert place is not None
         assert [name for name in ("version", "etag") if getattr(place, name)] == [by]
     assert taken.models["anna"].source == taken.models["anna"].picture
     assert taken.garments["shirt"].picture.key == OLD.input("garments", "shirt", "png")
-    assert objects.read_pinned(s3, pinned(bucket, taken)) == picture("red")
+    assert objects.read_pinned(s3, taken.models["anna"].picture) == picture("red")
 
 
 @pytest.mark.parametrize(
@@ -93,7 +94,7 @@ def test_a_picture_that_changed_after_the_check_is_not_read(s3: Any, bucket: str
     else:
         s3.delete_object(Bucket=bucket, Key="anna.jpg")
     with pytest.raises(PictureChangedError, match=f"s3://{bucket}/anna.jpg"):
-        objects.read_pinned(s3, pinned(bucket, taken))
+        objects.read_pinned(s3, taken.models["anna"].picture)
 
 
 def test_a_version_is_read_whatever_came_after_it_until_it_is_deleted(s3: Any) -> None:
@@ -155,10 +156,10 @@ def test_a_picture_that_breaks_off_is_asked_for_again(error: Exception) -> None:
 # --- a retry has the pictures of the run that it repeats ---
 
 
-def kept(s3: Any, bucket: str) -> Kept:
+def kept(s3: Any, bucket: str) -> KeptPictures:
     """What a first run was made of, read again from its folder."""
-    objects.put_text(s3, bucket, OLD.pictures, take_in(s3, bucket).encode(), "application/json")
-    return intake.kept_by(s3, {"run_id": OLD.run_id, "bucket": bucket})
+    objects.put_text(s3, bucket, OLD.pictures, take_in(s3, bucket).pictures.encode(), "application/json")
+    return intake.kept_by(s3, Run(OLD.run_id, bucket=bucket))
 
 
 @pytest.mark.parametrize("bucket", ["plain", "versions"])
@@ -166,7 +167,7 @@ def test_an_unchanged_picture_is_taken_as_it_was_and_nothing_is_noted(s3: Any, b
     known = kept(s3, bucket)
     taken = take_in(s3, bucket, kept=known)
     assert taken.notes == []
-    assert {("models", "anna"): taken.models["anna"], ("garments", "shirt"): taken.garments["shirt"]} == known
+    assert taken.pictures == known
 
 
 @pytest.mark.parametrize(("change", "note"), [("replaced", "was replaced since"), ("deleted", "is gone")])
@@ -180,7 +181,7 @@ def test_the_first_runs_picture_is_used_and_it_is_noted_that_its_name_has_anothe
         else:
             s3.delete_object(Bucket="versions", Key=key)
     taken = take_in(s3, "versions", kept=known)
-    assert taken.models["anna"] == known["models", "anna"]
+    assert taken.pictures.models["anna"] == known.models["anna"]
     assert [(said.partition(":")[0], note in said) for said in taken.notes] == [
         ("models[0].image", True),
         ("garments[0].image", True),
@@ -202,17 +203,17 @@ def test_another_name_or_another_id_is_another_picture(s3: Any) -> None:
     known = kept(s3, "plain")
     s3.put_object(Bucket="plain", Key="anna-2.jpg", Body=picture("green"))
     renamed = manifest(models=[{"id": "anna", "image": "anna-2.jpg"}])
-    assert take_in(s3, "plain", renamed, known).models["anna"].picture.key == "anna-2.jpg"
+    assert take_in(s3, "plain", renamed, known).pictures.models["anna"].picture.key == "anna-2.jpg"
     s3.put_object(Bucket="plain", Key="anna.jpg", Body=picture("green"))
     other = manifest(models=[{"id": "eva", "image": "anna.jpg"}])
-    taken = take_in(s3, "plain", other, known).models["eva"]
+    taken = take_in(s3, "plain", other, known).pictures.models["eva"]
     assert objects.read_pinned(s3, taken.picture) == picture("green")
 
 
 def test_without_the_earlier_runs_pictures_the_newest_are_taken(s3: Any) -> None:
     kept(s3, "versions")
     s3.put_object(Bucket="versions", Key="anna.jpg", Body=picture("green"))
-    assert objects.read_pinned(s3, pinned("versions", take_in(s3, "versions", kept={}))) == picture("green")
+    assert objects.read_pinned(s3, pinned("versions", take_in(s3, "versions", kept=KeptPictures()))) == picture("green")
 
 
 def test_a_run_of_before_is_read_from_its_plan(s3: Any) -> None:
@@ -229,35 +230,33 @@ def test_a_run_of_before_is_read_from_its_plan(s3: Any) -> None:
     plan = f"[{combination.model_dump_json(exclude_defaults=True)}]"
     s3.put_object(Bucket="versions", Key=OLD.plan, Body=plan.encode())
     s3.put_object(Bucket="versions", Key="manifests/a.json", Body=manifest().model_dump_json(by_alias=True).encode())
-    run = {"run_id": OLD.run_id, "bucket": "versions", "manifest_key": "manifests/a.json"}
-    assert intake.kept_by(s3, run) == {
-        ("models", "anna"): KeptPicture(image="anna.jpg", source=None, picture=combination.model_picture),
-        ("garments", "shirt"): KeptPicture(
-            image="shirt.webp", source=None, picture=Picture(bucket="versions", key="converted.png")
-        ),
-    }
+    run = Run(OLD.run_id, bucket="versions", manifest_key="manifests/a.json")
+    converted = Picture(bucket="versions", key="converted.png")
+    assert intake.kept_by(s3, run) == KeptPictures(
+        models={"anna": KeptPicture(image="anna.jpg", picture=combination.model_picture)},
+        garments={"shirt": KeptPicture(image="shirt.webp", picture=converted)},
+    )
 
 
 def test_a_run_without_a_plan_had_no_pictures_and_a_broken_s3_is_not_that(s3: Any) -> None:
-    run = {"run_id": OLD.run_id, "bucket": "plain", "manifest_key": "manifests/a.json"}
-    assert intake.kept_by(s3, run) == {}
+    run = Run(OLD.run_id, bucket="plain", manifest_key="manifests/a.json")
+    assert intake.kept_by(s3, run) == KeptPictures()
     with pytest.raises(ClientError, match="SlowDown"):
         intake.kept_by(Broken(refused("SlowDown")), run)  # type: ignore[arg-type]
 
 
 def test_what_is_kept_reads_back(s3: Any) -> None:
-    taken = take_in(s3, "plain")
-    raw = json.loads(taken.encode())
-    assert raw.keys() == {"models", "garments"}
-    assert KeptPicture.model_validate(raw["models"]["anna"]) == taken.models["anna"]
+    taken = take_in(s3, "plain").pictures
+    assert json.loads(taken.encode()).keys() == {"models", "garments"}
+    assert KeptPictures.model_validate_json(taken.encode()) == taken
 
 
 def test_a_retry_keeps_pictures_unless_it_asks_for_new_ones(s3: Any) -> None:
     known = kept(s3, "plain")
 
     class Ledger:
-        def run(self, run_id: str) -> dict[str, str]:
-            return {"run_id": run_id, "bucket": "plain"}
+        def run(self, run_id: str) -> Run:
+            return Run(run_id, bucket="plain")
 
     for changes, found in [
         ({}, None),

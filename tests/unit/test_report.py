@@ -14,9 +14,12 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.conftest import HandClock
+from tests.unit.fakes import read_manifest, stored
 from tryon import report
+from tryon.entry import Entry, Status
 from tryon.gallery import publishing
-from tryon.ledger import Entry, RunEndedError, Status
+from tryon.ledger import RunEndedError
+from tryon.run import Outcome, Run, RunStatus
 from tryon.task import holder
 
 RUN = "20261123T090000Z-large-1a2b3c4d"
@@ -26,7 +29,7 @@ FOLDER = f"runs/{RUN}/"
 def entry(n: int) -> Entry:
     model, worn = f"model-{(n - 1) // 40}", f"{(n - 1) % 40 + 1:02d}-garment-{(n - 1) % 40}"
     id_ = f"{model}__{worn}__default"
-    result = {"key": f"{FOLDER}results/{model}/{id_}__1.png", "bytes": 1000 + n, "width": 1440, "height": 1920}
+    result = stored(f"{FOLDER}results/{model}/{id_}__1.png", bytes=1000 + n)
     known = Entry(
         n, id_, model, worn, "default", garments=(f"garment-{(n - 1) % 40}",), task_id=f"74{n:017d}", submits=1,
         submitted_at=1000.0 + n, ended_at=1032.0 + n, finished_at=1034.0 + n, polls=4, latency=25.0 + n % 7, delay=1.5,
@@ -43,12 +46,11 @@ class Pages:
         self.total = total
         self.readings = 0
         self.failures: list[int] = []
-        self.item: dict[str, Any] = {
-            "run_id": RUN, "name": "large", "bucket": "b", "manifest_key": "manifests/a.json", "started_at": 900.0,
-            "planned_at": 910.0, "status": "RUNNING",
-        }  # fmt: skip
+        self.item = Run(
+            RUN, name="large", bucket="b", manifest_key="manifests/a.json", started_at=900.0, planned_at=910.0
+        )
 
-    def run(self, run_id: str) -> dict[str, Any] | None:
+    def run(self, run_id: str) -> Run | None:
         return self.item if run_id == RUN else None
 
     def entries(self, _: str) -> Iterator[Entry]:
@@ -61,10 +63,10 @@ class Pages:
     def failed(self, run_id: str, n: int, error: str, cause: str) -> None:
         self.failures.append(n)
 
-    def report(self, run_id: str, **attributes: Any) -> None:
-        if self.item["status"] != "RUNNING":
+    def report(self, run_id: str, outcome: Outcome) -> None:
+        if not self.item.running:
             raise RunEndedError(run_id)
-        self.item |= attributes
+        self.item = replace(self.item, status=outcome.status, outcome=outcome)
 
 
 class Bucket:
@@ -73,10 +75,11 @@ class Bucket:
     def __init__(self) -> None:
         self.kept: dict[str, bytes] = {}
         self.pages = 0
+        self.manifest = read_manifest({"name": "large"}).encode().encode()
 
     def get_object(self, **asked: Any) -> dict[str, Any]:
         if asked["Key"] == "manifests/a.json":
-            return {"Body": io.BytesIO(b'{"name": "large", "models": [], "garments": []}')}
+            return {"Body": io.BytesIO(self.manifest)}
         return {"Body": io.BytesIO(self.kept.get(asked["Key"], b"copy"))}
 
     def put_object(self, **asked: Any) -> None:
@@ -100,13 +103,13 @@ class Gate:
         self.kept = keep
 
 
-def end(ledger: Pages, gate: Gate | None = None, bucket: Bucket | None = None) -> tuple[dict[str, Any], Bucket]:
+def end(ledger: Pages, gate: Gate | None = None, bucket: Bucket | None = None) -> tuple[report.Report, Bucket]:
     bucket = bucket or Bucket()
     told = report.write_report(
         cast("Any", bucket), cast("Any", ledger), cast("Any", gate or Gate()),
         run_id=RUN, bucket="b", clock=HandClock(2000.0), price=1.0, currency="CNY", failure=None,
     )  # fmt: skip
-    assert told["gallery_error"] is None
+    assert told.gallery_error is None
     return told, bucket
 
 
@@ -146,7 +149,7 @@ def test_what_is_told_agrees_whatever_the_ledger_says_later() -> None:
     summary = json.loads(bucket.kept[FOLDER + "summary.json"])
     rows = list(csv.DictReader(io.StringIO(bucket.kept[FOLDER + "combinations.csv"].decode("utf-8-sig"))))
     again = json.loads(bucket.kept[FOLDER + "retry-manifest.json"])
-    assert (summary["succeeded"], summary["failed"], told["failed"]) == (45, 5, 5)
+    assert (summary["succeeded"], summary["failed"], told.failed) == (45, 5, 5)
     assert [row["status"] for row in rows].count("FAILED") == len(again["combinations"]) == 5
     assert again["retry_of"] == RUN
 
@@ -175,7 +178,7 @@ def test_a_run_is_ended_in_the_ledger_when_its_gallery_can_be_fetched() -> None:
     bucket = Bucket()
 
     class Watched(Pages):
-        def report(self, run_id: str, **attributes: Any) -> None:
+        def report(self, run_id: str, outcome: Outcome) -> None:
             seen.append(bucket.pages)
 
     report.write_report(
@@ -195,7 +198,7 @@ def test_a_run_is_ended_in_the_ledger_when_its_gallery_can_be_fetched() -> None:
 def test_a_report_that_is_asked_for_again_says_the_same_and_changes_nothing() -> None:
     ledger, bucket = Pages(20), Bucket()
     told, _ = end(ledger, bucket=bucket)
-    files, item, pages = dict(bucket.kept), dict(ledger.item), bucket.pages
+    files, item, pages = dict(bucket.kept), ledger.item, bucket.pages
     ledger.read = lambda n, reading: entry(1)  # type: ignore[method-assign]  # what the ledger says later
     assert end(ledger, bucket=bucket)[0] == told
     assert (bucket.kept, ledger.item, bucket.pages) == (files, item, pages)
@@ -209,13 +212,23 @@ def test_a_report_that_died_after_its_summary_goes_on_with_that_summarys_numbers
     again.read = lambda n, reading: replace(entry(1), n=n)  # type: ignore[method-assign]
     told, _ = end(again, bucket=bucket)
     assert bucket.kept[FOLDER + "summary.json"] == first
-    assert (again.item["succeeded"], told["failed"]) == (18, 2)
+    assert again.item.outcome is not None
+    assert (again.item.outcome.succeeded, told.failed) == (18, 2)
 
 
-@pytest.mark.parametrize("changes", [{"status": "REJECTED"}, {"planned_at": None}])
+def test_a_manifest_that_this_version_does_not_understand_costs_no_report() -> None:
+    """Another version accepted it: after an upgrade, or a way back, while the run went on."""
+    bucket = Bucket()
+    bucket.manifest = b'{"name": "large", "a field of later": 1}'
+    told, _ = end(Pages(20), bucket=bucket)
+    assert (told.failed, bucket.pages) == (2, 1)
+    assert sorted(bucket.kept) == [FOLDER + "combinations.csv", FOLDER + "summary.json"]
+
+
+@pytest.mark.parametrize("changes", [{"status": RunStatus.REJECTED}, {"planned_at": None}])
 def test_a_run_that_was_never_planned_or_was_rejected_has_no_report(changes: dict[str, Any]) -> None:
     ledger = Pages(3)
-    ledger.item = {name: value for name, value in (ledger.item | changes).items() if value is not None}
+    ledger.item = replace(ledger.item, **changes)
     with pytest.raises(report.RunNotPlannedError):
         end(ledger)
     assert ledger.readings == 0

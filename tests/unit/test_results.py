@@ -33,8 +33,9 @@ from tryon.fetch import (
     recognise,
 )
 from tryon.result_formats import EXTENSIONS, ResultFormat
-from tryon.results import PART_BYTES, StorageUnavailableError, Stored, client_config, download, find, store
+from tryon.results import PART_BYTES, StorageUnavailableError, client_config, download, find, store
 from tryon.service import Candidate
+from tryon.stored import Stored
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -8,15 +8,17 @@ import pytest
 
 from tests.conftest import HandClock
 from tryon import retry
-from tryon.ledger import Entry, Status
+from tryon.entry import Entry, Status
 from tryon.manifest import Manifest, ManifestError
 from tryon.plan import Key
+from tryon.run import Run, RunStatus
 
-ORIGINAL = {
+RAW = {
     "models": [{"id": "anna", "image": "a.jpg"}],
     "garments": [{"id": "shirt", "image": "s.jpg", "type": "upper"}],
     "outfits": [{"id": "office", "upper": "shirt", "lower": "chinos"}],
 }
+ORIGINAL = Manifest.model_validate(RAW)
 
 
 def entry(n: int = 1, worn: str = "01-shirt", **changes: object) -> Entry:
@@ -34,8 +36,9 @@ def test_only_what_failed_is_wanted_again() -> None:
             entry(3, "03-office", error="NotStartedError", status=Status.PLANNED),
         ],
     )
-    assert wanted == {
-        **ORIGINAL,
+    assert wanted is not None
+    assert json.loads(wanted.encode()) == {
+        **RAW,
         "combinations": [{"model": "anna", "garment": "linen-shirt"}, {"model": "anna", "outfit": "office"}],
         "retry_of": "run-1",
     }
@@ -92,19 +95,19 @@ class Runs:
     claims: dict[Key, str] = field(default_factory=dict)
     unseen: set[str] = field(default_factory=set)
 
-    def run(self, run_id: str) -> dict[str, str] | None:
+    def run(self, run_id: str) -> Run | None:
         if run_id not in self.runs:
             return None
         status, retry_of, _ = self.runs[run_id]
-        return {"run_id": run_id, "status": status} | ({"retry_of": retry_of} if retry_of else {})
+        return Run(run_id, RunStatus(status), retry_of=retry_of)
 
     def entries(self, run_id: str) -> Iterator[Entry]:
         return iter(self.runs[run_id][2])
 
-    def retries_since(self, run_id: str) -> Iterator[dict[str, str]]:
+    def retries_since(self, run_id: str) -> Iterator[Run]:
         for other in sorted(self.runs):
             run = self.run(other)
-            if other > run_id and other not in self.unseen and run is not None and "retry_of" in run:
+            if other > run_id and other not in self.unseen and run is not None and run.retry_of:
                 yield run
 
     def repair_claims(self, first: str) -> dict[Key, str]:
@@ -130,7 +133,7 @@ def seen_from(
     """What a retry of `retry_of` is told that asks for those garments on anna."""
     wanted = Manifest.model_validate(
         {
-            "models": ORIGINAL["models"],
+            "models": RAW["models"],
             "garments": [{"id": id_, "image": "g.jpg", "type": "upper"} for id_ in garments],
             "retry_of": retry_of,
             "combinations": combinations,
@@ -244,7 +247,7 @@ def test_a_retry_of_a_retry_is_found_whoever_it_names() -> None:
     )
     found = seen_from(runs, "0-first", ["a", "b"])
     assert (found.done, found.by) == ({of("a")}, {"2-of-a"})
-    assert [run["run_id"] for run in retry.descendants(runs, "0-first")] == ["1-a", "2-of-a"]  # type: ignore[arg-type]
+    assert [run.run_id for run in retry.descendants(runs, "0-first")] == ["1-a", "2-of-a"]  # type: ignore[arg-type]
 
 
 def test_descendants_are_found_by_their_claims_and_when_a_clock_went_back() -> None:
@@ -256,7 +259,7 @@ def test_descendants_are_found_by_their_claims_and_when_a_clock_went_back() -> N
         unseen={"3-new"},
     )
     found = retry.descendants(runs, "0-first")  # type: ignore[arg-type]
-    assert [run["run_id"] for run in found] == ["1-younger", "2-a", "3-new"]
+    assert [run.run_id for run in found] == ["1-younger", "2-a", "3-new"]
 
 
 def test_a_retry_in_doubt_is_not_done_again_by_naming_the_first_run() -> None:
@@ -362,8 +365,8 @@ def test_the_manifest_written_while_entries_pass_is_the_same() -> None:
         entry(4, "03-office", error="NotStartedError"),
     ]
     for some in (entries, entries[:1], entries[:2]):
-        for original in (ORIGINAL, {**ORIGINAL, "combinations": [{"model": "x", "garment": "y"}], "name": "Ü"}):
-            out = io.StringIO()
-            assert list(retry.write(original, "run-1", some, out)) == some
-            written = out.getvalue()
-            assert (json.loads(written) if written else None) == retry.manifest(original, "run-1", some)
+        for original in (RAW, {**RAW, "combinations": [{"model": "x", "garment": "y"}], "name": "Ü"}):
+            out, manifest = io.StringIO(), Manifest.model_validate(original)
+            assert list(retry.write(manifest, "run-1", some, out)) == some
+            written, wanted = out.getvalue(), retry.manifest(manifest, "run-1", some)
+            assert (json.loads(written) if written else None) == (json.loads(wanted.encode()) if wanted else None)

@@ -2,16 +2,32 @@ import json
 from pathlib import Path
 
 import pytest
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, ValidationError
 
+from tests.golden import FOLDER
+from tryon import summary
 from tryon.manifest import json_schema
+from tryon_cli.main import main
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_the_published_schema_is_the_codes_own() -> None:
-    """Regenerate it with `tryon schema > docs/manifest.schema.json`."""
-    assert json.loads((ROOT / "docs" / "manifest.schema.json").read_text()) == json.loads(json.dumps(json_schema()))
+@pytest.mark.parametrize("of", ["manifest", "summary"])
+def test_the_published_schema_is_the_codes_own(of: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Regenerate it with `tryon schema OF > docs/OF.schema.json`."""
+    assert main(["schema", of]) == 0
+    assert (ROOT / "docs" / f"{of}.schema.json").read_text("utf-8") == capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["plain", "retry", "variants"])
+def test_the_summaries_of_runs_fit_theirs(name: str) -> None:
+    copy = json.loads((FOLDER / f"{name}.json").read_text("utf-8"))
+    found = [copy["summary"]] if name != "retry" else [copy["first"]["summary"], copy["again"]["summary"]]
+    validator = Draft202012Validator(summary.json_schema())
+    for one in found:
+        validator.validate(one)
+    with pytest.raises(ValidationError, match="'many' is not"):
+        validator.validate({**found[0], "succeeded": "many"})
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "samples").glob("manifest*.json")), ids=lambda path: path.name)

@@ -8,12 +8,14 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from tests.conftest import HandClock
-from tests.unit.fakes import RUN, FakeService, combination, done, ledger_and_gate, submission
+from tests.unit.fakes import RUN, FakeService, combination, done, ledger_and_gate, outcome, stored, submission
 from tryon import task
+from tryon.entry import Entry, RefusedSubmit, Status
 from tryon.gate import Gate, Refusal, RequestLimit, SlotLostError, TurnLaterError
-from tryon.ledger import Entry, Ledger, LedgerConflictError, RunStatus, Status
+from tryon.ledger import Ledger, LedgerConflictError
 from tryon.objects import PictureChangedError
 from tryon.plan import Combination
+from tryon.run import Run, RunStatus
 from tryon.service import Submission, Submitted, TaskResult, TaskStatus
 from tryon.service.errors import (
     InputRefusedError,
@@ -130,7 +132,7 @@ class Bench:
 @pytest.fixture
 def bench(clock: HandClock) -> Iterator[Bench]:
     with ledger_and_gate(clock) as (ledger, gate):
-        ledger.open_run(RUN, execution="e", started_at=clock.time)
+        ledger.open_run(Run(RUN, execution="e", started_at=clock.time))
         ledger.add(RUN, [combination(n) for n in (1, 2)])
         found = Bench(clock, ledger, gate, FakeService())
         gate._wake = lambda token, seconds: not found.woken.append((token, seconds))  # type: ignore[func-returns-value]
@@ -239,7 +241,7 @@ def test_an_answer_that_proves_no_task_frees_entry_and_slot_and_makes_the_gate_p
     with pytest.raises(told, match=str(error)):
         bench.start()
     assert bench.entry.status is Status.PLANNED
-    assert (bench.entry.refusal or {})["error"] == type(error).__name__
+    assert (bench.entry.refusal or RefusedSubmit()).error == type(error).__name__
     state = bench.gate.state()
     assert state.holders == {}
     assert state.next_start == pytest.approx(bench.clock.now() + pause)
@@ -501,7 +503,7 @@ def test_trouble_is_waited_out_with_patience_and_then_named(bench: Bench) -> Non
 def test_trouble_that_is_older_than_the_run_counts_from_its_start(bench: Bench) -> None:
     bench.gate.refused(ME, Refusal.UNAVAILABLE)
     bench.clock.time += 9 * 3600
-    bench.ledger.open_run("young", execution="e", started_at=bench.clock.time)
+    bench.ledger.open_run(Run("young", execution="e", started_at=bench.clock.time))
     bench.clock.time += 3600
     task.ask_for_slot(
         combination(),
@@ -636,7 +638,7 @@ def test_the_poll_that_sees_the_end_frees_the_slot_and_measures(bench: Bench) ->
     bench.service.answer = done(latency=27.0)
     assert bench.look().state is TaskState.DONE
     assert (bench.entry.polls, bench.entry.latency, bench.entry.delay) == (1, 27.0, 4.0)
-    assert bench.entry.candidates[0]["url"] == "https://cdn.example.com/1.png"
+    assert bench.entry.candidates[0].url == "https://cdn.example.com/1.png"
     assert bench.holders == set()
 
 
@@ -855,15 +857,15 @@ def test_a_question_that_has_no_turn_is_asked_later(bench: Bench) -> None:
 
 def test_a_poll_that_was_slow_to_die_does_not_undo_an_outcome(bench: Bench) -> None:
     bench.start()
-    bench.ledger.succeeded(RUN, 1, [{"key": "k"}], 3)
+    bench.ledger.succeeded(RUN, 1, [stored("k")])
     bench.look()
     assert bench.entry.status is Status.SUCCEEDED
 
 
 def test_a_picture_that_comes_after_the_report_is_left_to_the_retry(bench: Bench) -> None:
     bench.start()
-    bench.ledger.report(RUN, status=RunStatus.FAILED)
+    bench.ledger.report(RUN, outcome(RunStatus.FAILED))
     bench.ledger.failed(RUN, 1, "TaskAbandonedError", "stopped")
     with pytest.raises(LedgerConflictError):
-        bench.ledger.succeeded(RUN, 1, [{"key": "k"}], 3)
+        bench.ledger.succeeded(RUN, 1, [stored("k")])
     assert (bench.entry.status, bench.entry.task_id) == (Status.FAILED, "task-1")

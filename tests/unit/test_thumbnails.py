@@ -6,7 +6,8 @@ from typing import Any, cast
 import pytest
 from PIL import Image
 
-from tests.lookbook import FOLDER, Shelf, jpeg, stored
+from tests.lookbook import FOLDER, Shelf, jpeg
+from tests.unit.fakes import stored
 from tryon import containers, images, thumbnails
 from tryon.plan import result_copy
 

@@ -11,7 +11,9 @@ import pytest
 from botocore.exceptions import ClientError
 from rich.console import Console
 
+from tests.unit.fakes import outcome
 from tests.unit.stack import FakeStack, fake_stack
+from tryon.run import Run
 from tryon_cli import watch as module
 from tryon_cli.target import TargetError, connect
 from tryon_cli.watch import RECORD_SECONDS, SETTLE_SECONDS, watch
@@ -67,7 +69,7 @@ def test_an_execution_that_ended_without_a_record_ends_the_watch(
     status: str, patience: float, recorded: bool, stack: FakeStack
 ) -> None:
     if recorded:
-        stack.ledger.open_run("one", execution=EXECUTION, started_at=stack.clock.now())
+        stack.ledger.open_run(Run("one", execution=EXECUTION, started_at=stack.clock.now()))
     began = stack.clock.now()
     with pytest.raises(
         TargetError, match=rf"ended as {status} .*States.QueryEvaluationError: stack overflow.*{EXECUTION}"
@@ -82,28 +84,28 @@ def test_an_execution_that_ended_without_a_record_ends_the_watch(
 
 
 def test_a_run_that_is_recorded_late_is_followed_to_its_end(stack: FakeStack) -> None:
-    stack.ledger.open_run("one", execution=EXECUTION, started_at=stack.clock.now())
+    stack.ledger.open_run(Run("one", execution=EXECUTION, started_at=stack.clock.now()))
 
     class Reporting(dict[str, str]):
         def __getitem__(self, name: str) -> str:
-            stack.ledger.report("one", status="PARTIAL")
+            stack.ledger.report("one", outcome("PARTIAL"))
             return "SUCCEEDED"
 
     ended, functions = watched(stack, Reporting(status=""))
-    assert (ended["status"], functions.asked) == ("PARTIAL", 1)
+    assert (ended.status, functions.asked) == ("PARTIAL", 1)
 
 
 def test_without_the_right_to_ask_the_ledger_alone_is_read(stack: FakeStack, monkeypatch: pytest.MonkeyPatch) -> None:
-    stack.ledger.open_run("one", execution=EXECUTION, started_at=stack.clock.now())
+    stack.ledger.open_run(Run("one", execution=EXECUTION, started_at=stack.clock.now()))
     looks = iter(range(5))
 
     def sleep(seconds: float) -> None:
         if next(looks) == 3:
-            stack.ledger.report("one", status="SUCCEEDED")
+            stack.ledger.report("one", outcome("SUCCEEDED"))
 
     monkeypatch.setattr(module.time, "sleep", sleep)
     ended, functions = watched(stack, {"refused": "AccessDeniedException"})
-    assert (ended["status"], functions.asked) == ("SUCCEEDED", 1)
+    assert (ended.status, functions.asked) == ("SUCCEEDED", 1)
 
 
 def test_a_question_that_is_refused_for_now_is_asked_again(stack: FakeStack) -> None:

@@ -12,10 +12,10 @@ from typing import Any, Literal
 from botocore.exceptions import ClientError
 from hypothesis import strategies as st
 
-from tests.workflow.pipeline import TYPES, Ended, Pipeline, picture, running
+from tests.workflow.pipeline import TYPES, Ended, Pipeline, item_of, picture, running
 from tryon import retry
+from tryon.entry import Entry, Status
 from tryon.gate import MAX_PAUSE
-from tryon.ledger import Entry, Status
 from tryon.settings import LEASE_MARGIN
 from tryon.task import holder
 from tryon_local.aws.faults import STATES, AwsFault, AwsFaults, Conflicted, Killed, Refused, Throttled, Unanswered
@@ -572,7 +572,7 @@ class Ending:
         same = ("status", "total", "succeeded", "failed", "tasks", "tasks_unknown", "polls", "cost", "seconds")
         assert [ended.item.get(name) for name in same] == [ended.summary[name] for name in same], "item and summary"
         assert self.theatre.versions(f"runs/{ended.run_id}/summary.json") == 1, "a run was reported twice"
-        stored = {result["key"]: result["sha256"] for entry in good for result in entry.results}
+        stored = {result.key: result.sha256 for entry in good for result in entry.results}
         # Of a download that was cut off after its first picture the picture may lie there.
         assert set(stored) <= set(ended.results)
         for key, digest in stored.items():
@@ -641,7 +641,7 @@ class Ending:
     def _check_unchanged(self, ended: Ended) -> None:
         """Nothing late has changed what was told of a run."""
         ledger = self.theatre.pipeline.app.ledger
-        now = ledger.run(ended.run_id) or {}
+        now = item_of(ledger.run(ended.run_id))
         assert {**now, "repaired_by": None} == {**ended.item, "repaired_by": None}, "a run changed after its end"
         assert [entry.status for entry in ledger.entries(ended.run_id)] == [entry.status for entry in ended.entries]
 
@@ -687,7 +687,7 @@ class Ending:
         alive = Counter(task.combination for task in pipeline.standin.tasks[self.before :] if task.id not in dead)
         assert all(count <= bought for count in alive.values()), "a picture was bought twice"
         if all(entry.status is Status.SUCCEEDED for entry in last.values()) and len(left) == ended.summary["failed"]:  # type: ignore[index]
-            marked = (pipeline.app.ledger.run(ended.run_id) or {}).get("repaired_by") or []
+            marked = item_of(pipeline.app.ledger.run(ended.run_id)).get("repaired_by", [])
             assert set(marked) <= {run.run_id for run in repeated}
             assert marked, "a repaired run does not say so"
 

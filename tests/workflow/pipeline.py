@@ -12,8 +12,9 @@ from typing import Any
 from botocore.exceptions import ClientError
 from PIL import Image
 
+from tryon.entry import Entry
 from tryon.items import from_item
-from tryon.ledger import Entry
+from tryon.run import Run
 from tryon_local.app import ROOT, LocalApp
 from tryon_local.aws.functions import RefusedError
 from tryon_local.clock import VirtualClock
@@ -64,6 +65,12 @@ class Ended:
     @property
     def results(self) -> list[str]:
         return [key for key in self.keys if key.split("/")[2] == "results"]
+
+
+def item_of(run: Run | None) -> dict[str, Any]:
+    """A run as `tryon list --json` shows it."""
+    item: dict[str, Any] = json.loads(json.dumps(run.as_item() if run else {}))
+    return item
 
 
 class Pipeline:
@@ -198,7 +205,7 @@ class Pipeline:
         return Ended(
             run_id,
             described,
-            ledger.run(run_id) or {},
+            item_of(ledger.run(run_id)),
             list(ledger.entries(run_id)),
             keys,
             json.loads(self.app.get(summary)) if summary in keys else None,
@@ -215,8 +222,8 @@ class Pipeline:
         if claimed is not None:
             return claimed if self.app.ledger.run(claimed) else None
         for run in self.app.ledger.runs(1000):
-            if run.get("execution") == execution:
-                return str(run["run_id"])
+            if run.execution == execution:
+                return run.run_id
         return None
 
     def _claimed(self, execution: str, event: Mapping[str, Any]) -> str | None:

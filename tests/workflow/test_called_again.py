@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from tests.workflow.histories import LEASE, LIMITS
-from tests.workflow.pipeline import Ended, Pipeline, manifest, picture, running
-from tryon.ledger import Status
+from tests.workflow.pipeline import Ended, Pipeline, item_of, manifest, picture, running
+from tryon.entry import Status
 from tryon_local.aws.faults import STATES, AwsFault, AwsFaults, Killed, Refused
 from tryon_local.service.faults import Answer, Fails, Fault, Late, Page, Takes, Wire
 
@@ -240,7 +240,7 @@ def test_a_plan_that_ends_after_its_run_was_ended_opens_nothing(pipeline: Pipeli
         pipeline.start_and(manifest(1, 2), 30.0, lambda execution: ender.append(pipeline.stop(execution)))
         assert stack.wait(ender[0])["error"] == "RunNotPlannedError"
         (run,) = pipeline.app.ledger.runs(1)
-        assert (run["status"], run["error"]) == ("FAILED", "RunNotPlannedError")
+        assert (run.status, run.error) == ("FAILED", "RunNotPlannedError")
         (notified,) = pipeline.notifications()
         assert json.loads(notified["Message"])["status"] == "FAILED"
         pipeline.clock.sleep(HOUR)
@@ -248,7 +248,7 @@ def test_a_plan_that_ends_after_its_run_was_ended_opens_nothing(pipeline: Pipeli
     assert pipeline.app.ledger.runs(1) == [run]
     assert (pipeline.notifications(), pipeline.paid()) == ([], 0)
     # All of it, since nothing was ever planned.
-    again = pipeline.run({**manifest(1, 2), "retry_of": run["run_id"]})
+    again = pipeline.run({**manifest(1, 2), "retry_of": run.run_id})
     assert (again.status, pipeline.paid()) == ("SUCCEEDED", 2)
 
 
@@ -278,7 +278,7 @@ def test_a_plan_and_a_report_that_come_after_a_failed_run_change_nothing(pipelin
         ("SummarizeFunction", report, "RunNotPlannedError"),
     ):
         assert error_of(pipeline, function, event) == error
-    assert (pipeline.app.ledger.run(failed.run_id), list(pipeline.app.ledger.entries(failed.run_id))) == (
+    assert (item_of(pipeline.app.ledger.run(failed.run_id)), list(pipeline.app.ledger.entries(failed.run_id))) == (
         failed.item,
         [],
     )
@@ -433,7 +433,7 @@ def test_a_stop_after_the_report_leaves_it_and_somebody_is_told(pipeline: Pipeli
         pipeline.app.stack.wait(ender)
         ended = pipeline.ended(execution)
         check_told_once(ended, "SUCCEEDED")
-        assert ended.item == reported
+        assert ended.item == item_of(reported)
 
 
 @pytest.mark.parametrize("after", [1.0, 31.5, 62.0])
@@ -443,8 +443,8 @@ def test_a_stop_at_any_moment_ends_in_one_report(pipeline: Pipeline, after: floa
     pipeline.app.stack.wait(enders[0])
     (run,) = pipeline.app.ledger.runs(1)
     messages = [json.loads(one["Message"]) for one in pipeline.notifications()]
-    assert [(one["run_id"], one["status"]) for one in messages] == [(run["run_id"], run["status"])]
-    assert run["status"] in ("FAILED", "PARTIAL", "SUCCEEDED")
-    entries = list(pipeline.app.ledger.entries(run["run_id"]))
+    assert [(one["run_id"], one["status"]) for one in messages] == [(run.run_id, run.status)]
+    assert run.status in ("FAILED", "PARTIAL", "SUCCEEDED")
+    entries = list(pipeline.app.ledger.entries(run.run_id))
     assert {entry.status for entry in entries} <= {Status.SUCCEEDED, Status.FAILED}
     assert pipeline.paid() == sum(entry.task_id is not None for entry in entries)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.workflow.pipeline import manifest, running
 from tryon import gate, task
-from tryon.ledger import Status
+from tryon.entry import Status
 from tryon.task import MOST_WAIT
 from tryon_local.service.faults import Answer, Fault
 

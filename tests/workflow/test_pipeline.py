@@ -11,7 +11,7 @@ import pytest
 
 from tests.workflow.pipeline import START, Pipeline, manifest, picture, running
 from tryon.cadence import DEADLINE, DEFAULT, poll_times
-from tryon.ledger import Status
+from tryon.entry import Status
 from tryon_local.service.faults import (
     Answer,
     Candidates,
@@ -61,11 +61,11 @@ def test_two_models_wear_nine_garments() -> None:
         # What S3, the ledger, the summary and the service's own books say is the same.
         assert ended.summary is not None
         assert ended.summary["succeeded"] == ended.summary["total"] == 18 == ended.item["succeeded"]
-        assert {result["key"] for entry in ended.entries for result in entry.results} == expected
+        assert {result.key for entry in ended.entries for result in entry.results} == expected
         assert ended.summary["tasks"] == pipeline.payments == 18
         assert ended.summary["bytes"] == sum(len(pipeline.app.get(key)) for key in expected)
         for entry in ended.entries:
-            assert hashlib.sha256(pipeline.app.get(entry.results[0]["key"])).hexdigest() == entry.results[0]["sha256"]
+            assert hashlib.sha256(pipeline.app.get(entry.results[0].key)).hexdigest() == entry.results[0].sha256
         assert {f"runs/{ended.run_id}/{name}" for name in ("plan.json", "combinations.csv", "index.html")} <= set(
             ended.keys
         )

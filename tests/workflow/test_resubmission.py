@@ -8,7 +8,7 @@ import pytest
 
 from tests.workflow.pipeline import Ended, Pipeline, manifest, running
 from tryon.cost import transitions
-from tryon.ledger import Entry, Status
+from tryon.entry import Entry, Status
 from tryon_local.service.faults import Answer, Expires, Fails, Fault, NeverDone, Page, Silence, Takes
 
 

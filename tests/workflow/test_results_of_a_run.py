@@ -12,7 +12,7 @@ from PIL import Image
 
 from tests.workflow import pipeline
 from tests.workflow.pipeline import Ended, Pipeline, manifest, running
-from tryon.ledger import Status
+from tryon.entry import Status
 from tryon_local.service.faults import Candidates, Cut, Fault, Page, Redirect
 
 
@@ -42,10 +42,10 @@ def test_one_bad_candidate_costs_no_other_and_is_told_everywhere(action: Any, er
         (entry,) = ended.entries
         assert (ended.status, entry.status) == ("SUCCEEDED", Status.SUCCEEDED)
         assert [key.rpartition("__")[2] for key in ended.results] == ["1.png"]
-        assert [(result["candidate"], result["key"]) for result in entry.results] == [(1, ended.results[0])]
+        assert [(result.candidate, result.key) for result in entry.results] == [(1, ended.results[0])]
         ((lost),) = entry.lost
-        assert (lost["candidate"], lost["error"]) == (2, error)
-        assert lost["cause"]
+        assert (lost.candidate, lost.error) == (2, error)
+        assert lost.cause
 
         summary = json.loads(run.app.get(f"runs/{ended.run_id}/summary.json"))
         assert (summary["pictures"], summary["pictures_lost"], summary["tasks"]) == (1, 1, 1)
@@ -64,7 +64,7 @@ def test_what_passes_is_waited_out_and_the_stored_picture_is_not_fetched_again()
         ended = run.run(manifest(1, 1))
         assert [key.rpartition("__")[2] for key in ended.results] == ["1.png", "2.png", "3.png"]
         assert ended.entries[0].lost == ()
-        assert ended.entries[0].results[0]["candidate"] == 1
+        assert ended.entries[0].results[0].candidate == 1
 
 
 @pytest.mark.parametrize(("kind", "extension"), [("JPEG", "jpg"), ("WEBP", "webp"), ("PNG", "png")])
@@ -82,7 +82,7 @@ def test_a_result_is_named_after_what_it_is_wherever_it_is_named(kind: str, exte
         assert run.app.stack.client("s3").head_object(Bucket=run.app.bucket, Key=key)["ContentType"] == (
             f"image/{kind.lower()}"
         )
-        assert [result["key"] for result in ended.entries[0].results] == [key]
+        assert [result.key for result in ended.entries[0].results] == [key]
         (cell,) = page_of(run, ended)["cells"]
         assert cell["results"][0]["file"] == key.removeprefix(f"runs/{ended.run_id}/")
         assert "thumb" in cell["results"][0]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.workflow.histories import LEASE, NOT_FOUND
-from tests.workflow.pipeline import Ended, Pipeline, manifest, picture, running
+from tests.workflow.pipeline import Ended, Pipeline, item_of, manifest, picture, running
 from tryon_local.aws.faults import AwsFault, AwsFaults, Killed
 from tryon_local.service.faults import Answer, Fault, HiddenAtFirst, Page, Silence, Takes
 
@@ -53,7 +53,7 @@ def again(pipeline: Pipeline, run: Ended) -> bytes:
 
 
 def repaired_by(pipeline: Pipeline, run: Ended) -> list[str] | None:
-    item = pipeline.app.ledger.run(run.run_id) or {}
+    item = item_of(pipeline.app.ledger.run(run.run_id))
     # However it was repaired, what it reported stays.
     assert {**item, "repaired_by": None} == {**run.item, "repaired_by": None}
     return item.get("repaired_by")

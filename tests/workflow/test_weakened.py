@@ -13,7 +13,8 @@ from benchmarks.reliability import FAULTS, SLOTS, confirm
 from tests.workflow.histories import FORGOTTEN, History, Theatre, theatre
 from tests.workflow.weakenings import WITHOUT, without
 from tryon import ledger, retry
-from tryon.ledger import Entry, Ledger, Status
+from tryon.entry import Entry, Status
+from tryon.ledger import Ledger
 from tryon_local.aws.faults import AwsFault, Refused, Unanswered
 from tryon_local.service.faults import Answer, Fault, Silence
 
@@ -91,7 +92,7 @@ def test_a_success_that_a_late_failure_overwrites_is_seen(stage: Theatre, monkey
         entry = original(item)  # type: ignore[arg-type]
         return entry if entry.status is not Status.SUCCEEDED else Entry(**{**vars(entry), "status": Status.FAILED})
 
-    original = ledger._entry
-    monkeypatch.setattr(ledger, "_entry", overwritten)
+    original = ledger.read_entry
+    monkeypatch.setattr(ledger, "read_entry", overwritten)
     with pytest.raises(AssertionError):
         stage.play(lost).check()

@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -16,8 +16,10 @@ import requests
 
 from tests.workflow.histories import Theatre
 from tryon import fetch, objects, retry, task
+from tryon.entry import Entry
 from tryon.gate import Gate
-from tryon.ledger import Entry, Ledger, LedgerConflictError, _run_key
+from tryon.ledger import Ledger, LedgerConflictError, _run_key
+from tryon.run import Run, RunStatus
 from tryon.service import TaskResult, TaskStatus, signed, transport, vendor
 from tryon.service.clients import RenewingService
 from tryon.service.errors import (
@@ -412,8 +414,8 @@ def _opened_again(patch: pytest.MonkeyPatch) -> None:
 
 
 def _reported_again(patch: pytest.MonkeyPatch) -> None:
-    def running(item: Any) -> Any:
-        return {**{name: value for name, value in item.items() if name != "ended_at"}, "status": "RUNNING"}
+    def running(run: Run) -> Run:
+        return replace(run, status=RunStatus.RUNNING, outcome=None)
 
     _as_if_new(patch, "write_report", running)
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from tryon.cadence import MAX_WAIT, MAX_WAITS, poll_times, waits
 
 if TYPE_CHECKING:
-    from tryon.ledger import Entry
+    from tryon.entry import Entry
 
 MIN_SAMPLES = 30
 """Fewest tasks seen to end that a cadence is learned from.

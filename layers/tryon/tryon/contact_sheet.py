@@ -4,12 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
-from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-from tryon.ledger import Entry, Status
+from tryon.entry import Entry, Status
 from tryon.plan import RunFolder, result_copy
+from tryon.summary import Summary
 
 MAX_COLUMNS = 24
 MAX_ROWS = 24
@@ -63,14 +63,14 @@ def choose(entries: Iterable[Entry]) -> Shown:
     return Shown(list(rows), [(worn, names[number]) for worn, number in sorted(columns)], shown, left_out)
 
 
-def draw(summary: Mapping[str, Any], shown: Shown, copies: Mapping[str, bytes]) -> bytes:
+def draw(summary: Summary, shown: Shown, copies: Mapping[str, bytes]) -> bytes:
     """The sheet as JPEG; `copies` are the thumbnails by their keys in S3."""
     width = 2 * _MARGIN + _SIDE + len(shown.columns) * (_CELL[0] + _GAP)
     height = 2 * _MARGIN + _TITLE + _HEAD + len(shown.models) * (_CELL[1] + _GAP)
     sheet = Image.new("RGB", (max(width, 640), height), _PAPER)
     pen = ImageDraw.Draw(sheet)
     _title(pen, summary, shown, sheet.width - 2 * _MARGIN)
-    folder = RunFolder(summary["run_id"])
+    folder = RunFolder(summary.run_id)
     variants = len({variant for _, variant in shown.columns})
     garments = {entry.worn: entry.garments for entry in shown.entries}
     left, top = _MARGIN + _SIDE, _MARGIN + _TITLE + _HEAD
@@ -98,11 +98,11 @@ def draw(summary: Mapping[str, Any], shown: Shown, copies: Mapping[str, bytes]) 
     return out.getvalue()
 
 
-def _title(pen: ImageDraw.ImageDraw, summary: Mapping[str, Any], shown: Shown, width: int) -> None:
-    lines = [f"{summary['succeeded']:,} of {summary['total']:,} combinations have a picture"]
+def _title(pen: ImageDraw.ImageDraw, summary: Summary, shown: Shown, width: int) -> None:
+    lines = [f"{summary.succeeded:,} of {summary.total:,} combinations have a picture"]
     if shown.left_out:
         lines.append(shown.left_out)
-    _text(pen, (_MARGIN, _MARGIN - 4), [_drawable(summary["name"]) or summary["run_id"]], width, 34)
+    _text(pen, (_MARGIN, _MARGIN - 4), [_drawable(summary.name) or summary.run_id], width, 34)
     _text(pen, (_MARGIN, _MARGIN + 42), [" · ".join(lines)], width, 17, _SOFT)
 
 
@@ -132,7 +132,7 @@ def _cell(
         pen.rectangle((x, y, x + width - 1, y + box[3] - 1), _FAILED)
         _text(pen, (x + 8, y + 10), _words(entry.error or entry.status, width - 16, 14), width - 16, 14, _FAILED_INK)
         return
-    copy = next((copies.get(result_copy("thumbnails", result["key"])) for result in entry.results), None)
+    copy = next((copies.get(result_copy("thumbnails", result.key)) for result in entry.results), None)
     _paste(sheet, copy, box, fill=_WELL)
     if copy is None:
         _text(pen, (x + 8, y + 10), ["no preview"], width - 16, 14, _SOFT)

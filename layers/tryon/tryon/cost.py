@@ -8,9 +8,9 @@ charged by the run (storage, alarms, the secret), logs, traces, pictures sent to
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
-from typing import Any
 
-from tryon.ledger import Entry, Status
+from tryon.entry import Entry, Status
+from tryon.run import AwsCost
 
 # List prices in us-east-1, x86, as published in 2025, in US dollars, without free tiers.
 USD_PER_TRANSITION = 0.025 / 1_000
@@ -180,16 +180,16 @@ class Meter:
             s3_reads=len(self._inputs) + self._loads,
         )
 
-    def told(self, *, planning: float) -> dict[str, Any]:
+    def cost(self, *, planning: float) -> AwsCost:
         """A run's cost at AWS for its summary: what it used, and the price in US dollars."""
         used = self.usage(planning=planning)
         combinations = max(1, self.entries)
-        return {
-            "usd": round(used.usd, 5),
-            "usd_per_combination": round(used.usd / combinations, 6),
-            "transitions_per_combination": round((used.transitions - RUN_TRANSITIONS) / combinations, 2),
+        return AwsCost(
+            usd=round(used.usd, 5),
+            usd_per_combination=round(used.usd / combinations, 6),
+            transitions_per_combination=round((used.transitions - RUN_TRANSITIONS) / combinations, 2),
             **{name: round(value, 3) for name, value in asdict(used).items()},
-        }
+        )
 
 
 def usage(entries: Iterable[Entry], *, planning: float) -> Usage:

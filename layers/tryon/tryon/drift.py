@@ -2,13 +2,13 @@
 
 import math
 from array import array
-from collections.abc import Mapping
+from dataclasses import dataclass
 from statistics import median
-from typing import Any
 
 from tryon.calibration import Observation, observations
+from tryon.entry import Entry
 from tryon.learned import SHARES
-from tryon.ledger import Entry
+from tryon.run import LearnedFrom
 
 MIN_SEEN = 10
 """Fewest tasks whose latencies are compared: of fewer, chance moves a tenth of them too easily."""
@@ -20,18 +20,35 @@ RELEVANT = 0.15
 """Least distance that matters: a shift of the usual latencies by one second, a cadence's finest step."""
 
 
+@dataclass(frozen=True)
 class Drift:
-    """How far a run's latencies lie from those that its cadence was learned from, added up entry by entry.
+    """How far a run's latencies are from those that its cadence was learned from; times in seconds.
 
-    `distance` is Kolmogorov and Smirnov's: the most by which the share of tasks that ended within some seconds
-    differs, at the latencies within which 5, 10 … 95 % ended when the cadence was learned. Of a latency that is
-    known only between two polls nothing is assumed: a share counts as different where no latency between them
-    could explain it. `calibrate_again` when that is more than `limit`. Times are in seconds.
+    `learned` names the cadence, `samples` and `seen` count the latencies then and now. `distance` is Kolmogorov and
+    Smirnov's: the most by which the share of tasks that ended within some seconds differs, at the latencies within
+    which 5, 10 … 95 % ended when the cadence was learned. `calibrate_again` when that is more than `limit`.
     """
 
-    def __init__(self, origin: Mapping[str, Any]) -> None:
+    learned: str
+    samples: int
+    seen: int
+    median_learned: float
+    median_seen: float
+    distance: float
+    limit: float
+    calibrate_again: bool
+
+
+class DriftMeter:
+    """Measures a run's drift entry by entry.
+
+    Of a latency that is known only between two polls nothing is assumed: a share counts as different where no
+    latency between them could explain it.
+    """
+
+    def __init__(self, origin: LearnedFrom) -> None:
         self._origin = origin
-        self._quantiles: list[float] = list(origin["quantiles"])
+        self._quantiles = origin.quantiles
         self._surely = [0] * len(self._quantiles)
         self._perhaps = [0] * len(self._quantiles)
         self._middles = array("d")
@@ -44,7 +61,7 @@ class Drift:
                 self._surely[i] += one.high <= at
                 self._perhaps[i] += one.low < at or one.high <= at
 
-    def told(self) -> dict[str, Any] | None:
+    def drift(self) -> Drift | None:
         """The comparison for a summary, None of too few."""
         seen = len(self._middles)
         if seen < MIN_SEEN:
@@ -54,17 +71,17 @@ class Drift:
             max(0.0, surely / seen - share, share - perhaps / seen)
             for share, surely, perhaps in zip(SHARES, self._surely, self._perhaps, strict=True)
         )
-        limit = max(RELEVANT, SIGNIFICANT * math.sqrt(1 / seen + 1 / origin["samples"]))
-        return {
-            "learned": origin["name"],
-            "samples": origin["samples"],
-            "seen": seen,
-            "median_learned": round(self._quantiles[len(SHARES) // 2], 1),
-            "median_seen": round(median(self._middles), 1),
-            "distance": round(distance, 3),
-            "limit": round(limit, 3),
-            "calibrate_again": distance > limit,
-        }
+        limit = max(RELEVANT, SIGNIFICANT * math.sqrt(1 / seen + 1 / origin.samples))
+        return Drift(
+            learned=origin.name,
+            samples=origin.samples,
+            seen=seen,
+            median_learned=round(self._quantiles[len(SHARES) // 2], 1),
+            median_seen=round(median(self._middles), 1),
+            distance=round(distance, 3),
+            limit=round(limit, 3),
+            calibrate_again=distance > limit,
+        )
 
 
 def _middle(one: Observation) -> float:

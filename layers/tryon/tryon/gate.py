@@ -16,15 +16,18 @@ account costs time, and no combination its tries. The first submit that the serv
 import json
 import math
 import random
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
+from pydantic import TypeAdapter
 
 from tryon.clock import Clock
 from tryon.items import from_item, to_item
+from tryon.json_types import Json
 from tryon.objects import code_of, may_pass
 
 if TYPE_CHECKING:
@@ -170,11 +173,31 @@ class Trouble:
 class GateState:
     """The gate's item: `holders` maps a holder to the end of its lease."""
 
-    holders: dict[str, float]
+    holders: Mapping[str, float] = field(default_factory=dict)
     waiters: tuple[Waiter, ...] = ()
     next_start: float = 0.0
     trouble: Trouble | None = None
     version: int = 0
+
+
+@dataclass(frozen=True)
+class _Turns:
+    """An account's other two items: the times of its last and its booked requests, or of the next task to resume."""
+
+    turns: list[float] = field(default_factory=list)
+    booked: Mapping[str, float] = field(default_factory=dict)
+    next_start: float = 0.0
+    version: int = 0
+
+
+@cache
+def _gate_state() -> "TypeAdapter[GateState]":
+    return TypeAdapter(GateState)
+
+
+@cache
+def _turns() -> "TypeAdapter[_Turns]":
+    return TypeAdapter(_Turns)
 
 
 @dataclass(frozen=True)
@@ -392,11 +415,11 @@ class Gate:
         key = f"{self._account}#resumed"
         distance = self._requests.seconds / self._requests.count / _RESUME_SHARE
         for attempt in self._attempts(f"the next start of account {self._account!r} could not be booked"):
-            item = self._item(key)
+            resumed = _turns().validate_python(self._item(key))
             now = self._clock.now()
-            start = max(now, min(item.get("next_start", 0.0), now + MAX_RESUME_WAIT))
-            if self._put(key, {"next_start": start + distance}, item.get("version", 0)):
-                return float(start)
+            start = max(now, min(resumed.next_start, now + MAX_RESUME_WAIT))
+            if self._put(key, {"next_start": start + distance}, resumed.version):
+                return start
             self._back_off(attempt)
         raise AssertionError("the attempts end with an error")
 
@@ -495,12 +518,12 @@ class Gate:
             return
         key = f"{self._account}#requests"
         for attempt in self._attempts(f"the requests of account {self._account!r} could not be put in turn"):
-            item = self._item(key)
+            requests = _turns().validate_python(self._item(key))
             now = self._clock.now()
-            turns: list[float] = item.get("turns", [])
+            turns = requests.turns
             booked = {
                 other: turn
-                for other, turn in item.get("booked", {}).items()
+                for other, turn in requests.booked.items()
                 if now - TURN_KEPT <= turn <= now + MAX_TURN_AHEAD
             }
             turn = booked.pop(who, None) if who else None
@@ -514,7 +537,7 @@ class Gate:
                 raise TurnLaterError(turn - now)
             if later:
                 booked[who] = turn
-            if self._put(key, {"turns": turns, **({"booked": booked} if booked else {})}, item.get("version", 0)):
+            if self._put(key, {"turns": turns, **({"booked": booked} if booked else {})}, requests.version):
                 if later:
                     raise TurnLaterError(turn - now, booked=True)
                 self._clock.sleep(max(0.0, turn - now))
@@ -523,17 +546,9 @@ class Gate:
 
     def state(self) -> GateState:
         """The item as it stands."""
-        item = self._item(self._account)
-        trouble = item.get("trouble")
-        return GateState(
-            holders=item.get("holders", {}),
-            waiters=tuple(Waiter(**waiter) for waiter in item.get("waiters", [])),
-            next_start=item.get("next_start", 0.0),
-            trouble=Trouble(**{**trouble, "kind": Refusal(trouble["kind"])}) if trouble else None,
-            version=item.get("version", 0),
-        )
+        return _gate_state().validate_python(self._item(self._account))
 
-    def _item(self, key: str) -> dict[str, Any]:
+    def _item(self, key: str) -> dict[str, Json]:
         answer = self._client.get_item(TableName=self._table, Key=to_item({"pk": key}), ConsistentRead=True)
         return from_item(answer.get("Item", {}))
 
@@ -556,7 +571,7 @@ class Gate:
         raise AssertionError("the attempts end with an error")
 
     def _write(self, state: GateState, version: int) -> bool:
-        changed: dict[str, Any] = {
+        changed: dict[str, Json] = {
             "holders": state.holders,
             "waiters": [asdict(waiter) for waiter in state.waiters],
             "next_start": state.next_start,
@@ -565,7 +580,7 @@ class Gate:
             changed["trouble"] = {**asdict(state.trouble), "kind": state.trouble.kind.value}
         return self._put(self._account, changed, version)
 
-    def _put(self, key: str, attributes: dict[str, Any], version: int) -> bool:
+    def _put(self, key: str, attributes: Mapping[str, Json], version: int) -> bool:
         """Replace an item that is still at `version`; False when another writer was first."""
         try:
             self._client.put_item(

@@ -14,7 +14,7 @@ from io import BytesIO
 from math import prod
 from textwrap import shorten
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 from PIL import ExifTags, Image, ImageChops, ImageCms, UnidentifiedImageError
 
@@ -341,7 +341,7 @@ def _orientation(image: Image.Image) -> int:
     return value if value in _UPRIGHT else 1
 
 
-def _exif(image: Image.Image) -> dict[int, object]:
+def _exif(image: Image.Image) -> dict[int, Any]:
     """The first directory's tags and those of the interoperability directory; none when they are damaged."""
     exif = Image.Exif()
     try:

@@ -2,18 +2,29 @@
 
 import json
 import unicodedata
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 from pydantic import BaseModel, ConfigDict
 
 from tryon import objects, plan, thumbnails
 from tryon.images import ImageError, prepare
-from tryon.manifest import MAX_SHOWN_KEY, ImageSource, Manifest, ManifestError, PicturesMissingError, Problem
+from tryon.manifest import (
+    MAX_SHOWN_KEY,
+    ImageKind,
+    ImageSource,
+    Manifest,
+    ManifestError,
+    NamedImage,
+    PicturesMissingError,
+    Problem,
+    read_again,
+)
 from tryon.plan import Picture, RunFolder
+from tryon.run import Run
 from tryon.text import quoted, shown
 
 if TYPE_CHECKING:
@@ -22,21 +33,6 @@ if TYPE_CHECKING:
 
 READERS = 4
 """Pictures read at once: S3 answers in tens of milliseconds, decoding fills one core."""
-
-
-@dataclass(frozen=True)
-class _Named:
-    field: str
-    kind: str
-    id: str
-    image: str
-
-
-def _named(manifest: Manifest) -> Iterator[_Named]:
-    for i, model in enumerate(manifest.models):
-        yield _Named(f"models[{i}].image", "models", model.id, model.image)
-    for i, garment in enumerate(manifest.garments):
-        yield _Named(f"garments[{i}].image", "garments", garment.id, garment.image)
 
 
 class KeptPicture(BaseModel):
@@ -49,75 +45,68 @@ class KeptPicture(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     image: str
-    source: Picture | None
+    source: Picture | None = None
     picture: Picture
 
 
-Kept = Mapping[tuple[str, str], KeptPicture]
-"""Pictures by kind (models or garments) and id."""
+class KeptPictures(BaseModel):
+    """The pictures that a run is made of, by id; the content of pictures.json."""
+
+    models: dict[str, KeptPicture] = {}
+    garments: dict[str, KeptPicture] = {}
+
+    def of(self, kind: ImageKind) -> dict[str, KeptPicture]:
+        """The models' or the garments'."""
+        return self.models if kind == "models" else self.garments
+
+    def encode(self) -> str:
+        """The file's text."""
+        return json.dumps(self.model_dump(exclude_none=True), ensure_ascii=False, indent=1)
 
 
 @dataclass(frozen=True)
 class Intake:
-    """The pictures of a manifest, by id, and what is to be said of them."""
+    """The pictures of a manifest, and what is to be said of them."""
 
-    models: dict[str, KeptPicture] = field(default_factory=dict)
-    garments: dict[str, KeptPicture] = field(default_factory=dict)
+    pictures: KeptPictures = field(default_factory=KeptPictures)
     notes: list[str] = field(default_factory=list)
 
-    def pictures(self, kind: str) -> dict[str, Picture]:
+    def for_service(self, kind: ImageKind) -> dict[str, Picture]:
         """What the service gets of the models or the garments, by id."""
-        return {id_: kept.picture for id_, kept in getattr(self, kind).items()}
-
-    def encode(self) -> str:
-        """What a retry reads again."""
-        return json.dumps(
-            {
-                kind: {id_: kept.model_dump(exclude_none=True) for id_, kept in getattr(self, kind).items()}
-                for kind in ("models", "garments")
-            },
-            ensure_ascii=False,
-            indent=1,
-        )
+        return {id_: kept.picture for id_, kept in self.pictures.of(kind).items()}
 
 
-def kept_by(s3: "S3Client", run: Mapping[str, Any]) -> Kept:
-    """The pictures that an earlier run was made of, `run` being its item; none of a run that had no plan."""
-    if "bucket" not in run:
-        return {}  # it was rejected, or ended, before it was opened
-    folder = RunFolder(run["run_id"])
+def kept_by(s3: "S3Client", run: Run) -> KeptPictures:
+    """The pictures that an earlier run was made of; none of a run that had no plan."""
+    if not run.opened:
+        return KeptPictures()  # it was rejected, or ended, before its manifest was accepted
+    folder = RunFolder(run.run_id)
     try:
-        raw = json.loads(objects.read(s3, run["bucket"], folder.pictures))
+        return KeptPictures.model_validate_json(objects.read(s3, run.bucket, folder.pictures))
     except ClientError as error:
         if error.response["Error"]["Code"] not in ("NoSuchKey", "404"):
             raise
         return _kept_in_plan(s3, run, folder)
-    return {
-        (kind, id_): KeptPicture(source=kept.pop("source", None), **kept)
-        for kind, pictures in raw.items()
-        for id_, kept in pictures.items()
-    }
 
 
-def _kept_in_plan(s3: "S3Client", run: Mapping[str, Any], folder: RunFolder) -> Kept:
+def _kept_in_plan(s3: "S3Client", run: Run, folder: RunFolder) -> KeptPictures:
     """From the plan of a run that kept no list of its pictures."""
+    kept = KeptPictures()
     try:
-        combinations = plan.decode(objects.read(s3, run["bucket"], folder.plan))
+        combinations = plan.decode(objects.read(s3, run.bucket, folder.plan))
     except ClientError as error:
         if error.response["Error"]["Code"] not in ("NoSuchKey", "404"):
             raise
-        return {}
-    data = objects.read(s3, run["bucket"], run["manifest_key"], run.get("manifest_version"))
-    manifest = Manifest.model_validate(json.loads(data.decode("utf-8-sig")))
-    images = {(named.kind, named.id): named.image for named in _named(manifest)}
-    found = {}
+        return kept
+    pictures: dict[tuple[ImageKind, str], Picture] = {}
     for combination in combinations:
-        worn = [("models", combination.model, combination.model_picture)]
-        worn += [("garments", garment.id, garment.picture) for garment in combination.garments]
-        for kind, id_, picture in worn:
-            if (kind, id_) in images:
-                found[kind, id_] = KeptPicture(image=images[kind, id_], source=None, picture=picture)
-    return found
+        pictures["models", combination.model] = combination.model_picture
+        pictures.update({("garments", garment.id): garment.picture for garment in combination.garments})
+    for named in read_again(s3, run.bucket, run.manifest_key, run.manifest_version).images():
+        if (named.kind, named.id) in pictures:
+            picture = pictures[named.kind, named.id]
+            kept.of(named.kind)[named.id] = KeptPicture(image=named.image, picture=picture)
+    return kept
 
 
 def take_in(
@@ -128,7 +117,7 @@ def take_in(
     folder: RunFolder,
     max_bytes: int,
     awaited: Collection[str] = (),
-    kept: Kept | None = None,
+    kept: KeptPictures | None = None,
 ) -> Intake:
     """Check every picture that the manifest names.
 
@@ -139,20 +128,19 @@ def take_in(
     is that some are not there. The fields that such an error named last time are `awaited`: they are looked at first,
     and the others only when all of these are there, so that looking again costs little.
     """
-    max_side = max([manifest.parameters.max_side, *(variant.max_side for variant in manifest.variants.values())])
 
-    def one(named: _Named) -> tuple[KeptPicture, str] | _UnusableError:
+    def one(named: NamedImage) -> tuple[KeptPicture, str] | _UnusableError:
         try:
-            known = (kept or {}).get((named.kind, named.id))
+            known = kept.of(named.kind).get(named.id) if kept else None
             if known is not None and known.image == named.image:
                 return _take_again(s3, manifest, named, known, bucket, folder)
-            return _take_in_one(s3, manifest, named, bucket, folder, max_bytes, max_side)
+            return _take_in_one(s3, manifest, named, bucket, folder, max_bytes, manifest.max_side)
         except _UnusableError as unusable:
             return unusable
 
     found = Intake()
     unusable: dict[str, _UnusableError] = {}
-    everything = list(_named(manifest))
+    everything = list(manifest.images())
     with ThreadPoolExecutor(READERS) as pool:
         for asked in (True, False):
             named = [name for name in everything if (name.field in awaited) is asked]
@@ -161,7 +149,7 @@ def take_in(
                     unusable[name.field] = taken
                     continue
                 picture, note = taken
-                getattr(found, name.kind)[name.id] = picture
+                found.pictures.of(name.kind)[name.id] = picture
                 found.notes.extend([note] if note else [])
             if unusable:
                 break
@@ -173,7 +161,7 @@ def take_in(
 
 
 def _take_again(
-    s3: "S3Client", manifest: Manifest, named: _Named, known: KeptPicture, bucket: str, folder: RunFolder
+    s3: "S3Client", manifest: Manifest, named: NamedImage, known: KeptPicture, bucket: str, folder: RunFolder
 ) -> tuple[KeptPicture, str]:
     """A picture as the earlier run had it, and what is to be said where there is a newer one."""
     try:
@@ -210,7 +198,7 @@ class _MissingError(_UnusableError):
 def _take_in_one(
     s3: "S3Client",
     manifest: Manifest,
-    named: _Named,
+    named: NamedImage,
     bucket: str,
     folder: RunFolder,
     max_bytes: int,

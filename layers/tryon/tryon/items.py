@@ -1,20 +1,26 @@
 """DynamoDB's typed items to and from plain values; fractions are kept to the ninth place."""
 
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+
+from tryon.json_types import Json
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
 _serializer = TypeSerializer()
 _deserializer = TypeDeserializer()
 
 
-def to_item(values: dict[str, Any]) -> dict[str, Any]:
+def to_item(values: Mapping[str, Json]) -> "dict[str, AttributeValueTypeDef]":
     """Plain values as a DynamoDB item; floats are rounded to nine places, the cost of one request, None is left out."""
     return {name: _serializer.serialize(_decimal(v)) for name, v in values.items() if v is not None}
 
 
-def from_item(item: dict[str, Any]) -> dict[str, Any]:
+def from_item(item: "Mapping[str, AttributeValueTypeDef]") -> dict[str, Json]:
     """A DynamoDB item as plain values; whole numbers become int, others float."""
     return {name: _plain(_deserializer.deserialize(value)) for name, value in item.items()}
 

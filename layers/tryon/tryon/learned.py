@@ -4,7 +4,7 @@ import difflib
 import json
 from collections.abc import Sequence
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from botocore.exceptions import ClientError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tryon import objects
 from tryon.calibration import Distribution, Performance
 from tryon.manifest import Cadence, Id, Manifest, ManifestError, Problem
+from tryon.run import LearnedFrom
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -50,9 +51,17 @@ class LearnedCadence(BaseModel):
     def key(self) -> str:
         return key(self.name)
 
-    def origin(self) -> dict[str, Any]:
+    def origin(self) -> LearnedFrom:
         """What a run keeps of it, to compare its own latencies with."""
-        return self.model_dump(include={"name", "created", "samples", "polls", "delay", "mean", "quantiles"})
+        return LearnedFrom(
+            name=self.name,
+            created=self.created,
+            samples=self.samples,
+            polls=self.polls,
+            delay=self.delay,
+            mean=self.mean,
+            quantiles=tuple(self.quantiles),
+        )
 
 
 def learned(

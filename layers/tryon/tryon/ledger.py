@@ -2,23 +2,33 @@
 
 import re
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import asdict, dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tryon.clock import Clock
-from tryon.errors import PROVE_NO_TASK
+from tryon.entry import Entry, RefusedSubmit, Status, read_entry
 from tryon.items import from_item, to_item
+from tryon.json_types import Json
 from tryon.plan import Combination, Key
+from tryon.run import Outcome, Run, RunStatus, read_run
 from tryon.service import Submitted, TaskResult
+from tryon.stored import Lost, Stored
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import (
+        AttributeValueTypeDef,
+        PutItemInputTypeDef,
+        TransactWriteItemTypeDef,
+        UpdateItemInputTypeDef,
+    )
+
+    Item = Mapping[str, AttributeValueTypeDef]
 
 SLACK = 60.0
 """Seconds by which the service's clock and this one may disagree on how long a task took."""
@@ -30,104 +40,17 @@ RUN_INDEX = "runs"
 """The index that lists runs by id; only a run's own item carries its key attribute `kind`."""
 
 
-class Status(StrEnum):
-    """Where a combination is. SUBMITTING is written before the service is called, SUBMITTED after it."""
-
-    PLANNED = "PLANNED"
-    SUBMITTING = "SUBMITTING"
-    SUBMITTED = "SUBMITTED"
-    SUCCEEDED = "SUCCEEDED"
-    FAILED = "FAILED"
-
-
-class RunStatus(StrEnum):
-    """How a run stands or ended; REJECTED runs never reached the service."""
-
-    RUNNING = "RUNNING"
-    SUCCEEDED = "SUCCEEDED"
-    PARTIAL = "PARTIAL"
-    FAILED = "FAILED"
-    REJECTED = "REJECTED"
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A combination's line in the ledger. Times are seconds since the epoch, `latency` and `delay` seconds.
-
-    `latency` is the service's own, from receipt to the end, when it gave its times; `delay` is from the end
-    until a poll saw it, by the same times; `pending_at` is the last poll that saw the task unfinished.
-    `lost` are the candidates that could not be had beside those in `results`, each with number, error and cause.
-    `refused_tasks` are those whose results the service refused and that were followed by another, `adopted_task`
-    is the one that an earlier run paid for. `visit` numbers the combination's visits to Submit: a slot and a submit
-    belong to one visit. `submit_call` names the call of Submit that began the latest one. `refusal` is how the service
-    refused the latest submit without making a task. `said` is the
-    last answer to a poll that was not understood, or the last trouble of one, `unanswered` how many there were.
-    `not_found_at` is when the service began to say that it does not know the task.
-    """
-
-    n: int
-    id: str
-    model: str
-    worn: str
-    variant: str
-    garments: tuple[str, ...] = ()
-    status: Status = Status.PLANNED
-    task_id: str | None = None
-    submits: int = 0
-    submitting_at: float | None = None
-    submitted_at: float | None = None
-    polls: int = 0
-    pending_at: float | None = None
-    ended_at: float | None = None
-    latency: float | None = None
-    delay: float | None = None
-    candidates: tuple[Mapping[str, Any], ...] = ()
-    results: tuple[Mapping[str, Any], ...] = ()
-    lost: tuple[Mapping[str, Any], ...] = ()
-    bytes: int = 0
-    finished_at: float | None = None
-    error: str | None = None
-    cause: str | None = None
-    step: str | None = None
-    request_ids: tuple[str, ...] = ()
-    resumed: bool = False
-    refused_tasks: tuple[str, ...] = ()
-    adopted_task: str | None = None
-    visit: int = 0
-    submit_call: str = ""
-    refusal: Mapping[str, str] | None = None
-    said: str | None = None
-    unanswered: int = 0
-    not_found_at: float | None = None
-
-    @property
-    def tasks(self) -> tuple[str, ...]:
-        """The tasks that this run started and that are paid for, as far as their ids were received."""
-        known = (*self.refused_tasks, self.task_id)
-        return tuple(task for task in known if task is not None and task != self.adopted_task)
-
-    @property
-    def outcome_unknown(self) -> bool:
-        """Whether a submit was begun whose answer nobody saw: a task may exist and be billed."""
-        return self.task_id is None and self.submitting_at is not None and self.error not in PROVE_NO_TASK
-
-    @property
-    def may_still_run(self) -> bool:
-        """Whether the service may still work on a task of this entry, which then still fills a slot."""
-        return self.outcome_unknown or (self.task_id is not None and self.ended_at is None)
-
-
 _NAMED = re.compile(r"#(\w+)")
 
 TRANSACTION = 100
 """Items that DynamoDB writes in one transaction."""
 
 
-def _run_key(run_id: str) -> dict[str, Any]:
+def _run_key(run_id: str) -> "Item":
     return to_item({"pk": f"run#{run_id}", "sk": "run"})
 
 
-def _entry_key(run_id: str, n: int) -> dict[str, Any]:
+def _entry_key(run_id: str, n: int) -> "Item":
     return to_item({"pk": f"run#{run_id}", "sk": f"combination#{n:06d}"})
 
 
@@ -142,13 +65,6 @@ _OF_ONE_TASK = (
     "resumed",
     "not_found_at",
 )
-_LISTS = ("garments", "candidates", "results", "lost", "request_ids", "refused_tasks")
-
-
-def _entry(item: Mapping[str, Any]) -> Entry:
-    known = {name: value for name, value in item.items() if name in Entry.__dataclass_fields__}
-    known.update({name: tuple(known[name]) for name in _LISTS if name in known})
-    return Entry(**{**known, "status": Status(known["status"])})
 
 
 @dataclass(frozen=True)
@@ -167,7 +83,7 @@ class Claim:
     execution: str
 
 
-def claim_key(bucket: str, key: str, version: str) -> dict[str, Any]:
+def claim_key(bucket: str, key: str, version: str) -> "Item":
     """The key of a manifest's claim, as the state machine writes it: by version, without versions by ETag."""
     return to_item({"pk": f"claim#{bucket}/{key}", "sk": version})
 
@@ -196,37 +112,43 @@ class Ledger:
         self._table = table
         self._clock = clock
 
-    def open_run(self, run_id: str, *, execution: str, **attributes: Any) -> None:
-        """Write a run's item as RUNNING with the given attributes.
+    def open_run(self, run: Run) -> None:
+        """Write a run's item as RUNNING.
 
         Raises `RunEndedError` where the run has ended, or is another execution's.
         """
         self._update_run(
-            run_id,
-            {"kind": "run", "run_id": run_id, "status": RunStatus.RUNNING, "execution": execution, **attributes},
+            run.run_id,
+            {"kind": "run", **run.as_item()},
             condition="attribute_not_exists(pk) OR (#status = :running AND #execution = :execution)",
             values={":running": RunStatus.RUNNING},
         )
 
-    def plan_done(self, run_id: str, **attributes: Any) -> None:
+    def plan_done(self, run_id: str, total: int, nothing_left: Iterable[str] | None = None) -> None:
         """Note that a run's plan and entries are whole; raises `RunEndedError` where the run has ended meanwhile."""
         self._update_run(
             run_id,
-            {"planned_at": self._clock.now(), **attributes},
+            {
+                "planned_at": self._clock.now(),
+                "total": total,
+                "nothing_left": None if nothing_left is None else list(nothing_left),
+            },
             condition="#status = :running",
             values={":running": RunStatus.RUNNING},
         )
 
-    def report(self, run_id: str, **attributes: Any) -> None:
+    def report(self, run_id: str, outcome: Outcome) -> None:
         """Write a run's outcome, once; raises `RunEndedError` where it has one."""
-        self._update_run(run_id, attributes, condition="#status = :running", values={":running": RunStatus.RUNNING})
+        self._update_run(
+            run_id, asdict(outcome), condition="#status = :running", values={":running": RunStatus.RUNNING}
+        )
 
     def mark_repaired(self, run_id: str, by: Iterable[str]) -> None:
         """Note by which runs every combination of a run that has ended has its picture; its status stays."""
         self._update_run(run_id, {"repaired_by": list(by)}, condition="attribute_exists(pk)")
 
     def _update_run(
-        self, run_id: str, attributes: Mapping[str, Any], *, condition: str, values: Mapping[str, Any] | None = None
+        self, run_id: str, attributes: Mapping[str, Json], *, condition: str, values: Mapping[str, Json] | None = None
     ) -> None:
         try:
             self._update(_run_key(run_id), attributes, condition=condition, values=values)
@@ -235,19 +157,19 @@ class Ledger:
                 raise
             raise RunEndedError(f"run {run_id} has ended, or belongs to another execution") from None
 
-    def run(self, run_id: str) -> dict[str, Any] | None:
-        """A run's item, None when there is none."""
+    def run(self, run_id: str) -> Run | None:
+        """A run, None when there is none of that id."""
         answer = self._client.get_item(TableName=self._table, Key=_run_key(run_id), ConsistentRead=True)
-        return from_item(answer["Item"]) if "Item" in answer else None
+        return read_run(from_item(answer["Item"])) if "Item" in answer else None
 
     def claim(self, bucket: str, key: str, version: str) -> Claim | None:
         """What a manifest's version became, None while no execution has claimed it."""
         answer = self._client.get_item(TableName=self._table, Key=claim_key(bucket, key, version), ConsistentRead=True)
         found = from_item(answer.get("Item", {}))
-        return Claim(found["run_id"], found["execution"]) if found else None
+        return Claim(str(found["run_id"]), str(found["execution"])) if found else None
 
-    def runs(self, limit: int = 20) -> list[dict[str, Any]]:
-        """The newest runs' items, newest first."""
+    def runs(self, limit: int = 20) -> list[Run]:
+        """The newest runs, newest first."""
         pages = self._client.get_paginator("query").paginate(
             TableName=self._table,
             IndexName=RUN_INDEX,
@@ -257,10 +179,10 @@ class Ledger:
             # A page has 1 MB at most, whatever the limit.
             PaginationConfig={"MaxItems": limit, "PageSize": min(limit, 1000)},
         )
-        return [from_item(item) for page in pages for item in page["Items"]]
+        return [read_run(from_item(item)) for page in pages for item in page["Items"]]
 
-    def retries_since(self, run_id: str) -> Iterator[dict[str, Any]]:
-        """The items of runs that are newer than `run_id` and repeat one, oldest first.
+    def retries_since(self, run_id: str) -> Iterator[Run]:
+        """The runs that are newer than `run_id` and repeat one, oldest first.
 
         From the index, which may not show a run of the last seconds yet.
         """
@@ -272,7 +194,7 @@ class Ledger:
             ExpressionAttributeValues=to_item({":run": "run", ":oldest": run_id}),
         ):
             for item in page["Items"]:
-                yield from_item(item)
+                yield read_run(from_item(item))
 
     def halt(self, run_id: str, error: str, cause: str) -> None:
         """Keep a run's other combinations from starting: every one would fail alike."""
@@ -283,9 +205,8 @@ class Ledger:
         answer = self._client.get_item(
             TableName=self._table, Key=_run_key(run_id), ProjectionExpression="halt_error, halt_cause, started_at"
         )
-        item = from_item(answer.get("Item", {}))
-        halted = f"{item['halt_error']}: {item['halt_cause']}" if "halt_error" in item else None
-        return Standing(halted, item.get("started_at", 0.0))
+        run = read_run({"run_id": run_id, **from_item(answer.get("Item", {}))})
+        return Standing(run.halted, run.started_at)
 
     def add(self, run_id: str, combinations: Iterable[Combination]) -> None:
         """Write combinations as PLANNED where there is no entry yet, `TRANSACTION` at a time."""
@@ -317,11 +238,11 @@ class Ledger:
             ConsistentRead=True,
         ):
             for item in map(from_item, page["Items"]):
-                model, worn, variant = item["sk"].split("/")
-                found[model, worn, variant] = item["run_id"]
+                model, worn, variant = str(item["sk"]).split("/")
+                found[model, worn, variant] = str(item["run_id"])
         return found
 
-    def _put_new(self, items: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    def _put_new(self, items: "Iterable[Item]") -> "Iterator[Item]":
         """Put items where nothing is yet, and yield those where something is.
 
         In transactions, which one such item fails as a whole: the others are then put one by one.
@@ -334,8 +255,8 @@ class Ledger:
                 if not self._put_if(item, ()):
                     yield item
 
-    def _put_together(self, batch: list[dict[str, Any]]) -> bool:
-        puts: Any = [
+    def _put_together(self, batch: "Sequence[Item]") -> bool:
+        puts: Sequence[TransactWriteItemTypeDef] = [
             {"Put": {"TableName": self._table, "Item": item, "ConditionExpression": "attribute_not_exists(pk)"}}
             for item in batch
         ]
@@ -354,10 +275,10 @@ class Ledger:
                 return True
         raise LedgerWriteError(f"{len(batch)} items could not be written")
 
-    def _put_if(self, item: dict[str, Any], holders: Iterable[str]) -> bool:
+    def _put_if(self, item: "Item", holders: Iterable[str]) -> bool:
         """Put an item where nothing is, or where what is there belongs to one of the runs; False elsewhere."""
         values = {f":holder{i}": holder for i, holder in enumerate(holders)}
-        request: dict[str, Any] = {"TableName": self._table, "Item": item}
+        request: PutItemInputTypeDef = {"TableName": self._table, "Item": item}
         request["ConditionExpression"] = " OR ".join(
             ["attribute_not_exists(pk)", *(f"run_id = {name}" for name in values)]
         )
@@ -376,7 +297,7 @@ class Ledger:
         answer = self._client.get_item(TableName=self._table, Key=_entry_key(run_id, n), ConsistentRead=True)
         if "Item" not in answer:
             raise KeyError(f"run {run_id} has no combination {n}")
-        return _entry(from_item(answer["Item"]))
+        return read_entry(from_item(answer["Item"]))
 
     def entries(self, run_id: str) -> Iterator[Entry]:
         """A run's entries in the plan's order, read page by page."""
@@ -387,7 +308,7 @@ class Ledger:
             ConsistentRead=True,
         ):
             for item in page["Items"]:
-                yield _entry(from_item(item))
+                yield read_entry(from_item(item))
 
     def begin_submit(self, run_id: str, n: int, visit: int, refused_visit: int = 0) -> None:
         """PLANNED becomes SUBMITTING, for a visit that is newer than any that submitted.
@@ -422,7 +343,7 @@ class Ledger:
 
         An entry that has its outcome keeps it, and is in no doubt any more.
         """
-        refusal = {"error": error, "cause": cause}
+        refusal = asdict(RefusedSubmit(error, cause))
         try:
             self._step(
                 run_id,
@@ -459,7 +380,7 @@ class Ledger:
 
     def submitted(self, run_id: str, n: int, visit: int, submitted: Submitted) -> None:
         """Keep the task's id, which is what was paid for: beside the outcome where the entry has one already."""
-        facts = {
+        facts: dict[str, Json] = {
             "task_id": submitted.task_id,
             "submitted_at": self._clock.now(),
             "request_ids": (submitted.request_id,),
@@ -540,7 +461,7 @@ class Ledger:
     def ended(self, run_id: str, entry: Entry, task_id: str, result: TaskResult | None = None) -> None:
         """Count the poll that saw the end, with the service's own times where it gave them."""
         now = self._clock.now()
-        seen: dict[str, Any] = {"ended_at": now}
+        seen: dict[str, Json] = {"ended_at": now}
         if result is not None:
             seen["candidates"] = [
                 {"url": candidate.url, "seed": candidate.seed} if candidate.url else {"seed": candidate.seed}
@@ -560,7 +481,7 @@ class Ledger:
         run_id: str,
         n: int,
         task_id: str,
-        seen: Mapping[str, Any],
+        seen: Mapping[str, Json],
         *,
         count: tuple[str, ...] = ("polls",),
         remove: tuple[str, ...] = (),
@@ -583,24 +504,24 @@ class Ledger:
         self,
         run_id: str,
         n: int,
-        results: Iterable[Mapping[str, Any]],
-        size: int,
-        lost: Iterable[Mapping[str, Any]] = (),
+        results: Iterable[Stored],
+        lost: Iterable[Lost] = (),
     ) -> None:
-        """The results lie in S3: their keys and checksums, their size together in bytes, and what could not be had.
+        """Keep the results that are in S3, and what could not be had.
 
         Raises `LedgerConflictError` where the combination was given another outcome before: a retry then resumes
         the task, and pays nothing.
         """
+        stored = list(results)
         try:
             self._step(
                 run_id,
                 n,
                 {
                     "status": Status.SUCCEEDED,
-                    "results": list(results),
-                    "lost": list(lost) or None,
-                    "bytes": size,
+                    "results": [asdict(one) for one in stored],
+                    "lost": [asdict(one) for one in lost] or None,
+                    "bytes": sum(one.bytes for one in stored),
                     "finished_at": self._clock.now(),
                 },
                 condition="#status <> :status AND #status <> :failed",
@@ -626,10 +547,10 @@ class Ledger:
         self,
         run_id: str,
         n: int,
-        attributes: Mapping[str, Any],
+        attributes: Mapping[str, Json],
         *,
         condition: str = "attribute_exists(pk)",
-        values: Mapping[str, Any] | None = None,
+        values: Mapping[str, Json] | None = None,
         count: str | tuple[str, ...] = (),
         remove: tuple[str, ...] = (),
     ) -> None:
@@ -649,11 +570,11 @@ class Ledger:
 
     def _update(
         self,
-        key: Mapping[str, Any],
-        attributes: Mapping[str, Any],
+        key: "Item",
+        attributes: Mapping[str, Json],
         *,
         condition: str | None = None,
-        values: Mapping[str, Any] | None = None,
+        values: Mapping[str, Json] | None = None,
         count: str | tuple[str, ...] = (),
         remove: tuple[str, ...] = (),
     ) -> None:
@@ -671,9 +592,9 @@ class Ledger:
             parts.append("ADD " + ", ".join(f"#{name} :one" for name in counts))
             names.update({f"#{name}": name for name in counts})
             bound[":one"] = 1
-        request: dict[str, Any] = {
+        request: UpdateItemInputTypeDef = {
             "TableName": self._table,
-            "Key": dict(key),
+            "Key": key,
             "UpdateExpression": " ".join(parts),
         }
         if names:
@@ -693,11 +614,11 @@ def _claim_name(key: Key) -> str:
     return "/".join(key)
 
 
-def _claim_key(first: str, name: str) -> dict[str, Any]:
+def _claim_key(first: str, name: str) -> "Item":
     return to_item({"pk": f"repair#{first}", "sk": name})
 
 
-def _planned(combination: Combination) -> dict[str, Any]:
+def _planned(combination: Combination) -> dict[str, Json]:
     return {
         "n": combination.n,
         "id": combination.id,

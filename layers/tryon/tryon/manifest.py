@@ -4,11 +4,11 @@ import difflib
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 from pydantic import (
     AfterValidator,
@@ -24,6 +24,7 @@ from pydantic_core import ErrorDetails
 
 from tryon import objects
 from tryon.cadence import MAX_WAIT, MAX_WAITS
+from tryon.json_types import Json
 from tryon.parameters import GarmentType, Parameters
 from tryon.text import cut, escaped_bytes, misleads, on_one_line, quoted, shown
 
@@ -178,6 +179,20 @@ Cadence = Annotated[list[Annotated[int, Field(ge=1, le=MAX_WAIT)]], Field(min_le
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+ImageKind = Literal["models", "garments"]
+"""Whom or what a picture shows, by the manifest's list that names it."""
+
+
+@dataclass(frozen=True)
+class NamedImage:
+    """A picture that a manifest names: the field, its list, the id that it belongs to, and the name itself."""
+
+    field: str
+    kind: ImageKind
+    id: str
+    image: str
+
+
 class Model(BaseModel):
     """A person's photograph."""
 
@@ -276,6 +291,23 @@ class Manifest(BaseModel):
         description="With retry_of: whether the newest pictures are taken, instead of those that the run was made of.",
     )
 
+    def images(self) -> Iterator["NamedImage"]:
+        """Every picture that the manifest names: the models', then the garments'."""
+        for i, model in enumerate(self.models):
+            yield NamedImage(f"models[{i}].image", "models", model.id, model.image)
+        for i, garment in enumerate(self.garments):
+            yield NamedImage(f"garments[{i}].image", "garments", garment.id, garment.image)
+
+    @property
+    def max_side(self) -> int:
+        """The longest side in pixels that any variant asks for."""
+        return max([self.parameters.max_side, *(variant.max_side for variant in self.variants.values())])
+
+    def encode(self, *, leaving_out: Set[str] = frozenset()) -> str:
+        """The manifest as a file's text, with what was given in it and nothing else; some fields may be left out."""
+        given = self.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude=set(leaving_out))
+        return json.dumps(given, indent=1, ensure_ascii=False)
+
     def source(self, image: str, bucket: str) -> ImageSource:
         """Where `image` is when the manifest is in `bucket`."""
         if image.startswith("s3://"):
@@ -309,6 +341,15 @@ def parse(data: bytes, *, bucket: str, allowed_buckets: Iterable[str] = (), any_
     if problems:
         raise ManifestError(problems, sum(1 for _ in found))
     return manifest
+
+
+def read_again(s3: "S3Client", bucket: str, key: str, version: str = "") -> Manifest:
+    """A manifest from S3 that was accepted before: what only a stack can say of it is not looked at again.
+
+    Raises `pydantic.ValidationError`, a ValueError, for one that this version does not understand.
+    """
+    data = objects.get(s3, bucket, key, version)["Body"].read()
+    return Manifest.model_validate(json.loads(data.decode("utf-8-sig")))
 
 
 @dataclass(frozen=True)
@@ -374,7 +415,7 @@ _MAYBE_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 """What JSON writes half a surrogate pair with; a whole one too, for characters that few manifests hold."""
 
 
-def read_json(data: bytes) -> Any:
+def read_json(data: bytes) -> Json:
     """The JSON of a manifest, before anything else of it is looked at; raises `ManifestError`."""
     if len(data) > MAX_RETRY_BYTES:
         _check_bytes(len(data))
@@ -385,7 +426,7 @@ def read_json(data: bytes) -> Any:
     except UnicodeDecodeError as error:
         _refuse(f"the manifest is not UTF-8 text (byte {error.start})")
     try:
-        raw = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
+        raw: Json = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
         if _MAYBE_HALF.search(data):
             json.dumps(raw, ensure_ascii=False).encode()
         return raw
@@ -407,7 +448,7 @@ def _refuse_constant(name: str) -> NoReturn:
     _refuse(f"the manifest is not JSON: {name} is not a JSON number")
 
 
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique_keys(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     found = dict(pairs)
     if len(found) != len(pairs):
         seen: set[str] = set()
@@ -449,7 +490,7 @@ _FIELD_NAMES = frozenset(
 )
 
 
-def _first_mistakes(raw: dict[str, Any], error: ValidationError) -> list[ErrorDetails]:
+def _first_mistakes(raw: Mapping[str, Json], error: ValidationError) -> list[ErrorDetails]:
     """The first `MAX_DESCRIBED` mistakes of a manifest.
 
     pydantic makes all of them or none, a million in half a minute: of that many, those at the beginning of each list
@@ -465,7 +506,7 @@ def _first_mistakes(raw: dict[str, Any], error: ValidationError) -> list[ErrorDe
     return error.errors(include_url=False)[:MAX_DESCRIBED]
 
 
-def _beginnings(value: Any, size: int, depth: int = 4) -> Any:
+def _beginnings(value: Json, size: int, depth: int = 4) -> Json:
     """A value with the first entries of each list alone, and of each object the first besides the fields we know."""
     if depth and isinstance(value, list):
         return [_beginnings(entry, size, depth - 1) for entry in value[:size]]
@@ -529,14 +570,10 @@ def _contradictions(manifest: Manifest, buckets: set[str] | None, own: str) -> I
             if id_ in first:
                 yield Problem(f"{field}[{i}].id", f"{id_!r} is already the id of {field}[{first[id_]}]")
             first.setdefault(id_, i)
-    for field, images in (
-        ("models", [model.image for model in manifest.models]),
-        ("garments", [garment.image for garment in manifest.garments]),
-    ):
-        for i, image in enumerate(images):
-            bucket = manifest.source(image, own).bucket
-            if buckets is not None and bucket not in buckets:
-                yield Problem(f"{field}[{i}].image", f"bucket {bucket!r} is not one that this stack may read")
+    for named in manifest.images():
+        bucket = manifest.source(named.image, own).bucket
+        if buckets is not None and bucket not in buckets:
+            yield Problem(named.field, f"bucket {bucket!r} is not one that this stack may read")
     for i, outfit in enumerate(manifest.outfits):
         if outfit.id in garments:
             yield Problem(f"outfits[{i}].id", f"{outfit.id!r} is already the id of a garment")
@@ -550,10 +587,10 @@ def _contradictions(manifest: Manifest, buckets: set[str] | None, own: str) -> I
                     f"{garment_id!r} is a garment of type {garment.type!r}, not {part!r}",
                 )
     if manifest.combinations != "all":
-        known: dict[str, Mapping[str, object]] = {
-            "model": {model.id: None for model in manifest.models},
+        known: dict[str, Collection[str]] = {
+            "model": {model.id for model in manifest.models},
             "garment": garments,
-            "outfit": {outfit.id: None for outfit in manifest.outfits},
+            "outfit": {outfit.id for outfit in manifest.outfits},
             "variant": manifest.variants,
         }
         for i, wanted in enumerate(manifest.combinations):
@@ -563,6 +600,6 @@ def _contradictions(manifest: Manifest, buckets: set[str] | None, own: str) -> I
                     yield Problem(f"combinations[{i}].{part}", unknown(value, part, choices))
 
 
-def json_schema() -> dict[str, Any]:
+def json_schema() -> dict[str, Json]:
     """The JSON Schema of a manifest, for editors."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Manifest.model_json_schema(by_alias=True)}

@@ -1,12 +1,11 @@
 """What is said when a run ends: text for people, JSON for queues."""
 
-import hashlib
 import json
 import unicodedata
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import asdict, replace
 from urllib.parse import quote
 
+from tryon.summary import Summary
 from tryon.text import cut, escaped_bytes
 
 MAX_SUBJECT = 99
@@ -35,21 +34,20 @@ class NotificationError(Exception):
     """Nobody could be told how a run ended; the state machine fails with this name."""
 
 
-def subject(run: Mapping[str, Any]) -> str:
+def subject(run: Summary) -> str:
     """One line of printable ASCII for a mailbox: a long name is cut, the counts never."""
-    counts = ": nothing left to do" if run.get("nothing_left") else f": {run['succeeded']} of {run['total']}"
-    if run["failed"]:
-        counts += f", {run['failed']} failed"
+    counts = ": nothing left to do" if run.nothing_left else f": {run.succeeded} of {run.total}"
+    if run.failed:
+        counts += f", {run.failed} failed"
     room = MAX_SUBJECT - len("tryon: ") - len(counts)
     name = _ascii_name(run)
     return f"tryon: {name if len(name) <= room else name[: room - 3].rstrip() + '...'}{counts}"
 
 
-def _ascii_name(run: Mapping[str, Any]) -> str:
+def _ascii_name(run: Summary) -> str:
     """The run's name without its accents, or its id where ASCII cannot hold the name."""
-    name = str(run["name"])
     plain, lost = [], False
-    for char in unicodedata.normalize("NFKD", name.translate(_INDIVISIBLE)):
+    for char in unicodedata.normalize("NFKD", run.name.translate(_INDIVISIBLE)):
         if " " <= char <= "~":
             plain.append(char)
         elif unicodedata.category(char)[0] in "LN":
@@ -59,51 +57,47 @@ def _ascii_name(run: Mapping[str, Any]) -> str:
     text = " ".join("".join(plain).split())
     if text and not lost:
         return text
-    number = hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:8]
-    return str(run.get("run_id") or f"{text} {number}".strip())
+    return run.run_id
 
 
-def body(run: Mapping[str, Any], *, bucket: str, prefix: str) -> str:
+def body(run: Summary, *, bucket: str, prefix: str) -> str:
     """The message a person reads."""
-    lines = [
-        f"{run['name']}: {run['succeeded']} of {run['total']} combinations have a picture.",
-        "",
-    ]
-    if run.get("nothing_left"):
+    lines = [f"{run.name}: {run.succeeded} of {run.total} combinations have a picture.", ""]
+    if run.nothing_left:
         lines[0] = (
-            f"{run['name']}: nothing was left to do, and nothing was paid. What the manifest names has its picture, or "
-            f"gets it, in {', '.join(run['nothing_left'])}."
+            f"{run.name}: nothing was left to do, and nothing was paid. What the manifest names has its picture, or "
+            f"gets it, in {', '.join(run.nothing_left)}."
         )
-    if run.get("notes"):
-        lines += [*run["notes"], ""]
-    if run.get("error"):
-        lines += [f"The run itself failed: {run['error']}: {run['cause']}", ""]
-    if run["reasons"]:
+    if run.notes:
+        lines += [*run.notes, ""]
+    if run.error:
+        lines += [f"The run itself failed: {run.error}: {run.cause}", ""]
+    if run.reasons:
         lines.append("What failed, commonest first:")
-        for reason in run["reasons"][:3]:
-            named, count = ", ".join(reason["examples"]), reason["count"]
-            more = f" and {count - len(reason['examples'])} more" if count > len(reason["examples"]) else ""
-            lines.append(f"  {count} × {reason['error']} ({named}{more}): {reason['cause']}")
+        for reason in run.reasons[:3]:
+            named, more = ", ".join(reason.examples), reason.count - len(reason.examples)
+            others = f" and {more} more" if more > 0 else ""
+            lines.append(f"  {reason.count} × {reason.error} ({named}{others}): {reason.cause}")
         lines.append("")
-    if run.get("pictures_lost"):
-        lines += [f"Pictures that could not be had beside others of their combination: {run['pictures_lost']}.", ""]
-    drift = run.get("drift")
-    if drift and drift["calibrate_again"]:
+    if run.pictures_lost:
+        lines += [f"Pictures that could not be had beside others of their combination: {run.pictures_lost}.", ""]
+    drift = run.drift
+    if drift and drift.calibrate_again:
         lines += [
-            f"Tasks took {drift['median_seen']} s in the middle, {drift['median_learned']} s when the cadence "
-            f"{drift['learned']!r} was learned: calibrate again (tryon calibrate).",
+            f"Tasks took {drift.median_seen} s in the middle, {drift.median_learned} s when the cadence "
+            f"{drift.learned!r} was learned: calibrate again (tryon calibrate).",
             "",
         ]
     lines += [
         f"Gallery: s3://{bucket}/{prefix}index.html",
         f"Summary: s3://{bucket}/{prefix}summary.json",
-        *([f"Open it: tryon open {run['run_id']}"] if run.get("run_id") else []),
-        *console_links(run.get("execution"), bucket, prefix),
+        f"Open it: tryon open {run.run_id}",
+        *console_links(run.execution, bucket, prefix),
     ]
-    if run.get("retry_manifest"):
+    if run.retry_manifest:
         lines.append(
             f"Run only what failed: aws s3 cp s3://{bucket}/{prefix}retry-manifest.json "
-            f"s3://{bucket}/manifests/{run['run_id']}-retry.json"
+            f"s3://{bucket}/manifests/{run.run_id}-retry.json"
         )
     return "\n".join(lines)
 
@@ -123,7 +117,7 @@ def console_links(execution: str | None, bucket: str, prefix: str) -> list[str]:
     ]
 
 
-def message(run: Mapping[str, Any], *, bucket: str, prefix: str) -> str:
+def message(run: Summary, *, bucket: str, prefix: str) -> str:
     """What SNS takes as a JSON-structured message: text by default, JSON for queues, functions and endpoints.
 
     Where the whole would be more than SNS takes, causes are cut and the rarest reasons left out and counted in
@@ -133,11 +127,22 @@ def message(run: Mapping[str, Any], *, bucket: str, prefix: str) -> str:
     for reasons, examples, words in _SHORTER:
         told = _shortened(run, reasons, examples, words)
         text = body(told, bucket=bucket, prefix=prefix)
+        left_out = len(run.reasons) - len(told.reasons)
         machine = json.dumps(
-            {name: told[name] for name in ("run_id", "name", "status", "total", "succeeded", "failed", "reasons")}
-            | {"pictures_lost": run.get("pictures_lost", 0)}
-            | ({"reasons_left_out": left} if (left := len(run["reasons"]) - len(told["reasons"])) else {})
-            | {"bucket": bucket, "prefix": prefix, "drift": run.get("drift")},
+            {
+                "run_id": told.run_id,
+                "name": told.name,
+                "status": told.status,
+                "total": told.total,
+                "succeeded": told.succeeded,
+                "failed": told.failed,
+                "reasons": [asdict(reason) for reason in told.reasons],
+                "pictures_lost": run.pictures_lost,
+                **({"reasons_left_out": left_out} if left_out else {}),
+                "bucket": bucket,
+                "prefix": prefix,
+                "drift": asdict(run.drift) if run.drift else None,
+            },
             ensure_ascii=False,
         )
         whole = json.dumps(
@@ -149,24 +154,21 @@ def message(run: Mapping[str, Any], *, bucket: str, prefix: str) -> str:
     return whole
 
 
-def _shortened(run: Mapping[str, Any], reasons: int, examples: int, words: int) -> Mapping[str, Any]:
+def _shortened(run: Summary, reasons: int, examples: int, words: int) -> Summary:
     """The run with at most so many reasons, examples of each, and bytes of each text that comes from outside."""
 
-    def short(text: str | None) -> str | None:
-        return text and cut(text, words)
-
-    return {
-        **run,
-        "name": cut(run["name"], 1_000),
-        "error": short(run.get("error")),
-        "cause": short(run.get("cause")),
-        "reasons": [
-            {
-                **reason,
-                "error": short(reason["error"]),
-                "cause": short(reason["cause"]),
-                "examples": [short(example) for example in reason["examples"][:examples]],
-            }
-            for reason in run["reasons"][:reasons]
-        ],
-    }
+    return replace(
+        run,
+        name=cut(run.name, 1_000),
+        error=run.error and cut(run.error, words),
+        cause=run.cause and cut(run.cause, words),
+        reasons=tuple(
+            replace(
+                reason,
+                error=cut(reason.error, words),
+                cause=cut(reason.cause, words),
+                examples=tuple(cut(example, words) for example in reason.examples[:examples]),
+            )
+            for reason in run.reasons[:reasons]
+        ),
+    )

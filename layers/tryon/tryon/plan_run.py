@@ -5,14 +5,15 @@ that one, and whoever comes after the run's end changes nothing.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tryon import intake, learned, objects, plan, retry
-from tryon.ledger import Ledger, RunEndedError, RunStatus
+from tryon.ledger import Ledger, RunEndedError
 from tryon.manifest import Fetched, Manifest, ManifestError, PicturesMissingError, default_name
 from tryon.retry import Earlier, NothingLeftError
+from tryon.run import Run
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -60,8 +61,8 @@ def plan_run(
     *,
     limits: Limits,
     now: float,
-) -> dict[str, Any]:
-    """Plan a run and open it in the ledger; returns its item as it is then.
+) -> Run:
+    """Plan a run and open it in the ledger; returns it as it is then.
 
     `read` gives the manifest, `check_access` asks the service whether it would answer. Raises `ManifestError` for what
     cannot be run, `PicturesMissingError` while pictures may be on their way still, `NothingLeftError` for a retry that
@@ -69,9 +70,9 @@ def plan_run(
     """
     run_id, folder = origin.run_id, plan.RunFolder(origin.run_id)
     known = ledger.run(run_id)
-    if known is not None and (known["status"] != RunStatus.RUNNING or known.get("execution") != origin.execution):
+    if known is not None and (not known.running or known.execution != origin.execution):
         raise RunEndedError(f"run {run_id} has ended, or belongs to another execution")
-    if known is not None and "planned_at" in known:
+    if known is not None and known.planned:
         return _planned(known)
     fetched = read()
     manifest = fetched.manifest
@@ -79,8 +80,7 @@ def plan_run(
     total = plan.check_size(manifest, limits.combinations, earlier.done)
     cadence, learned_cadence = learned.resolve(s3, origin.bucket, manifest, limits.cadence)
     plan.check_polls(cadence, limits.deadline)
-    open_run = partial(
-        ledger.open_run,
+    run = Run(
         run_id,
         name=manifest.name or default_name(origin.key),
         bucket=origin.bucket,
@@ -88,12 +88,13 @@ def plan_run(
         manifest_version=origin.version,
         execution=origin.execution,
         started_at=now,
-        cadence=cadence,
+        cadence=tuple(cadence),
         learned=learned_cadence.origin() if learned_cadence else None,
         retry_of=manifest.retry_of,
+        total=total,
     )
     if total == 0:
-        open_run(total=0)
+        ledger.open_run(run)
         raise _nothing_left(ledger, run_id, earlier.by)
     try:
         taken = intake.take_in(
@@ -111,16 +112,16 @@ def plan_run(
             raise
         raise ManifestError(error.problems) from None
     check_access()
-    open_run(total=total, notes=taken.notes[:MOST_NOTES] or None)
+    ledger.open_run(replace(run, notes=tuple(taken.notes[:MOST_NOTES])))
     done, by = _claim(ledger, run_id, manifest, earlier)
     if plan.count(manifest, done) == 0:
         raise _nothing_left(ledger, run_id, by)
-    objects.put_text(s3, origin.bucket, folder.pictures, taken.encode(), "application/json")
+    objects.put_text(s3, origin.bucket, folder.pictures, taken.pictures.encode(), "application/json")
     planned = partial(
         plan.expand,
         manifest,
-        taken.pictures("models"),
-        taken.pictures("garments"),
+        taken.for_service("models"),
+        taken.for_service("garments"),
         done=done,
         paid=earlier.paid,
         doubted=earlier.doubted,
@@ -134,19 +135,23 @@ def plan_run(
         total = len(combinations)
         ledger.add(run_id, combinations)
     ledger.plan_done(run_id, total=total)
-    return _planned(ledger.run(run_id) or {})
+    planned_run = ledger.run(run_id)
+    if planned_run is None:
+        raise RunEndedError(f"run {run_id} is not in the ledger any more")
+    return _planned(planned_run)
 
 
-def _planned(run: dict[str, Any]) -> dict[str, Any]:
-    if "nothing_left" in run:
-        raise NothingLeftError(f"nothing of {run['retry_of']} is left to do")
+def _planned(run: Run) -> Run:
+    if run.nothing_left is not None:
+        raise NothingLeftError(f"nothing of {run.retry_of} is left to do")
     return run
 
 
-def _kept(s3: "S3Client", ledger: Ledger, manifest: Manifest) -> intake.Kept | None:
+def _kept(s3: "S3Client", ledger: Ledger, manifest: Manifest) -> intake.KeptPictures | None:
     if manifest.retry_of is None or manifest.new_pictures:
         return None
-    return intake.kept_by(s3, ledger.run(manifest.retry_of) or {})
+    repeated = ledger.run(manifest.retry_of)
+    return intake.kept_by(s3, repeated) if repeated else None
 
 
 def _claim(

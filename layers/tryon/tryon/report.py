@@ -1,42 +1,24 @@
 """The end of a run: every combination gets its outcome, and the run's files are written."""
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from tryon import notification, objects, retry, summary
 from tryon.clock import Clock
+from tryon.entry import Entry, Status
 from tryon.gallery import publishing
 from tryon.gate import Gate
-from tryon.ledger import Entry, Ledger, RunEndedError, RunStatus, Status
+from tryon.ledger import Ledger, RunEndedError
+from tryon.manifest import Manifest, read_again
 from tryon.plan import RunFolder
+from tryon.run import Run, RunStatus
+from tryon.summary import Summary
 from tryon.task import holder, holders_of
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-_RUN_ITEM_FIELDS = (
-    "status",
-    "error",
-    "cause",
-    "ended_at",
-    "seconds",
-    "total",
-    "succeeded",
-    "failed",
-    "tasks",
-    "tasks_unknown",
-    "bytes",
-    "pictures",
-    "pictures_lost",
-    "polls",
-    "latency",
-    "delay",
-    "cost",
-    "reasons",
-)
 
 
 class RunNotPlannedError(Exception):
@@ -55,6 +37,27 @@ class Failure:
     cause: str
 
 
+@dataclass(frozen=True)
+class Notification:
+    """What SNS is given: a line for a mailbox, and the message in its forms."""
+
+    subject: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the state machine needs of a run that has ended; `gallery_error` is why there is no gallery."""
+
+    status: RunStatus
+    gallery_error: str | None
+    error: str
+    cause: str
+    failed: int
+    cost: float
+    notification: Notification
+
+
 def write_report(
     s3: "S3Client",
     ledger: Ledger,
@@ -67,7 +70,7 @@ def write_report(
     currency: str,
     failure: Failure | None,
     hurry: Callable[[], bool] = lambda: False,
-) -> dict[str, Any]:
+) -> Report:
     """Finish a run in the ledger, write its files into S3 and return what the state machine needs to notify.
 
     `hurry` says when too little time is left to look for more pictures for the gallery. Called again, or for a run
@@ -75,13 +78,13 @@ def write_report(
     """
     folder = RunFolder(run_id)
     run = ledger.run(run_id)
-    if run is not None and "ended_at" in run:
-        return _answer(_read_summary(s3, bucket, folder), bucket, folder, None)
-    if run is None or "planned_at" not in run:
+    if run is not None and run.outcome is not None:
+        return _report(_read_summary(s3, bucket, folder), bucket, folder, None)
+    if run is None or not run.planned:
         told = f"; {failure.cause}" if failure else ""
         raise RunNotPlannedError(f"run {run_id} ended before its plan was whole; nothing was submitted{told}")
-    if run["status"] != RunStatus.RUNNING:
-        raise RunNotPlannedError(f"run {run_id} was recorded as {run['status']} without a report")
+    if not run.running:
+        raise RunNotPlannedError(f"run {run_id} was recorded as {run.status} without a report")
     keep = set()
     for entry in ledger.entries(run_id):
         if entry.status in summary.OUTCOME_OF_UNFINISHED:
@@ -94,7 +97,8 @@ def write_report(
     with objects.spool() as table, objects.spool() as again:
         # All three from one reading, so that they agree whatever is written to the ledger meanwhile.
         passing = summary.table(ledger.entries(run_id), table)
-        passing = retry.write(original, run_id, passing, again)
+        if original is not None:
+            passing = retry.write(original, run_id, passing, again)
         result = summary.summarize(
             run,
             passing,
@@ -106,37 +110,35 @@ def write_report(
         )
         objects.put_spool(s3, bucket, folder.csv, table, "text/csv; charset=utf-8")
         if objects.put_spool(s3, bucket, folder.retry_manifest, again, "application/json"):
-            result["retry_manifest"] = folder.retry_manifest
-    text = json.dumps(result, indent=1, ensure_ascii=False)
-    if not objects.put_new_text(s3, bucket, folder.summary, text, "application/json"):
+            result = replace(result, retry_manifest=folder.retry_manifest)
+    if not objects.put_new_text(s3, bucket, folder.summary, result.encode(), "application/json"):
         # Another call was faster, or an earlier one died after this: its numbers are the run's.
         result = _read_summary(s3, bucket, folder)
     gallery_error = _publish(s3, ledger, run, bucket, result, original, hurry)
     _mark_repaired(ledger, run)
     # Last, because whoever watches the run takes it for the end and fetches the files.
     with suppress(RunEndedError):
-        ledger.report(run_id, **{name: result[name] for name in _RUN_ITEM_FIELDS})
-    return _answer(result, bucket, folder, gallery_error)
+        ledger.report(run_id, result.outcome)
+    return _report(result, bucket, folder, gallery_error)
 
 
-def _read_summary(s3: "S3Client", bucket: str, folder: RunFolder) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(objects.read(s3, bucket, folder.summary))
-    return found
+def _read_summary(s3: "S3Client", bucket: str, folder: RunFolder) -> Summary:
+    return summary.read(objects.read(s3, bucket, folder.summary))
 
 
-def _answer(result: Mapping[str, Any], bucket: str, folder: RunFolder, gallery_error: str | None) -> dict[str, Any]:
-    return {
-        "status": result["status"],
-        "gallery_error": gallery_error,
-        "error": result["error"] or "",
-        "cause": result["cause"] or "",
-        "failed": result["failed"],
-        "cost": result["cost"]["service"],
-        "notification": {
-            "subject": notification.subject(result),
-            "message": notification.message(result, bucket=bucket, prefix=folder.prefix),
-        },
-    }
+def _report(result: Summary, bucket: str, folder: RunFolder, gallery_error: str | None) -> Report:
+    return Report(
+        status=result.status,
+        gallery_error=gallery_error,
+        error=result.error or "",
+        cause=result.cause or "",
+        failed=result.failed,
+        cost=result.cost.service,
+        notification=Notification(
+            subject=notification.subject(result),
+            message=notification.message(result, bucket=bucket, prefix=folder.prefix),
+        ),
+    )
 
 
 @dataclass(frozen=True)
@@ -153,14 +155,14 @@ class _Entries:
 def _publish(
     s3: "S3Client",
     ledger: Ledger,
-    run: Mapping[str, Any],
+    run: Run,
     bucket: str,
-    result: Mapping[str, Any],
-    original: Mapping[str, Any],
+    result: Summary,
+    original: Manifest | None,
     hurry: Callable[[], bool],
 ) -> str | None:
     """Write the galleries; what went wrong comes back as text."""
-    entries = _Entries(ledger, run["run_id"])
+    entries = _Entries(ledger, run.run_id)
     try:
         publishing.publish(s3, bucket, result, entries, original, hurry=hurry)
         _publish_repaired(s3, ledger, run, hurry)
@@ -169,36 +171,39 @@ def _publish(
     return None
 
 
-def _publish_repaired(s3: "S3Client", ledger: Ledger, run: Mapping[str, Any], hurry: Callable[[], bool]) -> None:
+def _publish_repaired(s3: "S3Client", ledger: Ledger, run: Run, hurry: Callable[[], bool]) -> None:
     """Show a retry's results in the galleries of the runs that it repairs, the first one's included."""
-    for repaired in retry.ancestors(ledger, run["run_id"])[1:]:
-        if "succeeded" not in repaired or hurry():
+    for repaired in retry.ancestors(ledger, run.run_id)[1:]:
+        if repaired.outcome is None or hurry():
             return  # a gallery that shows the first outcomes is worth more than one without pictures
-        entries, by = retry.repaired(ledger, repaired["run_id"], lambda run_id: _Entries(ledger, run_id))
-        told = _read_summary(s3, repaired["bucket"], RunFolder(repaired["run_id"]))
+        entries, by = retry.repaired(ledger, repaired.run_id, lambda run_id: _Entries(ledger, run_id))
+        told = _read_summary(s3, repaired.bucket, RunFolder(repaired.run_id))
         publishing.publish(
             s3,
-            repaired["bucket"],
-            summary.recount(told, entries) | {"repaired_by": by if _whole(entries) else []},
+            repaired.bucket,
+            summary.recount(told, entries),
             entries,
             _manifest(s3, repaired),
+            repaired_by=by if _whole(entries) else [],
             hurry=hurry,
         )
 
 
-def _mark_repaired(ledger: Ledger, run: Mapping[str, Any]) -> None:
+def _mark_repaired(ledger: Ledger, run: Run) -> None:
     """Note in the runs that a retry repeats, directly or not, that they are repaired, where now all have pictures."""
-    for repaired in retry.ancestors(ledger, run["run_id"])[1:]:
-        entries, by = retry.repaired(ledger, repaired["run_id"], lambda run_id: _Entries(ledger, run_id))
-        if "planned_at" in repaired and _whole(entries):
-            ledger.mark_repaired(repaired["run_id"], by)
+    for repaired in retry.ancestors(ledger, run.run_id)[1:]:
+        entries, by = retry.repaired(ledger, repaired.run_id, lambda run_id: _Entries(ledger, run_id))
+        if repaired.planned and _whole(entries):
+            ledger.mark_repaired(repaired.run_id, by)
 
 
 def _whole(entries: Iterable[Entry]) -> bool:
     return all(entry.status is Status.SUCCEEDED for entry in entries)
 
 
-def _manifest(s3: "S3Client", run: Mapping[str, Any]) -> Mapping[str, Any]:
-    answer = objects.get(s3, run["bucket"], run["manifest_key"], run.get("manifest_version"))
-    manifest: Mapping[str, Any] = json.loads(answer["Body"].read().decode("utf-8-sig"))
-    return manifest
+def _manifest(s3: "S3Client", run: Run) -> Manifest | None:
+    """The run's manifest; None of one that another version accepted and this one does not understand."""
+    try:
+        return read_again(s3, run.bucket, run.manifest_key, run.manifest_version)
+    except ValueError:
+        return None  # the results are worth more than the names of garment types and a retry manifest

@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import IO, TYPE_CHECKING, NoReturn, cast
 
 import requests
@@ -28,6 +28,7 @@ from tryon.fetch import (
 from tryon.objects import StorageUnavailableError
 from tryon.result_formats import EXTENSIONS, ResultFormat
 from tryon.service import Candidate
+from tryon.stored import Stored
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -37,22 +38,6 @@ if TYPE_CHECKING:
 PART_BYTES = 5 * 1024 * 1024
 # S3 refuses chunks below 8 KB in a streamed upload, all but the last; network pieces come in any size.
 _BLOCK_BYTES = 64 * 1024
-
-
-@dataclass(frozen=True)
-class Stored:
-    """A result as it is in S3.
-
-    `bytes` is its size, `sha256` in hex, `width` and `height` in pixels, None when the first piece does not
-    show them.
-    """
-
-    key: str
-    bytes: int
-    sha256: str
-    format: ResultFormat
-    width: int | None
-    height: int | None
 
 
 def client_config() -> Config:

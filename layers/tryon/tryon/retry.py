@@ -3,13 +3,15 @@
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TextIO
+from typing import TextIO
 
 from tryon import plan
+from tryon.entry import Entry, Status
 from tryon.errors import ENDS_TASK
-from tryon.ledger import Entry, Ledger, RunStatus, Status
-from tryon.manifest import Manifest, ManifestError, Problem
+from tryon.ledger import Ledger
+from tryon.manifest import Manifest, ManifestError, Problem, Wanted
 from tryon.plan import DEFAULT_VARIANT, Key
+from tryon.run import Run
 
 RESUMABLE_SECONDS = 11.5 * 3600
 """How long after its submit a task is resumed: the service keeps it for 12 hours."""
@@ -21,45 +23,46 @@ def repeats(entry: Entry, *, include_unknown: bool = False) -> bool:
 
 
 def manifest(
-    original: Mapping[str, Any], run_id: str, entries: Iterable[Entry], *, include_unknown: bool = False
-) -> dict[str, Any] | None:
+    original: Manifest, run_id: str, entries: Iterable[Entry], *, include_unknown: bool = False
+) -> Manifest | None:
     """The manifest that repeats what failed; None when nothing did or all that did is unknown.
 
     What may have been billed without anybody knowing is repeated only when asked for. `original` is the run's
-    own manifest as it was read, so that pictures, parameters and numbers stay.
+    own manifest, so that pictures, parameters and numbers stay.
     """
     choice = _chooser(original)
     wanted = [choice(entry) for entry in entries if repeats(entry, include_unknown=include_unknown)]
-    return {**original, "combinations": wanted, "retry_of": run_id} if wanted else None
+    return original.model_copy(update={"combinations": wanted, "retry_of": run_id}) if wanted else None
 
 
-def write(original: Mapping[str, Any], run_id: str, entries: Iterable[Entry], out: TextIO) -> Iterator[Entry]:
+def write(original: Manifest, run_id: str, entries: Iterable[Entry], out: TextIO) -> Iterator[Entry]:
     """Write that manifest while the entries pass, one combination a line; nothing when there is none."""
     choice = _chooser(original)
     begun = False
     for entry in entries:
         if repeats(entry):
             if not begun:
-                head = {**original, "retry_of": run_id}
-                head.pop("combinations", None)
-                out.write(json.dumps(head, indent=1, ensure_ascii=False).removesuffix("\n}"))
+                head = original.model_copy(update={"retry_of": run_id}).encode(leaving_out={"combinations"})
+                out.write(head.removesuffix("\n}"))
             out.write(',\n "combinations": [\n  ' if not begun else ",\n  ")
-            out.write(json.dumps(choice(entry), ensure_ascii=False))
+            out.write(json.dumps(choice(entry).model_dump(exclude_unset=True), ensure_ascii=False))
             begun = True
         yield entry
     if begun:
         out.write("\n ]\n}\n")
 
 
-def _chooser(original: Mapping[str, Any]) -> Callable[[Entry], dict[str, str]]:
+def _chooser(original: Manifest) -> Callable[[Entry], Wanted]:
     """How the manifest names an entry's combination."""
-    outfits = {outfit["id"] for outfit in original.get("outfits", ())}
-    default_is_named = DEFAULT_VARIANT in original.get("variants", {})
+    outfits = {outfit.id for outfit in original.outfits}
+    default_is_named = DEFAULT_VARIANT in original.variants
 
-    def choice(entry: Entry) -> dict[str, str]:
+    def choice(entry: Entry) -> Wanted:
         worn = worn_id(entry)
         chosen = {"model": entry.model, "outfit" if worn in outfits else "garment": worn}
-        return {**chosen, "variant": entry.variant} if entry.variant != DEFAULT_VARIANT or default_is_named else chosen
+        if entry.variant != DEFAULT_VARIANT or default_is_named:
+            chosen["variant"] = entry.variant
+        return Wanted(**chosen)
 
     return choice
 
@@ -100,36 +103,36 @@ class Earlier:
     free: Mapping[Key, str] = field(default_factory=dict)
 
 
-def ancestors(ledger: Ledger, run_id: str) -> list[dict[str, Any]]:
-    """The run's item and those of the runs that it repeats, the first one last; empty where there is no such run."""
-    found: list[dict[str, Any]] = []
-    while (run := ledger.run(run_id)) is not None and run_id not in {item["run_id"] for item in found}:
+def ancestors(ledger: Ledger, run_id: str) -> list[Run]:
+    """The run and those that it repeats, the first one last; empty where there is no such run."""
+    found: list[Run] = []
+    while (run := ledger.run(run_id)) is not None and run_id not in {one.run_id for one in found}:
         found.append(run)
-        if not run.get("retry_of"):
+        if not run.retry_of:
             break
-        run_id = run["retry_of"]
+        run_id = run.retry_of
     return found
 
 
-def descendants(ledger: Ledger, first: str) -> list[dict[str, Any]]:
-    """The items of all runs that repeat the run `first`, directly or through others, oldest first.
+def descendants(ledger: Ledger, first: str) -> list[Run]:
+    """All runs that repeat the run `first`, directly or through others, oldest first.
 
     Found by the index, and by the claims of those that it may not show yet. Retries made before there were claims
     are in the index.
     """
-    items = {item["run_id"]: item for item in ledger.retries_since(first)}
-    for run_id in set(ledger.repair_claims(first).values()) - items.keys():
+    runs = {run.run_id: run for run in ledger.retries_since(first)}
+    for run_id in set(ledger.repair_claims(first).values()) - runs.keys():
         run = ledger.run(run_id)
         if run is not None:
-            items[run_id] = run
+            runs[run_id] = run
     known, found = {first}, []
-    waiting = [items[run_id] for run_id in sorted(items)]
+    waiting = [runs[run_id] for run_id in sorted(runs)]
     # Ids sort by time, and a retry is younger than what it repeats; a clock that went back costs another round.
-    while members := [item for item in waiting if item.get("retry_of") in known]:
+    while members := [run for run in waiting if run.retry_of in known]:
         found += members
-        known |= {item["run_id"] for item in members}
-        waiting = [item for item in waiting if item["run_id"] not in known]
-    return sorted(found, key=lambda item: str(item["run_id"]))
+        known |= {run.run_id for run in members}
+        waiting = [run for run in waiting if run.run_id not in known]
+    return sorted(found, key=lambda run: run.run_id)
 
 
 def look_back(wanted: Manifest, ledger: Ledger, now: float, *, me: str = "") -> Earlier:
@@ -145,24 +148,22 @@ def look_back(wanted: Manifest, ledger: Ledger, now: float, *, me: str = "") -> 
     if not before:
         raise ManifestError([Problem("retry_of", f"{wanted.retry_of!r} is no run of this stack")])
     for run in before:
-        if run["status"] == RunStatus.RUNNING:
-            raise ManifestError(
-                [Problem("retry_of", f"{run['run_id']} has not ended: what it leaves is not known yet")]
-            )
-    first = str(before[-1]["run_id"])
-    older = {str(run["run_id"]) for run in before}
-    family = [*reversed(before), *(run for run in descendants(ledger, first) if run["run_id"] not in older)]
+        if run.running:
+            raise ManifestError([Problem("retry_of", f"{run.run_id} has not ended: what it leaves is not known yet")])
+    first = before[-1].run_id
+    older = {run.run_id for run in before}
+    family = [*reversed(before), *(run for run in descendants(ledger, first) if run.run_id not in older)]
     claims = ledger.repair_claims(first)
     named = {key for _, key in plan.named(wanted)}
     latest: dict[Key, tuple[str, Entry]] = {}
     for run in family:
-        if run["run_id"] == me:
+        if run.run_id == me:
             continue
-        for entry in ledger.entries(run["run_id"]):
+        for entry in ledger.entries(run.run_id):
             old = latest.get(key(entry))
             if old is None or old[1].status is not Status.SUCCEEDED:
-                latest[key(entry)] = (str(run["run_id"]), entry)
-    running = {str(run["run_id"]) for run in family if run["status"] == RunStatus.RUNNING} - {me}
+                latest[key(entry)] = (run.run_id, entry)
+    running = {run.run_id for run in family if run.running} - {me}
     done: dict[Key, str] = {which: run_id for which, run_id in claims.items() if run_id in running}
     for which, (run_id, entry) in latest.items():
         asked_for = which in named and run_id in older
@@ -237,9 +238,9 @@ def repaired(
     later: list[str] = []
     merged = entries_of(run_id)
     known = {run_id}
-    for run in descendants(ledger, str(ancestors(ledger, run_id)[-1]["run_id"])):
-        if run["run_id"] != run_id and run.get("retry_of") in known:
-            known.add(run["run_id"])
-            later.append(str(run["run_id"]))
+    for run in descendants(ledger, ancestors(ledger, run_id)[-1].run_id):
+        if run.run_id != run_id and run.retry_of in known:
+            known.add(run.run_id)
+            later.append(run.run_id)
             merged = Merged(merged, entries_of(later[-1]))
     return merged, later

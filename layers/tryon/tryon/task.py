@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,9 +13,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tryon import results
 from tryon.clock import Clock
+from tryon.entry import Entry, RefusedSubmit, Status
 from tryon.fetch import MAX_SECONDS, FetchError, OriginPolicy, ResultGoneError, ResultUnavailableError
 from tryon.gate import Gate, GateError, Refusal, SlotLostError, Trouble, TurnLaterError
-from tryon.ledger import Entry, Ledger, LedgerConflictError, Status
+from tryon.ledger import Ledger, LedgerConflictError
 from tryon.objects import StorageUnavailableError
 from tryon.parameters import Parameters
 from tryon.plan import Combination, RunFolder
@@ -33,6 +34,7 @@ from tryon.service.errors import (
     TaskExpiredError,
     UnknownRefusalError,
 )
+from tryon.stored import Lost, Stored
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -289,11 +291,11 @@ def _found(entry: Entry, visit: int, refused_visit: int, now: float) -> Started 
     if entry.status is Status.PLANNED:
         if entry.visit < visit:
             return None
-        refusal = entry.refusal or {}
-        error = getattr(service_errors, refusal.get("error", ""), None)
+        refusal = entry.refusal or RefusedSubmit(cause="its slot was given back")
+        error = getattr(service_errors, refusal.error, None)
         if isinstance(error, type) and issubclass(error, TaskError) and error is not UnknownRefusalError:
-            raise error(refusal.get("cause", ""))
-        raise SlotLostError(f"this visit has ended: {refusal.get('cause', 'its slot was given back')}")
+            raise error(refusal.cause)
+        raise SlotLostError(f"this visit has ended: {refusal.cause}")
     if refused_visit and entry.visit == refused_visit:
         return None
     if entry.submitting_at is not None and now - entry.submitting_at < SUBMIT_DEAD_SECONDS:
@@ -452,19 +454,10 @@ def _spread(seconds: float, deferrals: int) -> float:
 
 
 @dataclass(frozen=True)
-class Lost:
-    """A candidate that could not be had: its number, the error's name and why."""
-
-    candidate: int
-    error: str
-    cause: str
-
-
-@dataclass(frozen=True)
 class Collected:
-    """What came of a task's candidates: at least one picture, by candidates' numbers, and what could not be had."""
+    """What came of a task's candidates: at least one picture, in the candidates' order, and what could not be had."""
 
-    stored: Mapping[int, results.Stored]
+    stored: tuple[Stored, ...]
     lost: tuple[Lost, ...] = ()
 
 
@@ -507,7 +500,7 @@ def collect(
     until = clock.now() + seconds
     stored = results.find(s3, bucket, folder.results(entry.model, entry.id))
     before = len(stored)
-    known = {n: Candidate(url=c.get("url"), seed=c.get("seed")) for n, c in enumerate(entry.candidates, start=1)}
+    known = dict(enumerate(entry.candidates, start=1))
     failures: dict[int, Exception] = {}
     untried: set[int] = set()
 
@@ -563,7 +556,8 @@ def collect(
     waits = tries < PATIENT_TRIES and any(may_pass(n) for n in missing)
     if not stored or waits or (untried.intersection(missing) and len(stored) > before):
         raise _worst(task_id, [failures[n] for n in missing], refusal)
-    return Collected(stored, tuple(Lost(n, type(failures[n]).__name__, str(failures[n])) for n in missing))
+    found = tuple(replace(stored[n], candidate=n) for n in sorted(stored))
+    return Collected(found, tuple(Lost(n, type(failures[n]).__name__, str(failures[n])) for n in missing))
 
 
 def _worst(task_id: str, failures: Sequence[Exception], refusal: ServiceError | None) -> Exception:

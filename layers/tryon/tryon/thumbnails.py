@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 from PIL import Image, WebPImagePlugin
@@ -12,6 +12,7 @@ from PIL import Image, WebPImagePlugin
 from tryon import objects
 from tryon.images import MIN_SIDE, ImageError, thumbnail
 from tryon.plan import CopySize, RunFolder, result_copy
+from tryon.stored import Stored
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -36,20 +37,17 @@ READERS = 10
 _SHRUNK_FORMAT = WebPImagePlugin.WebPImageFile.format
 
 
-def obstacle(result: Mapping[str, Any]) -> str | None:
-    """Why no copy is made of a result (a `Stored` as a mapping), in a reader's words; None when one is."""
-    width, height = result.get("width"), result.get("height")
-    if result["bytes"] > MAX_BYTES:
-        return (
-            f"No preview: the file has {result['bytes'] / 1e6:.0f} MB, copies are made up to {MAX_BYTES // 10**6} MB."
-        )
-    if width is None or height is None:
+def obstacle(result: Stored) -> str | None:
+    """Why no copy is made of a result, in a reader's words; None when one is."""
+    if result.bytes > MAX_BYTES:
+        return f"No preview: the file has {result.bytes / 1e6:.0f} MB, copies are made up to {MAX_BYTES // 10**6} MB."
+    if result.width is None or result.height is None:
         return "No preview: the file does not say how large the picture is."
-    most = MAX_PIXELS_OF_WEBP if result.get("key", "").endswith(".webp") else MAX_PIXELS
-    if width * height > most:
-        return f"No preview: {width} × {height} pixels are more than {most // 10**6} million."
-    if min(width, height) < MIN_SIDE:
-        return f"No preview: the picture has only {width} × {height} pixels."
+    most = MAX_PIXELS_OF_WEBP if result.key.endswith(".webp") else MAX_PIXELS
+    if result.width * result.height > most:
+        return f"No preview: {result.width} × {result.height} pixels are more than {most // 10**6} million."
+    if min(result.width, result.height) < MIN_SIDE:
+        return f"No preview: the picture has only {result.width} × {result.height} pixels."
     return None
 
 
@@ -66,7 +64,7 @@ def of_input(s3: "S3Client", bucket: str, folder: RunFolder, kind: str, picture_
             _put(s3, bucket, folder.input_copy(size, kind, picture_id), copy)
 
 
-def of_result(s3: "S3Client", bucket: str, result: Mapping[str, Any]) -> bool:
+def of_result(s3: "S3Client", bucket: str, result: Stored) -> bool:
     """Write the copies of a result that is in S3; says whether they were made, and never fails.
 
     It is read again: what streams into S3 is held nowhere on its way.
@@ -74,9 +72,9 @@ def of_result(s3: "S3Client", bucket: str, result: Mapping[str, Any]) -> bool:
     if obstacle(result) is not None:
         return False
     try:
-        data = objects.get(s3, bucket, result["key"])["Body"].read()
+        data = objects.get(s3, bucket, result.key)["Body"].read()
         for size, copy in copies(data).items():
-            _put(s3, bucket, result_copy(size, result["key"]), copy)
+            _put(s3, bucket, result_copy(size, result.key), copy)
     except Exception:  # noqa: BLE001 the picture itself is safe in S3; nothing about its copy may cost it
         return False
     return True

@@ -11,8 +11,10 @@ from typing import IO, Any
 from botocore.exceptions import ClientError
 
 from tryon import plan
-from tryon.ledger import Entry, Status
+from tryon.entry import Entry, Status
+from tryon.json_types import Json
 from tryon.plan import RunFolder, result_copy
+from tryon.run import Run
 from tryon.thumbnails import obstacle
 from tryon_local.app import LocalApp
 from tryon_local.aws.stack import Child
@@ -65,7 +67,7 @@ class Runs:
     def _step_functions(self) -> Any:
         return self._app.stack.client("stepfunctions")
 
-    def machine(self) -> dict[str, Any]:
+    def machine(self) -> dict[str, Json]:
         """The workflow's drawing, each state's definition, and how much faster than real time it all runs.
 
         Visits name a state by its number in `states`.
@@ -80,19 +82,19 @@ class Runs:
             "layout": asdict(self._layout),
         }
 
-    def newest(self) -> list[dict[str, Any]]:
+    def newest(self) -> list[dict[str, Json]]:
         """The newest runs in short, the newest first."""
         return [run.short() for run in self._runs()[: -MAX_RUNS - 1 : -1]]
 
-    def run(self, execution: str, after: int = 0) -> dict[str, Any]:
+    def run(self, execution: str, after: int = 0) -> dict[str, Json]:
         """A run by its execution's name, with those combinations that changed after a version told before."""
         return self._find(execution).told(after)
 
-    def events(self, execution: str) -> list[dict[str, Any]]:
+    def events(self, execution: str) -> list[dict[str, Json]]:
         """The events of the run's own execution."""
         return told(self._find(execution).history())
 
-    def combination(self, execution: str, n: int) -> dict[str, Any]:
+    def combination(self, execution: str, n: int) -> dict[str, Json]:
         """One combination: its way, its events, its line in the ledger and its pictures."""
         return self._find(execution).combination(n)
 
@@ -128,12 +130,12 @@ def _ends_another(event: str) -> bool:
     return bool(json.loads(event)["source"] == "aws.states")
 
 
-def _manifest(event: str) -> dict[str, Any]:
-    """The manifest that an execution is about, from its input: its `key` and its `version-id` or `etag`."""
+def _manifest(event: str) -> tuple[str, str]:
+    """The key and version (ETag where there are none) of the manifest that an execution is about, from its input."""
     while _ends_another(event):
         event = json.loads(event)["detail"]["input"]
-    manifest: dict[str, Any] = json.loads(event)["detail"]["object"]
-    return manifest
+    put = json.loads(event)["detail"]["object"]
+    return str(put["key"]), str(put.get("version-id") or put["etag"])
 
 
 def _collect(definition: Mapping[str, Any], into: dict[str, Any]) -> None:
@@ -194,7 +196,8 @@ class _Run:
         self._version = 0
         self._execution: dict[str, Any] = {}
         self._started = 0.0
-        self._item: dict[str, Any] | None = None
+        self._claimed: str | None = None
+        self._item: Run | None = None
         self._path: Sequence[Visit] = ()
         self._combinations: dict[int, _Combination] = {}
         self._children: dict[int, Child] = {}
@@ -210,25 +213,25 @@ class _Run:
             return
         # The end is looked for first: what is read after it is final.
         described = self._step_functions.describe_execution(executionArn=self._arn)
-        before = (self._execution, self._item, self._path, self._files)
+        before = (self._execution, self._claimed, self._item, self._path, self._files)
         self._started = described["startDate"].timestamp()
         self._execution = _execution(described)
-        self._item = self._read_item(described)
+        self._claimed, self._item = self._read_run(described)
         self._path = visits(self.history())
         version = self._version + 1
         changed = self._read_plan(version) | self._read_children(version)
         if described["status"] != "RUNNING":
             self._files = self._read_files()
             # The run of an execution that was stopped is ended by another one, minutes later.
-            self._final = not self._own or (self._item or {}).get("status") != "RUNNING"
-        if changed or before != (self._execution, self._item, self._path, self._files):
+            self._final = not self._own or self._item is None or not self._item.running
+        if changed or before != (self._execution, self._claimed, self._item, self._path, self._files):
             self._version = version
 
     @property
     def _step_functions(self) -> Any:
         return self._app.stack.client("stepfunctions")
 
-    def history(self) -> list[dict[str, Any]]:
+    def history(self) -> list[dict[str, Json]]:
         """The events of the execution itself."""
         pages = self._step_functions.get_paginator("get_execution_history")
         return [
@@ -237,21 +240,20 @@ class _Run:
             for event in page["events"]
         ]
 
-    def _read_item(self, described: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The run's item in the ledger; before there is one, what the claim says."""
-        manifest = _manifest(described["input"])
-        claim = self._app.claim(manifest["key"], manifest.get("version-id") or manifest["etag"])
-        if claim is None:
-            return None
-        return self._app.ledger.run(claim.run_id) or {"run_id": claim.run_id}
+    def _read_run(self, described: Mapping[str, Any]) -> tuple[str | None, Run | None]:
+        """The id of the run that claimed the manifest, and the run, None before it is in the ledger."""
+        claim = self._app.claim(*_manifest(described["input"]))
+        return (claim.run_id, self._app.ledger.run(claim.run_id)) if claim else (None, None)
 
     @property
     def _own(self) -> bool:
-        """Whether the item is this execution's, not that of the run whose event came again."""
-        return bool(self._item) and (self._item or {}).get("execution", self._arn) == self._arn
+        """Whether the run is this execution's, not that whose event came again."""
+        if self._claimed is None:
+            return False
+        return self._item is None or self._item.execution in (None, self._arn)
 
     def _read_plan(self, version: int) -> bool:
-        if self._planned or not self._own or "planned_at" not in (self._item or {}):
+        if self._planned or not self._own or self._item is None or not self._item.planned:
             return False
         try:
             data = self._app.get(RunFolder(self._run_id).plan)
@@ -264,7 +266,7 @@ class _Run:
 
     @property
     def _run_id(self) -> str:
-        return str((self._item or {})["run_id"])
+        return str(self._claimed)
 
     def _read_children(self, version: int) -> bool:
         changed = False
@@ -306,44 +308,44 @@ class _Run:
 
     # ------------------------------------------------------------ telling
 
-    def short(self) -> dict[str, Any]:
+    def short(self) -> dict[str, Json]:
         """The run in a line: what it is called, how it stands, how far it is, what it cost."""
         with self._lock:
             self._refresh()
             return self._head()
 
-    def _head(self) -> dict[str, Any]:
-        item = self._item or {}
+    def _head(self) -> dict[str, Json]:
+        item = self._item
+        outcome = item.outcome if item and self._own else None
         statuses = Counter(combination.status for combination in self._combinations.values())
-        manifest = _manifest(self._execution["input"])["key"]
+        manifest, _ = _manifest(self._execution["input"])
         over = sum(count for status, count in statuses.items() if status not in ("WAITING", "RUNNING"))
         return {
             "execution": self._arn.rpartition(":")[2],
-            "run_id": item.get("run_id"),
-            "name": item.get("name") or manifest.rpartition("/")[2].removesuffix(".json"),
+            "run_id": self._claimed,
+            "name": (item and item.name) or manifest.rpartition("/")[2].removesuffix(".json"),
             "manifest": manifest,
             "status": self._status(),
             "started": self._execution["started"],
             "ended": self._execution["ended"],
-            "total": item.get("total") if self._own else None,
+            "total": item.total if item and self._own else None,
             "running": statuses["RUNNING"],
             "succeeded": statuses["SUCCEEDED"],
             "failed": over - statuses["SUCCEEDED"],
-            "cost": item.get("cost") if self._own else None,
+            "cost": asdict(outcome.cost) if outcome else None,
         }
 
     def _status(self) -> str:
         """The run's status; the execution's own where the ledger has nothing to say about it."""
         status = str(self._execution["status"])
         if not self._own:
-            if not self._item:
+            if self._claimed is None:
                 return status
             return "ENDS_ANOTHER" if _ends_another(self._execution["input"]) else "REPEATED"
-        told_status = str((self._item or {}).get("status", status))
         # The ledger has the outcome a moment before the execution's end.
-        return status if status == "RUNNING" else told_status
+        return status if status == "RUNNING" or self._item is None else self._item.status.value
 
-    def told(self, after: int) -> dict[str, Any]:
+    def told(self, after: int) -> dict[str, Json]:
         """Everything about the run but the combinations that did not change since `after`."""
         with self._lock:
             self._refresh()
@@ -385,7 +387,7 @@ class _Run:
         told_visit = [self._numbers[visit.state], entered, left]
         return [*told_visit, visit.error] if visit.error else told_visit
 
-    def combination(self, n: int) -> dict[str, Any]:
+    def combination(self, n: int) -> dict[str, Json]:
         with self._lock:
             self._refresh()
             combination = self._combinations.get(n)
@@ -424,16 +426,16 @@ class _Run:
             return shown
         return shown + [
             {
-                "name": result["key"].rpartition("/")[2],
+                "name": result.key.rpartition("/")[2],
                 "kind": "result",
-                "small": f"/{result['key'] if obstacle(result) else result_copy('thumbnails', result['key'])}",
-                "large": f"/{result['key']}",
+                "small": f"/{result.key if obstacle(result) else result_copy('thumbnails', result.key)}",
+                "large": f"/{result.key}",
             }
             for result in entry.results
         ]
 
 
-def _execution(described: Mapping[str, Any]) -> dict[str, Any]:
+def _execution(described: Mapping[str, Any]) -> dict[str, Json]:
     stop = described.get("stopDate")
     return {
         "status": described["status"],
@@ -448,7 +450,7 @@ def _execution(described: Mapping[str, Any]) -> dict[str, Any]:
 _FACTS = ("status", "task_id", "submits", "polls", "latency", "delay", "bytes", "resumed", "step", "error", "cause")
 
 
-def _facts(entry: Entry) -> dict[str, Any]:
+def _facts(entry: Entry) -> dict[str, Json]:
     """What the ledger says, without what is empty."""
     known = {name: getattr(entry, name) for name in _FACTS}
     return {name: value for name, value in known.items() if value}

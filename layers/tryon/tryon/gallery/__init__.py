@@ -6,21 +6,23 @@ import json
 import posixpath
 import re
 from array import array
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from html import escape
 from importlib import resources
-from typing import Any
 
 from tryon import web
+from tryon.entry import Entry
 from tryon.errors import ADVICE
-from tryon.ledger import Entry
+from tryon.json_types import Json
+from tryon.manifest import ImageKind, Manifest
 from tryon.plan import DEFAULT_VARIANT, RunFolder, result_copy
+from tryon.stored import Stored
+from tryon.summary import Summary
 from tryon.thumbnails import obstacle
 
 NO_PICTURES: Mapping[str, bytes] = {}
-NO_MANIFEST: Mapping[str, Any] = {}
 
 _STYLES = ("frame", "toolbar", "grid", "viewer", "sheet", "narrow")
 _BARS = 16
@@ -47,33 +49,35 @@ class Pages:
 
 
 def render(
-    summary: Mapping[str, Any],
+    summary: Summary,
     entries: Sequence[Entry],
     *,
-    manifest: Mapping[str, Any] = NO_MANIFEST,
+    manifest: Manifest | None = None,
     pictures: Mapping[str, bytes] = NO_PICTURES,
-    plots: Sequence[Mapping[str, Any] | None] | None = None,
+    plots: Sequence["Histogram | None"] | None = None,
     pages: Pages | None = None,
     side: int | None = None,
+    repaired_by: Sequence[str] | None = None,
 ) -> str:
     """A page of a run's folder: a row a model, a column a garment, a cell a combination.
 
-    `summary` is summary.json's content; `manifest` names the garments' types and the variants' parameters;
+    `manifest` names the garments' types and the variants' parameters;
     `pictures` are the small copies by their keys in S3, and what is missing is shown in words. Results may lie in
     another run's folder, such as a retry's. `plots` (`Measures.plots`) are the whole run's where `entries` are a part.
-    `side` is the copies' longest side in pixels where they are smaller than thumbnails.
+    `side` is the copies' longest side in pixels where they are smaller than thumbnails. `repaired_by` names the retries
+    that brought what the run lacked.
     """
     if plots is None:
         measures = Measures()
         for entry in entries:
             measures.add(entry)
         plots = measures.plots()
-    content = _Content(summary, entries, manifest, pictures, plots, pages or Pages(), side)
+    content = _Content(summary, entries, manifest, pictures, plots, pages or Pages(), side, repaired_by)
     style, script = web.style(__package__, *_STYLES), web.script(__package__)
     pieces = {
         "policy": _policy(style, script),
         # ASCII, since a name may hold half a surrogate pair, which no encoding takes.
-        "title": escape(str(summary["name"])).encode("ascii", "xmlcharrefreplace").decode(),
+        "title": escape(summary.name).encode("ascii", "xmlcharrefreplace").decode(),
         "style": style,
         "script": script,
         "data": _json(content.data()),
@@ -107,7 +111,7 @@ def _digest(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def _json(value: object) -> str:
+def _json(value: Json) -> str:
     """JSON that may stand in a script element: no character in it can end the element or begin a comment."""
     text = json.dumps(value, separators=(",", ":"))
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
@@ -118,13 +122,14 @@ class _Content:
 
     def __init__(
         self,
-        summary: Mapping[str, Any],
+        summary: Summary,
         entries: Sequence[Entry],
-        manifest: Mapping[str, Any],
+        manifest: Manifest | None,
         pictures: Mapping[str, bytes],
-        plots: Sequence[Mapping[str, Any] | None],
+        plots: Sequence["Histogram | None"],
         pages: Pages,
         side: int | None,
+        repaired_by: Sequence[str] | None,
     ) -> None:
         self._summary = summary
         self._entries = entries
@@ -133,17 +138,19 @@ class _Content:
         self._plots = plots
         self._pages = pages
         self._side = side
-        self._folder = RunFolder(summary["run_id"])
+        self._repaired_by = repaired_by
+        self._folder = RunFolder(summary.run_id)
         self._numbers: dict[str, int] = {}
         self.embedded: list[str] = []
 
-    def data(self) -> dict[str, Any]:
+    def data(self) -> dict[str, Json]:
         models = _numbered(entry.model for entry in self._entries)
         worn = _numbered(sorted({entry.worn for entry in self._entries}))
         variants = _numbered([*self._known_variants(), *(entry.variant for entry in self._entries)])
         return {
-            "run": {name: self._summary.get(name) for name in _RUN_FIELDS},
-            "plots": list(self._plots),
+            "run": {name: value for name, value in asdict(self._summary).items() if name in _RUN_FIELDS}
+            | {"repaired_by": self._repaired_by},
+            "plots": [None if plot is None else _plot(plot) for plot in self._plots],
             "pages": self._page_list(),
             "side": self._side,
             "advice": dict(ADVICE),
@@ -153,7 +160,7 @@ class _Content:
             "cells": [self._cell(entry, models, worn, variants) for entry in self._entries],
         }
 
-    def _page_list(self) -> dict[str, Any]:
+    def _page_list(self) -> dict[str, Json]:
         index = posixpath.basename(self._folder.gallery)
         return {
             "index": index,
@@ -166,25 +173,26 @@ class _Content:
 
     def _known_variants(self) -> list[str]:
         used = {entry.variant for entry in self._entries}
-        return [name for name in self._manifest.get("variants", ()) if name in used]
+        return [name for name in (self._manifest.variants if self._manifest else ()) if name in used]
 
     def _difference(self, variant: str) -> str:
         """A variant's parameters in words: those that it changes."""
-        changes = self._manifest.get("variants", {}).get(variant) or {}
+        parameters = self._manifest.variants.get(variant) if self._manifest else None
+        changes = parameters.model_dump(mode="json", exclude_unset=True) if parameters else {}
         if variant == DEFAULT_VARIANT and not changes:
             return ""
         words = (f"{name.replace('_', ' ')} {_said(value)}" for name, value in changes.items())
         return ", ".join(words) or "no changes"
 
-    def _worn(self, worn: Mapping[str, int]) -> list[dict[str, Any]]:
-        types = {garment["id"]: garment.get("type") for garment in self._manifest.get("garments", ())}
+    def _worn(self, worn: Mapping[str, int]) -> list[dict[str, Json]]:
+        types = {garment.id: garment.type for garment in (self._manifest.garments if self._manifest else ())}
         parts = {entry.worn: entry.garments for entry in self._entries}
         return [
             {
                 "id": id_,
                 "name": id_.partition("-")[2] or id_,
                 "number": id_.partition("-")[0],
-                "type": "outfit" if len(parts[id_]) > 1 else types.get(next(iter(parts[id_]), None)),
+                "type": "outfit" if len(parts[id_]) > 1 else types.get(next(iter(parts[id_]), "")),
                 "garments": [
                     {"id": garment, "type": types.get(garment), **self._input("garments", garment)}
                     for garment in parts[id_]
@@ -195,8 +203,8 @@ class _Content:
 
     def _cell(
         self, entry: Entry, models: Mapping[str, int], worn: Mapping[str, int], variants: Mapping[str, int]
-    ) -> dict[str, Any]:
-        cell = {
+    ) -> dict[str, Json]:
+        cell: dict[str, Json] = {
             "id": entry.id,
             "n": entry.n,
             "m": models[entry.model],
@@ -211,31 +219,28 @@ class _Content:
             "resumed": entry.resumed or None,
             "part": self._pages.part_of.get(entry.n) if self._pages.shown is None else None,
             "results": [self._result(result) for result in entry.results],
-            "lost": [
-                {"candidate": one["candidate"], "error": one["error"], "cause": one["cause"][:300]}
-                for one in entry.lost
-            ],
+            "lost": [{"candidate": one.candidate, "error": one.error, "cause": one.cause[:300]} for one in entry.lost],
         }
         if entry.error:
             cell |= {"error": entry.error, "cause": (entry.cause or "")[:1000], "step": entry.step}
             cell |= {"task": entry.task_id, "requests": list(entry.request_ids)}
         return {name: value for name, value in cell.items() if value not in (None, [])}
 
-    def _result(self, result: Mapping[str, Any]) -> dict[str, Any]:
-        shown = {
-            "candidate": result.get("candidate"),
-            "file": posixpath.relpath(result["key"], self._folder.prefix),
-            "bytes": result.get("bytes"),
-            "width": result.get("width"),
-            "height": result.get("height"),
-            "thumb": self._picture(result_copy("thumbnails", result["key"])),
-            "large": self._picture(result_copy("previews", result["key"])),
+    def _result(self, result: Stored) -> dict[str, Json]:
+        shown: dict[str, Json] = {
+            "candidate": result.candidate,
+            "file": posixpath.relpath(result.key, self._folder.prefix),
+            "bytes": result.bytes,
+            "width": result.width,
+            "height": result.height,
+            "thumb": self._picture(result_copy("thumbnails", result.key)),
+            "large": self._picture(result_copy("previews", result.key)),
         }
         if shown["thumb"] is None and shown["large"] is None:
             shown["note"] = obstacle(result)
         return {name: value for name, value in shown.items() if value is not None}
 
-    def _input(self, kind: str, id_: str) -> dict[str, int]:
+    def _input(self, kind: ImageKind, id_: str) -> dict[str, Json]:
         shown = {
             "thumb": self._picture(self._folder.input_copy("thumbnails", kind, id_)),
             "large": self._picture(self._folder.input_copy("previews", kind, id_)),
@@ -254,13 +259,13 @@ class _Content:
 
 
 _RUN_FIELDS = (
+    # Of the summary, what the page shows.
     "run_id",
     "name",
     "status",
     "error",
     "cause",
     "retry_of",
-    "repaired_by",
     "retry_manifest",
     "started_at",
     "seconds",
@@ -281,6 +286,17 @@ _RUN_FIELDS = (
 )
 
 
+@dataclass(frozen=True)
+class Histogram:
+    """Counts of values in bars of one width: the first bar begins at `first`."""
+
+    name: str
+    unit: str
+    first: float
+    step: float
+    counts: Sequence[int]
+
+
 class Measures:
     """What the plots of a run are drawn from, added up entry by entry: three numbers of each are kept."""
 
@@ -296,7 +312,7 @@ class Measures:
         if entry.delay is not None:
             self._delay.append(entry.delay)
 
-    def plots(self) -> list[dict[str, Any] | None]:
+    def plots(self) -> list[Histogram | None]:
         """The page's plots, None of what was never measured."""
         return [
             _histogram("Latency", "s", self._latency),
@@ -305,15 +321,20 @@ class Measures:
         ]
 
 
-def _numbered(names: Any) -> dict[str, int]:
+def _plot(histogram: Histogram) -> dict[str, Json]:
+    told = asdict(histogram)
+    return {"from": told.pop("first"), **told}
+
+
+def _numbered(names: Iterable[str]) -> dict[str, int]:
     return {name: number for number, name in enumerate(dict.fromkeys(names))}
 
 
-def _said(value: object) -> str:
+def _said(value: Json) -> str:
     return {True: "on", False: "off"}.get(value, str(value)) if isinstance(value, bool) else str(value)
 
 
-def _histogram(name: str, unit: str, values: Sequence[float]) -> dict[str, Any] | None:
+def _histogram(name: str, unit: str, values: Sequence[float]) -> Histogram | None:
     """Counts of values in bars of one width, a round number; None of none."""
     if not values:
         return None
@@ -323,7 +344,7 @@ def _histogram(name: str, unit: str, values: Sequence[float]) -> dict[str, Any] 
     counts = [0] * (int(high // step) - first + 1)
     for value in values:
         counts[int(value // step) - first] += 1
-    return {"name": name, "unit": unit, "from": first * step, "step": step, "counts": counts}
+    return Histogram(name, unit, first * step, step, counts)
 
 
 _STEPS = tuple(factor * 10**power for power in range(18) for factor in (1, 2, 5))

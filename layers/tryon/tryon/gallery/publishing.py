@@ -5,12 +5,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, islice
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tryon import contact_sheet, objects, thumbnails
+from tryon.entry import Entry
 from tryon.gallery import Measures, Pages, Part, render
-from tryon.ledger import Entry
+from tryon.manifest import Manifest
 from tryon.plan import CopySize, RunFolder, result_copy
+from tryon.summary import Summary
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -52,7 +54,7 @@ class _Shelf:
         keys = [self.folder.input_copy(size, "models", entry.model) for entry in entries]
         keys += [self.folder.input_copy(size, "garments", id_) for entry in entries for id_ in entry.garments]
         keys += [
-            result_copy(size, result["key"])
+            result_copy(size, result.key)
             for entry in entries
             for result in entry.results
             if thumbnails.obstacle(result) is None
@@ -76,10 +78,11 @@ class _Shelf:
 def publish(
     s3: "S3Client",
     bucket: str,
-    summary: Mapping[str, Any],
+    summary: Summary,
     entries: Iterable[Entry],
-    manifest: Mapping[str, Any],
+    manifest: Manifest | None,
     *,
+    repaired_by: Sequence[str] | None = None,
     hurry: Callable[[], bool] = lambda: False,
 ) -> list[str]:
     """Write index.html, the parts that a large run needs and the contact sheet; return their keys, the index first.
@@ -89,10 +92,11 @@ def publish(
     `INDEX_COMBINATIONS` has an index of its parts alone, and parts with thumbnails: its entries are never held, but
     read once more for the parts. Every page is whole in itself, and no more than one is in memory. Once there is
     `hurry`, the parts still to come carry no pictures.
+    `repaired_by` names the retries that brought what the run lacked.
     """
-    folder = RunFolder(summary["run_id"])
+    folder = RunFolder(summary.run_id)
     shelf = _Shelf(s3, bucket, folder)
-    held = list(entries) if summary["total"] <= INDEX_COMBINATIONS else None
+    held = list(entries) if summary.total <= INDEX_COMBINATIONS else None
     entries = entries if held is None else held
     whole = None if held is None else _whole(shelf, held)
     outline = _Outline(folder, parted=whole is None)
@@ -103,8 +107,23 @@ def publish(
     s3.put_object(Bucket=bucket, Key=folder.contact_sheet, Body=sheet, ContentType="image/jpeg")
     del copies, sheet, shown
 
-    def write(key: str, shown: Sequence[Entry], pictures: Mapping[str, bytes], **more: Any) -> None:
-        page = render(summary, shown, manifest=manifest, pictures=pictures, plots=plots, **more)
+    def write(
+        key: str,
+        shown: Sequence[Entry],
+        pictures: Mapping[str, bytes],
+        pages: Pages | None = None,
+        side: int | None = None,
+    ) -> None:
+        page = render(
+            summary,
+            shown,
+            manifest=manifest,
+            pictures=pictures,
+            plots=plots,
+            pages=pages,
+            side=side,
+            repaired_by=repaired_by,
+        )
         objects.put_text(s3, bucket, key, page, "text/html; charset=utf-8")
 
     written = [folder.gallery, *(folder.gallery_part(part.number) for part in outline.parts)]

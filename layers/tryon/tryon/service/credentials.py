@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tryon.clock import Clock
+from tryon.json_types import Json
 from tryon.service.errors import ServiceAccessError, ServiceUnavailableError
 
 if TYPE_CHECKING:
@@ -144,11 +145,11 @@ def _text(secret_id: str, content: str | bytes | None) -> str:
     return text.removeprefix("\u00ef\u00bb\u00bf").strip(_AROUND)
 
 
-def _fields(secret_id: str, text: str) -> dict[str, object]:
+def _fields(secret_id: str, text: str) -> dict[str, Json]:
     wanted = f'secret {secret_id!r} must be a JSON object with "access_key" and "secret_key"'
     if not text:
         raise ServiceAccessError(f"{wanted}: it is empty") from None
-    fields: object = text
+    fields: Json = text
     # Twice, because some tools keep the object as a text inside a text.
     for _ in range(2):
         if not isinstance(fields, str):

@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 import requests
 
 from tryon.clock import Clock
+from tryon.json_types import Json
 from tryon.service import Submission, Submitted, TaskResult, vendor
 from tryon.service.credentials import Credentials
 from tryon.service.errors import ServiceAccessError
@@ -95,7 +96,7 @@ class _Exchange:
         self._reuse = reuse
         self._outcome: Answer | NoAnswerError | None = None
 
-    def run(self, method: Callable[[dict[str, Any]], object], form: dict[str, Any]) -> Answer:
+    def run(self, method: Callable[[Mapping[str, Json]], Any], form: Mapping[str, Json]) -> Answer:
         """The answer to one of the SDK's calls; raises `NoAnswerError`."""
         try:
             method(form)
@@ -106,7 +107,7 @@ class _Exchange:
             return self._outcome
         raise self._outcome or NoAnswerError("SDK: nothing was sent", sent=False)
 
-    def post(self, url: str, headers: Mapping[str, str], data: str, timeout: object) -> NoReturn:
+    def post(self, url: str, headers: Mapping[str, str], data: str, timeout: float) -> NoReturn:
         """Called by the SDK, whose part ends here; its own `timeout`, a fixed one, is not used."""
         # Should anything unforeseen happen below, a submission counts as sent.
         self._outcome = NoAnswerError("an unforeseen failure", sent=True)

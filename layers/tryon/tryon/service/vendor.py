@@ -15,8 +15,9 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from itertools import zip_longest
-from typing import Any, Literal
+from typing import Literal
 
+from tryon.json_types import Json
 from tryon.parameters import GarmentType, Parameters
 from tryon.service import Candidate, Submission, Submitted, TaskResult, TaskStatus, TaskTimes
 from tryon.service.errors import (
@@ -120,7 +121,7 @@ _GATEWAY_NAMES = {
 }
 
 
-def encode_submission(submission: Submission) -> dict[str, Any]:
+def encode_submission(submission: Submission) -> dict[str, Json]:
     """A submission as the service's JSON object, the pictures as base64 text."""
     pictures = [base64.b64encode(picture).decode("ascii") for picture in _pictures(submission)]
     return _without_pictures(submission) | {"binary_data_base64": pictures}
@@ -140,7 +141,7 @@ def submission_body(submission: Submission) -> bytes:
     return body.getvalue()
 
 
-def encode_query(task_id: str) -> dict[str, Any]:
+def encode_query(task_id: str) -> Mapping[str, Json]:
     """The question after a task as the service's JSON object; its options are JSON in a string."""
     # Without return_url the answer holds no addresses, only base64.
     return {"req_key": _REQ_KEY, "task_id": task_id, "req_json": json.dumps({"return_url": True})}
@@ -213,7 +214,7 @@ class _Answer:
     message: str
     request_id: str
     retry_after: float | None
-    data: dict[str, Any]
+    data: Mapping[str, Json]
     size: int
 
     def error(self, kind: type[ServiceError], meaning: str) -> ServiceError:
@@ -244,7 +245,7 @@ def _blocks(picture: bytes) -> list[memoryview]:
     return [view[start : start + size] for start in range(0, len(view), size)]
 
 
-def _without_pictures(submission: Submission) -> dict[str, Any]:
+def _without_pictures(submission: Submission) -> dict[str, Json]:
     return {
         "req_key": _REQ_KEY,
         "req_image_store_type": 0,
@@ -253,7 +254,7 @@ def _without_pictures(submission: Submission) -> dict[str, Any]:
     }
 
 
-def _inference_config(parameters: Parameters) -> dict[str, Any]:
+def _inference_config(parameters: Parameters) -> Mapping[str, Json]:
     return {
         "do_sr": parameters.super_resolution,
         "keep_head": parameters.keep_head,
@@ -290,14 +291,14 @@ def _open(status: int, headers: Mapping[str, str], body: bytes, now: float) -> _
     )
 
 
-def _refusal(error: dict[str, Any]) -> dict[str, Any]:
+def _refusal(error: Mapping[str, Json]) -> Mapping[str, Json]:
     """The gateway's error; one that names neither a code nor a reason is none."""
     number, name = _integer(error.get("CodeN")), error.get("Code")
     said = number or _integer(name) or (isinstance(name, str) and name.strip(" 0")) or _plain(error.get("Message"))
     return error if said else {}
 
 
-def _gateway_code(refusal: dict[str, Any]) -> int | str:
+def _gateway_code(refusal: Mapping[str, Json]) -> int | str:
     number = _integer(refusal.get("CodeN"))
     if number is None:
         number = _integer(refusal.get("Code"))
@@ -361,7 +362,7 @@ def _unreadable_submit(answer: _Answer) -> ServiceError:
     )
 
 
-def _candidates(answer: _Answer, details: dict[str, Any]) -> tuple[Candidate, ...]:
+def _candidates(answer: _Answer, details: Mapping[str, Json]) -> tuple[Candidate, ...]:
     addresses = answer.data.get("image_urls") or []
     pictures = answer.data.get("binary_data_base64") or []
     if not isinstance(addresses, list) or not isinstance(pictures, list):
@@ -386,18 +387,18 @@ def _candidates(answer: _Answer, details: dict[str, Any]) -> tuple[Candidate, ..
     return ()
 
 
-def _status_word(data: dict[str, Any]) -> str:
+def _status_word(data: Mapping[str, Json]) -> str:
     """The task's status without what clients and gateways do to a word: case and blanks around it."""
     word = data.get("status")
     return word.strip().casefold() if isinstance(word, str) else "" if word is None else repr(word)
 
 
-def _details(data: dict[str, Any]) -> dict[str, Any]:
+def _details(data: Mapping[str, Json]) -> Mapping[str, Json]:
     text = data.get("resp_data")
     return _object(text) if isinstance(text, str) else {}
 
 
-def _seeds(details: dict[str, Any], count: int) -> list[int | None]:
+def _seeds(details: Mapping[str, Json], count: int) -> list[int | None]:
     results = details.get("results")
     # Another number of results than of pictures leaves open whose seed is whose.
     if not isinstance(results, list) or len(results) != count:
@@ -405,11 +406,11 @@ def _seeds(details: dict[str, Any], count: int) -> list[int | None]:
     return [_seed(_dict(_dict(result).get("inference_config")).get("seed")) for result in results]
 
 
-def _seed(value: object) -> int | None:
+def _seed(value: Json) -> int | None:
     return value if type(value) is int and abs(value) < 1 << 63 else None
 
 
-def _times(details: dict[str, Any]) -> TaskTimes | None:
+def _times(details: Mapping[str, Json]) -> TaskTimes | None:
     received, processed, finished = (
         _seconds(details.get(name)) for name in ("received_at", "processed_at", "finished_at")
     )
@@ -418,7 +419,7 @@ def _times(details: dict[str, Any]) -> TaskTimes | None:
     return TaskTimes(received, processed, finished)
 
 
-def _seconds(value: object) -> float | None:
+def _seconds(value: Json) -> float | None:
     # Up to the year 5138, which also refuses milliseconds.
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e11:
         return None
@@ -428,7 +429,7 @@ def _seconds(value: object) -> float | None:
 _STANDARD = str.maketrans("-_", "+/")
 
 
-def _decoded(picture: object) -> bytes | None:
+def _decoded(picture: Json) -> bytes | None:
     if not isinstance(picture, str):
         return None
     try:
@@ -449,7 +450,7 @@ _ID = re.compile(r"[\x21-\x7e]{1,128}")
 _TASK_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 
 
-def _task_id(data: dict[str, Any]) -> str:
+def _task_id(data: Mapping[str, Json]) -> str:
     value = data.get("task_id")
     if type(value) is int and 0 <= value < 1 << 64:
         value = str(value)
@@ -482,7 +483,7 @@ def _text(body: bytes) -> str:
 _DECODER = json.JSONDecoder(strict=False)
 
 
-def _object(text: str) -> dict[str, Any]:
+def _object(text: str) -> Mapping[str, Json]:
     """The JSON object that a text begins with; what follows it is not looked at."""
     if text.count(",") + text.count("{") + text.count("[") > _MOST_VALUES:
         return {}
@@ -492,11 +493,11 @@ def _object(text: str) -> dict[str, Any]:
         return {}
 
 
-def _dict(value: object) -> dict[str, Any]:
+def _dict(value: Json) -> Mapping[str, Json]:
     return value if isinstance(value, dict) else {}
 
 
-def _integer(value: object) -> int | None:
+def _integer(value: Json) -> int | None:
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value.strip()):
         return int(value)
     if isinstance(value, float) and value.is_integer() and 0 <= value < 1e9:
@@ -522,7 +523,7 @@ def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
 _SECRET = re.compile(r"\S+://\S+|AK(?:LT|TP)\S*|(?=\S*[0-9])[A-Za-z0-9+/=_.%:-]{24,}")
 
 
-def _plain(text: object, length: int = 160) -> str:
+def _plain(text: Json, length: int = 160) -> str:
     """The server's words, safe to show: one line, printable, no addresses, no long opaque words."""
     if not isinstance(text, str):
         return ""

@@ -1,0 +1,192 @@
+"""A run as the ledger keeps it: what it is of, how far it is, how it ended."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
+from functools import cache
+
+from pydantic import TypeAdapter
+
+from tryon.json_types import Json
+
+
+class RunStatus(StrEnum):
+    """How a run stands or ended; REJECTED runs never reached the service."""
+
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    PARTIAL = "PARTIAL"
+    FAILED = "FAILED"
+    REJECTED = "REJECTED"
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean, median, 95th percentile and largest of some seconds or counts."""
+
+    mean: float
+    p50: float
+    p95: float
+    max: float
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why combinations failed: the error's name, how often, the first of them by id and the first one's cause."""
+
+    error: str
+    count: int
+    examples: tuple[str, ...]
+    cause: str
+
+
+@dataclass(frozen=True)
+class AwsCost:
+    """What a run used of AWS, and its price in US dollars; `docs/cost.md` has the formula."""
+
+    usd: float
+    usd_per_combination: float
+    transitions_per_combination: float
+    transitions: float
+    lambda_requests: float
+    lambda_gb_seconds: float
+    dynamodb_write_units: float
+    dynamodb_read_units: float
+    s3_writes: float
+    s3_reads: float
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a run cost: at the service, in its currency, and at AWS."""
+
+    service: float
+    currency: str
+    price_per_task: float
+    aws: AwsCost
+
+
+@dataclass(frozen=True)
+class LearnedFrom:
+    """What a run keeps of the learned cadence it follows, to compare its own latencies with; times in seconds.
+
+    `polls` and `delay` are what the cadence promises a task, `quantiles` the latencies within which 5, 10 … 95 % of the
+    `samples` ended.
+    """
+
+    name: str
+    created: float
+    samples: int
+    polls: float
+    delay: float
+    mean: float
+    quantiles: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended, as its summary has it. Times are seconds, `ended_at` since the epoch."""
+
+    status: RunStatus
+    ended_at: float
+    seconds: float
+    total: int
+    succeeded: int
+    failed: int
+    tasks: int
+    tasks_unknown: int
+    bytes: int
+    pictures: int
+    cost: Cost
+    error: str | None = None
+    cause: str | None = None
+    pictures_lost: int = 0
+    polls: Spread | None = None
+    latency: Spread | None = None
+    delay: Spread | None = None
+    reasons: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's item. Times are seconds since the epoch, `cadence` the seconds between polls.
+
+    Of a run that was rejected before it was opened only the first fields and `error` are known. `nothing_left` names
+    the runs that have what a retry was to do, `repaired_by` the retries that brought what this run lacked, `halted` is
+    why no further combination starts. `outcome` is there once the run was reported.
+    """
+
+    run_id: str
+    status: RunStatus = RunStatus.RUNNING
+    execution: str | None = None
+    name: str = ""
+    bucket: str = ""
+    manifest_key: str = ""
+    manifest_version: str = ""
+    started_at: float = 0.0
+    cadence: tuple[int, ...] = ()
+    learned: LearnedFrom | None = None
+    retry_of: str | None = None
+    total: int | None = None
+    notes: tuple[str, ...] = ()
+    planned_at: float | None = None
+    nothing_left: tuple[str, ...] | None = None
+    halt_error: str | None = None
+    halt_cause: str | None = None
+    repaired_by: tuple[str, ...] = ()
+    error: str | None = None
+    cause: str | None = None
+    notification_error: str | None = None
+    outcome: Outcome | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether nothing has ended the run yet."""
+        return self.status is RunStatus.RUNNING
+
+    @property
+    def opened(self) -> bool:
+        """Whether the manifest was accepted: where it lies and what it is called is known."""
+        return bool(self.bucket)
+
+    @property
+    def planned(self) -> bool:
+        """Whether the plan and the entries are whole."""
+        return self.planned_at is not None
+
+    @property
+    def halted(self) -> str | None:
+        """Why no further combination of the run starts, None while they do."""
+        return None if self.halt_error is None else f"{self.halt_error}: {self.halt_cause}"
+
+    @property
+    def planning_seconds(self) -> float:
+        """How long the planning took, 0 while it goes on."""
+        return 0.0 if self.planned_at is None else self.planned_at - self.started_at
+
+    def as_item(self) -> dict[str, Json]:
+        """The run in plain values, flat as the ledger has it; what is not known is left out."""
+        own = asdict(self)
+        outcome = own.pop("outcome") or {}
+        known = {name: value for name, value in own.items() if value not in ((), "")} | outcome
+        return {name: value for name, value in known.items() if value is not None}
+
+
+def read_run(item: Mapping[str, Json]) -> Run:
+    """A run from its item in plain values; what an older or a newer version kept besides is not looked at.
+
+    Raises `pydantic.ValidationError`, a ValueError, for an item that is none of a run.
+    """
+    if "succeeded" not in item:
+        return _run().validate_python(item)
+    # What the report wrote lies beside the rest: one item a run, so that a list of runs needs nothing else.
+    outcome = {name: item[name] for name in _OUTCOME if name in item}
+    return _run().validate_python({**item, "outcome": outcome})
+
+
+_OUTCOME = tuple(field.name for field in fields(Outcome))
+
+
+@cache
+def _run() -> "TypeAdapter[Run]":
+    return TypeAdapter(Run)
