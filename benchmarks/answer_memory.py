@@ -202,7 +202,7 @@ def _download(port: int, *, from_address: bool) -> str:
     from tryon.fetch import OriginPolicy, guarded_session
     from tryon.plan import RunFolder
     from tryon.service import Candidate
-    from tryon.task import collect
+    from tryon.task.download import collect
 
     policy = OriginPolicy.parse(f"http://127.0.0.1:{port}")
     known = (Candidate(url=f"http://127.0.0.1:{port}/r.png"),) if from_address else ()

@@ -161,14 +161,14 @@ def fresh(row: str, folder: Path) -> dict[str, Any]:
 
 
 def _app(name: str) -> Any:
-    """A function's module as Lambda imports it, with its clients made."""
+    """A function's module as Lambda imports it, with its parts made."""
     os.environ.update(ENVIRONMENT)
     os.environ.setdefault("RESULT_ORIGINS", "https://results.example.test")
     sys.path.insert(0, str(ROOT / "functions" / name))
     with contextlib.redirect_stdout(io.StringIO()):
         module = importlib.import_module("app")
-    for service in ("s3", "dynamodb", "secretsmanager", "stepfunctions"):
-        module.clients(service)
+    for part in ("s3", "ledger", "gate", "service", "session"):
+        getattr(module.wiring, part, None)
     return module
 
 

@@ -6,47 +6,22 @@ import tryon  # noqa: F401
 # isort: split
 import os
 from dataclasses import asdict
-from functools import cache
 from typing import Any
 
-import boto3
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.parser import event_parser
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import BaseModel, ConfigDict, Field
 
-from tryon.clock import Clock, SystemClock
-from tryon.ledger import Ledger
+from tryon.events import SummarizeEvent
 from tryon.report import Failure, write_report
-from tryon.settings import GateSettings, LedgerSettings, SummarizeSettings
+from tryon.wiring.state import Wiring
 
 logger, metrics = Logger(), Metrics()
-clock: Clock = SystemClock()
-settings = SummarizeSettings.model_validate(os.environ)
-gate_settings = GateSettings.model_validate(os.environ)
-ledger_settings = LedgerSettings.model_validate(os.environ)
-clients = cache(boto3.client)
+wiring = Wiring(os.environ)
 
 HURRY_MS = 120_000
 """Time left at which the rest of a gallery is written without pictures: five hundred pages take half of it."""
-
-
-class ErrorOutput(BaseModel):
-    """What broke the Map, as the state machine caught it; empty when nothing did."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    error: str | None = Field(None, alias="Error")
-    cause: str = Field("", alias="Cause")
-
-
-class SummarizeEvent(BaseModel):
-    """What the state machine passes when every child has ended."""
-
-    run_id: str
-    bucket: str
-    failure: ErrorOutput = ErrorOutput()
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -56,14 +31,14 @@ def handler(event: SummarizeEvent, context: LambdaContext) -> dict[str, Any]:
     logger.append_keys(run_id=event.run_id)
     failure = event.failure
     report = write_report(
-        clients("s3"),
-        Ledger(clients("dynamodb"), ledger_settings.table, clock),
-        gate_settings.build(clients("dynamodb"), clients("stepfunctions"), clock),
+        wiring.s3,
+        wiring.ledger,
+        wiring.gate,
         run_id=event.run_id,
         bucket=event.bucket,
-        clock=clock,
-        price=settings.price,
-        currency=settings.currency,
+        clock=wiring.clock,
+        price=wiring.price_settings.price,
+        currency=wiring.price_settings.currency,
         failure=Failure(failure.error, failure.cause) if failure.error else None,
         hurry=lambda: context.get_remaining_time_in_millis() < HURRY_MS,
     )

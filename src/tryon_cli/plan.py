@@ -10,7 +10,7 @@ from rich.console import Console
 from tryon import learned, plan, retry
 from tryon.cadence import DEADLINE, DEFAULT, poll_times
 from tryon.manifest import Manifest
-from tryon.settings import REQUEST_MARGIN
+from tryon.wiring.state import REQUEST_MARGIN
 from tryon_cli import pictures
 from tryon_cli.drop import Draft, InBucket, check, read
 from tryon_cli.options import (

@@ -138,3 +138,22 @@ def test_no_more_calls_run_at_once_than_are_reserved(tmp_path: Path) -> None:
         errors = [child.error for child in stack.children(ended.arn)]
         assert sorted(errors, key=str) == ["Lambda.TooManyRequestsException", None, None]
         assert stack.functions["Worker"].metrics.throttles == 1
+
+
+def test_a_modules_wiring_gets_the_functions_environment_the_stacks_clock_and_its_transports(tmp_path: Path) -> None:
+    """Read at the first use, when the process's own environment is another function's or none's."""
+    app(
+        tmp_path,
+        "import os\nimport boto3\n"
+        "class Wiring:\n    def __init__(self):\n"
+        "        self.environ, self.clock, self.transports = os.environ, None, {}\n"
+        "wiring = Wiring()\n"
+        "def handler(event, context):\n"
+        "    wiring.clock.sleep(2)\n"
+        "    return [wiring.environ['ASKED'], 'ASKED' in os.environ, list(wiring.transports)]\n",
+        Environment={"Variables": {"ASKED": "for"}},
+    )
+    clock = VirtualClock(START)
+    with LocalStack(tmp_path, clock=clock, transports={"https://x": CannedAdapter(clock)}) as stack:
+        assert answer(stack, {}) == ["for", False, ["https://x"]]
+        assert clock.now() == START + 2

@@ -16,7 +16,7 @@ from sam.image import Image
 from sam.toolchain import Toolchain
 from tests.sam.conftest import Report
 from tryon.gate import Gate, GateLimits
-from tryon.task import holder
+from tryon.task.slots import holder
 from tryon_local.app import ROOT, LocalApp
 from tryon_local.clock import ScaledClock
 from tryon_local.service.standin import StandIn

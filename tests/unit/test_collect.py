@@ -15,7 +15,7 @@ from requests.adapters import BaseAdapter, HTTPAdapter
 from tests.conftest import HandClock
 from tests.result_pictures import jpeg, png, webp
 from tests.unit.fakes import RUN, FakeService
-from tryon import results, task
+from tryon import results
 from tryon.entry import Entry
 from tryon.fetch import (
     NotAnImageError,
@@ -28,6 +28,7 @@ from tryon.fetch import (
 from tryon.plan import RunFolder
 from tryon.service import Candidate, TaskResult, TaskStatus
 from tryon.service.errors import ServiceError, ServiceUnavailableError, TaskExpiredError
+from tryon.task import download
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -74,12 +75,12 @@ class Bench:
     hosts: Hosts = field(default_factory=Hosts)
     service: FakeService = field(default_factory=FakeService)
 
-    def collect(self, *addresses: str | None, **options: Any) -> task.Collected:
+    def collect(self, *addresses: str | None, **options: Any) -> download.Collected:
         policy = OriginPolicy.parse("https://*.example.com")
         session = guarded_session(policy)
         session.mount("https://", self.hosts)
         known = tuple(Candidate(url=address) for address in addresses)
-        return task.collect(
+        return download.collect(
             Entry(n=1, id="anna__01-shirt__a", model="anna", worn="01-shirt", variant="a", candidates=known),
             "task-1",
             folder=RunFolder(RUN),
@@ -99,7 +100,7 @@ class Bench:
         ]
 
 
-def numbers(collected: task.Collected) -> set[int | None]:
+def numbers(collected: download.Collected) -> set[int | None]:
     return {stored.candidate for stored in collected.stored}
 
 
@@ -117,7 +118,7 @@ def bench(clock: HandClock) -> Iterator[Bench]:
         yield made
 
 
-def lost(collected: task.Collected) -> list[tuple[int, str]]:
+def lost(collected: download.Collected) -> list[tuple[int, str]]:
     return [(one.candidate, one.error) for one in collected.lost]
 
 
@@ -256,11 +257,11 @@ def test_a_candidate_whose_trouble_may_pass_is_waited_for_between_calls_and_not_
     """The waits between calls are the state machine's: no function sleeps for long."""
     bench.hosts.answers = {"a": [PNG], "b": [503]}
     began = bench.clock.now()
-    for tries in range(task.PATIENT_TRIES):
+    for tries in range(download.PATIENT_TRIES):
         with pytest.raises(ResultUnavailableError):
             bench.collect(at("a"), at("b"), tries=tries)
     assert bench.clock.now() - began < 40
-    assert lost(bench.collect(at("a"), at("b"), tries=task.PATIENT_TRIES)) == [(2, "ResultUnavailableError")]
+    assert lost(bench.collect(at("a"), at("b"), tries=download.PATIENT_TRIES)) == [(2, "ResultUnavailableError")]
 
 
 class Slow(Hosts):

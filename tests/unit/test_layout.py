@@ -69,7 +69,15 @@ def test_a_handler_reads_as_a_table_of_contents() -> None:
             for node in ast.parse(path.read_text()).body
             if isinstance(node, ast.FunctionDef) and node.name == "handler"
         ]
-        assert (handler.end_lineno or 0) - handler.lineno < 50, path
+        assert (handler.end_lineno or 0) - handler.lineno < 40, path
+        assert len(path.read_text().splitlines()) <= 60, path
+
+
+def test_a_handler_reads_no_environment_when_it_is_imported() -> None:
+    """It hands `os.environ` on: settings are read at the first call, where an error reaches the state machine."""
+    for path in sources("functions"):
+        reads = re.findall(r"os\.environ\b(?!\))|getenv|model_validate", path.read_text())
+        assert reads == [], path
 
 
 def machine() -> dict[str, object]:

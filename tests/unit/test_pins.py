@@ -88,7 +88,7 @@ def test_what_pins_is_read_from_s3s_answer(answer: dict[str, str], pin: dict[str
 @pytest.mark.parametrize("bucket", ["plain", "suspended"])
 @pytest.mark.parametrize("change", ["replaced", "deleted"])
 def test_a_picture_that_changed_after_the_check_is_not_read(s3: Any, bucket: str, change: str) -> None:
-    taken = take_in(s3, bucket)
+    taken = take_in(s3, bucket).pictures
     if change == "replaced":
         s3.put_object(Bucket=bucket, Key="anna.jpg", Body=picture("green"))
     else:

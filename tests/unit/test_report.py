@@ -20,7 +20,7 @@ from tryon.entry import Entry, Status
 from tryon.gallery import publishing
 from tryon.ledger import RunEndedError
 from tryon.run import Outcome, Run, RunStatus
-from tryon.task import holder
+from tryon.task.slots import holder
 
 RUN = "20261123T090000Z-large-1a2b3c4d"
 FOLDER = f"runs/{RUN}/"

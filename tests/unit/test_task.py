@@ -9,7 +9,6 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from tests.conftest import HandClock
 from tests.unit.fakes import RUN, FakeService, combination, done, ledger_and_gate, outcome, stored, submission
-from tryon import task
 from tryon.entry import Entry, RefusedSubmit, Status
 from tryon.gate import Gate, Refusal, RequestLimit, SlotLostError, TurnLaterError
 from tryon.ledger import Ledger, LedgerConflictError
@@ -32,13 +31,10 @@ from tryon.service.errors import (
     TaskFailedError,
     UnknownRefusalError,
 )
-from tryon.task import (
-    NotStartedError,
-    RunHaltedError,
-    Started,
-    SubmitUnansweredError,
-    TaskState,
-)
+from tryon.task import poll, slots, submit
+from tryon.task.poll import TaskState
+from tryon.task.slots import NotStartedError, RunHaltedError
+from tryon.task.submit import Started, SubmitUnansweredError
 
 
 class Crash(BaseException):
@@ -88,7 +84,7 @@ class Bench:
         visit: int = 1,
         **known: Any,
     ) -> Started:
-        return task.start(
+        return submit.start(
             which or combination(),
             run_id=RUN,
             visit=visit,
@@ -100,8 +96,8 @@ class Bench:
             **known,
         )
 
-    def look(self, task_id: str = "task-1", visit: int = 1, deferrals: int = 0) -> task.Look:
-        return task.look(
+    def look(self, task_id: str = "task-1", visit: int = 1, deferrals: int = 0) -> poll.Look:
+        return poll.look(
             RUN,
             1,
             visit,
@@ -114,7 +110,7 @@ class Bench:
         )
 
     def reserve(self, visit: int = 1, n: int = 1) -> None:
-        self.gate.reserve(task.holder(RUN, n, visit), f"token-{n}-{visit}")
+        self.gate.reserve(slots.holder(RUN, n, visit), f"token-{n}-{visit}")
 
     @property
     def entry(self) -> Entry:
@@ -140,7 +136,7 @@ def bench(clock: HandClock) -> Iterator[Bench]:
         yield found
 
 
-ME = task.holder(RUN, 1, 1)
+ME = slots.holder(RUN, 1, 1)
 
 
 def test_a_submit_leaves_the_tasks_id_in_the_ledger_and_keeps_the_slot(bench: Bench) -> None:
@@ -175,7 +171,7 @@ def test_a_submit_that_died_is_waited_for_and_never_paid_twice(bench: Bench, mom
     with pytest.raises(Crash):
         bench.start()
     setattr(bench.service, moment, lambda: None)
-    bench.clock.time += task.SUBMIT_DEAD_SECONDS - 1
+    bench.clock.time += submit.SUBMIT_DEAD_SECONDS - 1
     with pytest.raises(SubmitUnansweredError):
         bench.start()
     bench.clock.time += 1
@@ -191,8 +187,8 @@ def test_a_first_call_that_was_slow_leaves_its_task_to_the_second(bench: Bench) 
     with pytest.raises(SubmitUnansweredError):
         bench.start()
     bench.ledger.submitted(RUN, 1, 1, Submitted("task-of-the-first", "r"))
-    bench.clock.time += task.SUBMIT_DEAD_SECONDS
-    assert bench.started() == Started("task-of-the-first", task.SUBMIT_DEAD_SECONDS)
+    bench.clock.time += submit.SUBMIT_DEAD_SECONDS
+    assert bench.started() == Started("task-of-the-first", submit.SUBMIT_DEAD_SECONDS)
     assert bench.service.tasks == []
 
 
@@ -211,7 +207,7 @@ def test_a_read_time_out_is_an_unknown_outcome_and_keeps_the_slot(bench: Bench) 
     with pytest.raises(SubmitOutcomeUnknownError):
         bench.start()
     bench.service.after = lambda: None
-    bench.clock.time += task.SUBMIT_DEAD_SECONDS
+    bench.clock.time += submit.SUBMIT_DEAD_SECONDS
     with pytest.raises(SubmitOutcomeUnknownError):
         bench.start()
     assert len(bench.service.tasks) == 1
@@ -363,7 +359,7 @@ class Confirming:
         """One more visit; what Submit raised."""
         bench = self.bench
         if self.visit > 1:
-            bench.gate.reserve(task.holder(RUN, self.n, self.visit), "token")
+            bench.gate.reserve(slots.holder(RUN, self.n, self.visit), "token")
             bench.clock.time = max(bench.clock.time, bench.gate.state().next_start)
         bench.service.before = raising(error) if error else lambda: None
         bench.service.answer = question
@@ -387,9 +383,9 @@ def test_the_free_question_confirms_within_a_few_minutes_and_then_the_run_is_hal
     while bench.halted is None:
         raised.append(visits.refused(ACCESS, ACCESS))
     assert raised == [RefusalUnconfirmedError] * 3 + [ServiceAccessError]
-    assert task.CONFIRM_SECONDS <= bench.clock.time - visits.began < 300
+    assert submit.CONFIRM_SECONDS <= bench.clock.time - visits.began < 300
     assert bench.entry.submits == 1, "the others ask the free question first"
-    assert bench.service.asked == [task.PREFLIGHT_TASK] * 3
+    assert bench.service.asked == [submit.PREFLIGHT_TASK] * 3
     assert bench.halted == "ServiceAccessError: no such key (100009)"
 
 
@@ -412,7 +408,7 @@ def test_where_the_question_is_answered_three_submits_in_a_row_over_two_minutes_
     while bench.halted is None:
         raised.append(visits.refused(error, ANSWERED))
     assert raised == [RefusalUnconfirmedError] * 3 + [type(error)]
-    assert bench.clock.time - visits.began >= task.CONFIRM_SECONDS
+    assert bench.clock.time - visits.began >= submit.CONFIRM_SECONDS
     assert bench.entry.submits == 4
     assert bench.halted == f"{type(error).__name__}: {error}"
 
@@ -420,7 +416,7 @@ def test_where_the_question_is_answered_three_submits_in_a_row_over_two_minutes_
 def test_other_trouble_between_starts_the_row_again(bench: Bench) -> None:
     first, second = Confirming(bench), Confirming(bench, n=2)
     first.refused(ACCESS, ANSWERED)
-    bench.gate.reserve(task.holder(RUN, 2, 1), "token")
+    bench.gate.reserve(slots.holder(RUN, 2, 1), "token")
     bench.clock.time += 200
     second.refused(ServiceBusyError("50430"), ANSWERED)
     bench.clock.time += 200
@@ -431,7 +427,7 @@ def test_other_trouble_between_starts_the_row_again(bench: Bench) -> None:
 
 def test_a_combination_ends_by_itself_after_its_fifth_refusal(bench: Bench) -> None:
     visits, raised = Confirming(bench), []
-    for _ in range(task.MOST_REFUSALS):
+    for _ in range(submit.MOST_REFUSALS):
         raised.append(visits.refused(ACCESS, ANSWERED))
         bench.gate.accepted()  # another's submit passes meanwhile
     assert raised == [RefusalUnconfirmedError] * 4 + [ServiceAccessError]
@@ -456,7 +452,7 @@ def test_a_run_that_is_halted_asks_for_no_more_slots(bench: Bench) -> None:
 
 
 def ask(bench: Bench, which: Combination | None = None, *, n: int = 1, visit: int = 1, **changes: Any) -> None:
-    task.ask_for_slot(
+    slots.ask_for_slot(
         which or combination(n),
         "token",
         run_id=RUN,
@@ -476,7 +472,7 @@ def ask(bench: Bench, which: Combination | None = None, *, n: int = 1, visit: in
 
 def test_a_visit_waits_under_its_own_name(bench: Bench) -> None:
     ask(bench, n=2, visit=7, ask=3)
-    assert [(w.holder, w.token, w.ask) for w in bench.gate.state().waiters] == [(task.holder(RUN, 2, 7), "token", 3)]
+    assert [(w.holder, w.token, w.ask) for w in bench.gate.state().waiters] == [(slots.holder(RUN, 2, 7), "token", 3)]
 
 
 def test_a_task_that_is_only_asked_after_needs_no_slot(bench: Bench) -> None:
@@ -488,7 +484,7 @@ def test_a_task_that_is_only_asked_after_needs_no_slot(bench: Bench) -> None:
 
 def test_the_task_that_replaces_one_needs_a_slot(bench: Bench) -> None:
     ask(bench, combination(2, task_id="old-task"), refused_task="old-task", visit=2)
-    assert [waiter.holder for waiter in bench.gate.state().waiters] == [task.holder(RUN, 2, 2)]
+    assert [waiter.holder for waiter in bench.gate.state().waiters] == [slots.holder(RUN, 2, 2)]
 
 
 def test_trouble_is_waited_out_with_patience_and_then_named(bench: Bench) -> None:
@@ -505,7 +501,7 @@ def test_trouble_that_is_older_than_the_run_counts_from_its_start(bench: Bench) 
     bench.clock.time += 9 * 3600
     bench.ledger.open_run(Run("young", execution="e", started_at=bench.clock.time))
     bench.clock.time += 3600
-    task.ask_for_slot(
+    slots.ask_for_slot(
         combination(),
         "token",
         run_id="young",
@@ -521,16 +517,16 @@ def test_trouble_that_is_older_than_the_run_counts_from_its_start(bench: Bench) 
 
 
 def test_waiting_for_days_ends_with_its_reason(bench: Bench) -> None:
-    ask(bench, n=2, waiting_since=bench.clock.time - task.MOST_WAIT)
+    ask(bench, n=2, waiting_since=bench.clock.time - slots.MOST_WAIT)
     with pytest.raises(NotStartedError, match="no slot was free for 4 days"):
-        ask(bench, n=2, waiting_since=bench.clock.time - task.MOST_WAIT - 1)
+        ask(bench, n=2, waiting_since=bench.clock.time - slots.MOST_WAIT - 1)
 
 
 # --- giving a slot back ---
 
 
 def give_back(bench: Bench, visit: int = 1) -> Entry:
-    return task.give_slot_back(RUN, 1, visit, ledger=bench.ledger, gate=bench.gate)
+    return slots.give_slot_back(RUN, 1, visit, ledger=bench.ledger, gate=bench.gate)
 
 
 def test_a_visit_that_was_given_up_begins_nothing_late(bench: Bench) -> None:
@@ -539,7 +535,7 @@ def test_a_visit_that_was_given_up_begins_nothing_late(bench: Bench) -> None:
     bench.reserve(2)
     with pytest.raises(SlotLostError):
         bench.start()
-    assert (bench.service.tasks, bench.holders) == ([], {task.holder(RUN, 1, 2)})
+    assert (bench.service.tasks, bench.holders) == ([], {slots.holder(RUN, 1, 2)})
     assert bench.start(visit=2) == "task-1"
 
 
@@ -619,7 +615,7 @@ def test_while_it_is_not_known_whether_a_doubted_task_exists_nothing_is_paid(
 
 def test_a_poll_of_an_unfinished_task_counts_and_keeps_the_slot(bench: Bench) -> None:
     bench.start()
-    assert bench.look() == task.Look(TaskState.PENDING)
+    assert bench.look() == poll.Look(TaskState.PENDING)
     assert bench.entry.polls == 1
     assert bench.holders == {ME}
 
@@ -656,7 +652,7 @@ def test_a_question_without_an_answer_is_not_a_failed_task_and_what_came_is_kept
     bench.start()
     bench.service.answer = error
     said = f"{type(error).__name__}: {error}"
-    assert bench.look() == task.Look(TaskState.PENDING, said, error)
+    assert bench.look() == poll.Look(TaskState.PENDING, said, error)
     assert (bench.entry.status, bench.entry.polls, bench.entry.unanswered) == (Status.SUBMITTED, 1, 1)
     assert bench.entry.said == said
     assert bench.holders == {ME}
@@ -745,7 +741,7 @@ def test_a_crash_in_the_second_submit_is_never_paid_twice(refused: Bench, moment
         with pytest.raises(Crash):
             refused.start(**AGAIN)
         setattr(service, moment, lambda: None)
-        refused.clock.time += task.SUBMIT_DEAD_SECONDS
+        refused.clock.time += submit.SUBMIT_DEAD_SECONDS
         with pytest.raises(SubmitOutcomeUnknownError):
             refused.start(**AGAIN)
     assert len(service.tasks) <= 2
@@ -758,7 +754,7 @@ def test_a_poll_of_the_refused_task_that_comes_late_touches_nothing(refused: Ben
     with pytest.raises(OutputRefusedError):
         refused.look("task-1", visit=1)
     assert (refused.entry, refused.holders) == (before, holders)
-    assert holders == {task.holder(RUN, 1, 2)}
+    assert holders == {slots.holder(RUN, 1, 2)}
 
 
 # --- not found ---
@@ -768,8 +764,8 @@ def test_not_found_is_believed_when_it_was_said_for_a_minute(bench: Bench) -> No
     bench.start()
     bench.clock.time += 200
     bench.service.answer = TaskResult(TaskStatus.NOT_FOUND, "r")
-    assert bench.look() == task.Look(TaskState.PENDING, "the service does not know the task")
-    bench.clock.time += task.NOT_FOUND_SECONDS - 1
+    assert bench.look() == poll.Look(TaskState.PENDING, "the service does not know the task")
+    bench.clock.time += poll.NOT_FOUND_SECONDS - 1
     assert bench.look().state is TaskState.PENDING
     assert bench.holders == {ME}
     bench.clock.time += 1
@@ -783,7 +779,7 @@ def test_a_task_that_is_seen_between_is_not_lost_and_its_minute_begins_anew(benc
     for _ in range(3):
         bench.service.answer = TaskResult(TaskStatus.NOT_FOUND, "r")
         bench.look()
-        bench.clock.time += task.NOT_FOUND_SECONDS - 1
+        bench.clock.time += poll.NOT_FOUND_SECONDS - 1
         bench.service.answer = TaskResult(TaskStatus.GENERATING, "r")
         bench.look()
         bench.clock.time += 2
@@ -793,7 +789,7 @@ def test_an_answer_that_says_nothing_does_not_stop_the_minute(bench: Bench) -> N
     bench.start()
     bench.service.answer = TaskResult(TaskStatus.NOT_FOUND, "r")
     bench.look()
-    bench.clock.time += task.NOT_FOUND_SECONDS
+    bench.clock.time += poll.NOT_FOUND_SECONDS
     bench.service.answer = ServiceUnavailableError("502")
     bench.look()
     bench.service.answer = TaskResult(TaskStatus.NOT_FOUND, "r")
@@ -805,7 +801,7 @@ def test_a_resumed_task_has_its_minute_too(bench: Bench) -> None:
     bench.start(combination(task_id="old-task"))
     bench.service.answer = TaskResult(TaskStatus.NOT_FOUND, "r")
     assert bench.look("old-task").state is TaskState.PENDING
-    bench.clock.time += task.NOT_FOUND_SECONDS
+    bench.clock.time += poll.NOT_FOUND_SECONDS
     with pytest.raises(TaskExpiredError):
         bench.look("old-task")
 
@@ -815,7 +811,7 @@ def test_a_second_task_has_a_minute_of_its_own(bench: Bench) -> None:
     bench.start(adopted)
     bench.service.answer = TaskResult(TaskStatus.NOT_FOUND, "r")
     bench.look("old-task")
-    bench.clock.time += task.NOT_FOUND_SECONDS - 1
+    bench.clock.time += poll.NOT_FOUND_SECONDS - 1
     bench.service.answer = OutputRefusedError("50511")
     with pytest.raises(OutputRefusedError):
         bench.look("old-task")
@@ -838,20 +834,20 @@ def test_expired_is_the_end_at_once(bench: Bench) -> None:
 @pytest.mark.parametrize("answer", [TaskResult(TaskStatus.NOT_FOUND, "r"), TaskFailedError("50400")])
 def test_access_is_proved_by_any_answer_about_the_task(bench: Bench, answer: TaskResult | Exception) -> None:
     bench.service.answer = answer
-    task.check_access(bench.service, bench.gate)
+    submit.check_access(bench.service, bench.gate)
 
 
 def test_broken_access_is_told_before_anything_is_submitted(bench: Bench) -> None:
     bench.service.answer = ServiceAccessError("no such key (100009)")
     with pytest.raises(ServiceAccessError):
-        task.check_access(bench.service, bench.gate)
+        submit.check_access(bench.service, bench.gate)
 
 
 def test_a_question_that_has_no_turn_is_asked_later(bench: Bench) -> None:
     bench.gate._requests = RequestLimit(1, 30.0)
     bench.gate.take_turn()
     with pytest.raises(ServiceThrottledError, match="due in 29 s"):
-        task.check_access(bench.service, bench.gate)
+        submit.check_access(bench.service, bench.gate)
     assert bench.service.asked == []
 
 

@@ -16,8 +16,8 @@ from tests.workflow.pipeline import TYPES, Ended, Pipeline, item_of, picture, ru
 from tryon import retry
 from tryon.entry import Entry, Status
 from tryon.gate import MAX_PAUSE
-from tryon.settings import LEASE_MARGIN
-from tryon.task import holder
+from tryon.task.slots import holder
+from tryon.wiring.state import LEASE_MARGIN
 from tryon_local.aws.faults import STATES, AwsFault, AwsFaults, Conflicted, Killed, Refused, Throttled, Unanswered
 from tryon_local.aws.functions import RefusedError
 from tryon_local.service.faults import (

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from tests.workflow.pipeline import manifest, running
-from tryon import gate, task
+from tryon import gate
 from tryon.entry import Status
-from tryon.task import MOST_WAIT
+from tryon.task import slots
+from tryon.task.slots import MOST_WAIT
 from tryon_local.service.faults import Answer, Fault
 
 MOST_EVENTS = 20_000
@@ -49,7 +50,7 @@ def test_a_child_whose_slot_is_lost_again_and_again_waits_longer_each_time(monke
         raise gate.SlotLostError("the slot was given back before the submit")
 
     monkeypatch.setattr(gate.Gate, "hold", lost)
-    monkeypatch.setattr(task, "MOST_WAIT", MOST_WAIT / 4)
+    monkeypatch.setattr(slots, "MOST_WAIT", MOST_WAIT / 4)
     with running(slots=1) as pipeline:
         pipeline.put_pictures(1, 1)
         ended = pipeline.run(manifest(1, 1))

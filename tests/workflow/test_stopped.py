@@ -7,7 +7,7 @@ import pytest
 
 from tests.workflow.pipeline import Pipeline, manifest, running
 from tryon.entry import Status
-from tryon.task import holder
+from tryon.task.slots import holder
 from tryon_local.console.runs import Runs
 from tryon_local.service.faults import Answer, Fault
 

@@ -54,7 +54,7 @@ def breaks(stage: Theatre, history: History, rule: str) -> None:
 def test_a_lease_without_an_end_outlives_its_run(stage: Theatre, monkeypatch: pytest.MonkeyPatch) -> None:
     silent = History(service=(Fault("submit", Silence(processed=True), nth=(1,)),))
     holds(stage, silent)
-    monkeypatch.setattr("tryon.settings.LEASE_MARGIN", 1e4)
+    monkeypatch.setattr("tryon.wiring.state.LEASE_MARGIN", 1e4)
     # Functions hold a gate only for one call: the next run's has the longer lease.
     breaks(stage, silent, "a lease outlived its time")
 

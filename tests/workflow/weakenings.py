@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from tests.workflow.histories import Theatre
-from tryon import fetch, objects, retry, task
+from tryon import fetch, objects, retry
 from tryon.entry import Entry
 from tryon.gate import Gate
 from tryon.ledger import Ledger, LedgerConflictError, _run_key
@@ -29,6 +29,7 @@ from tryon.service.errors import (
     TaskError,
     TaskFailedError,
 )
+from tryon.task import download, poll, slots, submit
 
 States = dict[str, dict[str, Any]]
 
@@ -167,20 +168,20 @@ def _begin_submit(patch: pytest.MonkeyPatch) -> None:
             begin(ledger, run_id, n, *visits)
 
     patch.setattr(Ledger, "begin_submit", regardless)
-    patch.setattr(task, "_found", lambda *_: None)
+    patch.setattr(submit, "_found", lambda *_: None)
 
 
 def _doubt(patch: pytest.MonkeyPatch) -> None:
-    start = task.start
+    start = submit.start
 
-    def sure(*args: Any, **kwargs: Any) -> task.Started:
+    def sure(*args: Any, **kwargs: Any) -> submit.Started:
         try:
             return start(*args, **kwargs)
         except SubmitOutcomeUnknownError as error:
             kwargs["ledger"].withdraw_submit(kwargs["run_id"], args[0].n, kwargs["visit"])
             raise ServiceUnavailableError(str(error)) from error
 
-    patch.setattr(task, "start", sure)
+    patch.setattr(submit, "start", sure)
 
 
 def _doubt_told(patch: pytest.MonkeyPatch) -> None:
@@ -228,13 +229,13 @@ class _Asked:
 
 def _answers_taken(taken: Callable[[Callable[[], TaskResult]], TaskResult]) -> Callable[[pytest.MonkeyPatch], None]:
     def weaken(patch: pytest.MonkeyPatch) -> None:
-        look = task.look
+        look = poll.look
 
-        def other(*args: Any, **kwargs: Any) -> task.Look:
+        def other(*args: Any, **kwargs: Any) -> poll.Look:
             kwargs["service"] = _Asked(kwargs["service"], taken)
             return look(*args, **kwargs)
 
-        patch.setattr(task, "look", other)
+        patch.setattr(poll, "look", other)
 
     return weaken
 
@@ -263,7 +264,7 @@ def _empty_is_pending(ask: Callable[[], TaskResult]) -> TaskResult:
 
 
 def _grace(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(task, "NOT_FOUND_SECONDS", 0.0)
+    patch.setattr(poll, "NOT_FOUND_SECONDS", 0.0)
 
 
 def _release(patch: pytest.MonkeyPatch) -> None:
@@ -276,7 +277,7 @@ def _second_download(states: States) -> None:
 
 
 def _second_try(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(task.collect.__kwdefaults__, "delays", ())
+    patch.setitem(download.collect.__kwdefaults__, "delays", ())
 
 
 def _format(patch: pytest.MonkeyPatch) -> None:
@@ -387,7 +388,8 @@ WITHOUT: dict[str, Safeguard] = {
 
 
 def _no_visits(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(task, "holder", lambda run_id, n, visit: f"{run_id}#{n}")
+    for module in (slots, submit, poll):
+        patch.setattr(module, "holder", lambda run_id, n, visit: f"{run_id}#{n}")
 
 
 def _unconditional(patch: pytest.MonkeyPatch) -> None:
@@ -438,16 +440,16 @@ def _no_descendants(patch: pytest.MonkeyPatch) -> None:
 
 
 def _halts_at_once(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(task, "CONFIRM_SECONDS", 0.0)
-    patch.setattr(task, "CONFIRM_SUBMITS", 1)
+    patch.setattr(submit, "CONFIRM_SECONDS", 0.0)
+    patch.setattr(submit, "CONFIRM_SUBMITS", 1)
 
 
 def _unknown_at_once(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(task, "SUBMIT_DEAD_SECONDS", 0.0)
+    patch.setattr(submit, "SUBMIT_DEAD_SECONDS", 0.0)
 
 
 def _slot_kept(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(task, "give_slot_back", lambda run_id, n, visit, *, ledger, gate: ledger.entry(run_id, n))
+    patch.setattr(slots, "give_slot_back", lambda run_id, n, visit, *, ledger, gate: ledger.entry(run_id, n))
 
 
 def _only_the_first(states: States) -> None:

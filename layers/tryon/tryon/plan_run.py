@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tryon import intake, learned, objects, plan, retry
 from tryon.ledger import Ledger, RunEndedError
-from tryon.manifest import Fetched, Manifest, ManifestError, PicturesMissingError, default_name
+from tryon.manifest import Manifest, ManifestError, PicturesMissingError, default_name, fetch
 from tryon.retry import Earlier, NothingLeftError
 from tryon.run import Run
 
@@ -27,12 +27,16 @@ MOST_NOTES = 20
 
 @dataclass(frozen=True)
 class Limits:
-    """What the stack allows: combinations, bytes of a picture; its own cadence and deadline, in seconds."""
+    """What the stack allows: combinations, bytes of a picture, buckets to read besides the manifest's own.
+
+    `cadence` is for manifests that bring none; it and the deadline are in seconds.
+    """
 
     combinations: int
     image_bytes: int
     cadence: Sequence[int]
     deadline: int
+    input_buckets: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -56,17 +60,16 @@ def plan_run(
     s3: "S3Client",
     ledger: Ledger,
     origin: Origin,
-    read: Callable[[], Fetched],
-    check_access: Callable[[], None],
     *,
+    check_access: Callable[[], None],
     limits: Limits,
     now: float,
 ) -> Run:
     """Plan a run and open it in the ledger; returns it as it is then.
 
-    `read` gives the manifest, `check_access` asks the service whether it would answer. Raises `ManifestError` for what
-    cannot be run, `PicturesMissingError` while pictures may be on their way still, `NothingLeftError` for a retry that
-    has nothing to do and is ready to be reported, and `RunEndedError` where the run was ended meanwhile.
+    `check_access` asks the service whether it would answer. Raises `ManifestError` for what cannot be run,
+    `PicturesMissingError` while pictures may be on their way still, `NothingLeftError` for a retry that has nothing to
+    do and is ready to be reported, and `RunEndedError` where the run was ended meanwhile.
     """
     run_id, folder = origin.run_id, plan.RunFolder(origin.run_id)
     known = ledger.run(run_id)
@@ -74,7 +77,7 @@ def plan_run(
         raise RunEndedError(f"run {run_id} has ended, or belongs to another execution")
     if known is not None and known.planned:
         return _planned(known)
-    fetched = read()
+    fetched = fetch(s3, origin.bucket, origin.key, origin.version, allowed_buckets=limits.input_buckets)
     manifest = fetched.manifest
     earlier = retry.look_back(manifest, ledger, now, me=run_id)
     total = plan.check_size(manifest, limits.combinations, earlier.done)

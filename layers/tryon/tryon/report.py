@@ -15,7 +15,7 @@ from tryon.manifest import Manifest, read_again
 from tryon.plan import RunFolder
 from tryon.run import Run, RunStatus
 from tryon.summary import Summary
-from tryon.task import holder, holders_of
+from tryon.task.slots import holder, holders_of
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

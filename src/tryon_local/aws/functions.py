@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import requests
 from botocore.exceptions import ClientError
@@ -51,6 +51,15 @@ class KilledError(BaseException):
 
 class MissingNameError(RuntimeError):
     """A handler's module lacks a name that the local stack has to replace."""
+
+
+@runtime_checkable
+class Wired(Protocol):
+    """What a handler's module may keep its parts in, made at their first use of these three (`tryon.wiring`)."""
+
+    environ: Mapping[str, str]
+    clock: Any
+    transports: Mapping[str, requests.adapters.BaseAdapter]
 
 
 class _TimedOutError(BaseException):
@@ -290,12 +299,15 @@ class Functions(Mapping[str, LocalFunction]):
         module = importlib.util.module_from_spec(spec)
         with _as_at_import(function):
             spec.loader.exec_module(module)
-        self._inject(module, path)
+        self._inject(module, path, function)
         handler: Callable[[Any, Any], Any] = getattr(module, attribute)
         return handler
 
-    def _inject(self, module: ModuleType, path: Any) -> None:
+    def _inject(self, module: ModuleType, path: Any, function: LocalFunction) -> None:
+        """Give the module the stack's clock and transports: to its `wiring`, or to its own clock and sessions."""
         names = vars(module)
+        for wired in (value for value in names.values() if isinstance(value, Wired)):
+            wired.environ, wired.clock, wired.transports = function.environment, self._clock, self._transports
         if "clock" in names:
             names["clock"] = self._clock
         elif "SystemClock" in names:

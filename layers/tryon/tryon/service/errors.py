@@ -19,6 +19,11 @@ class ServiceError(Exception):
         self.request_id = request_id
         self.http_status = http_status
 
+    @property
+    def facts(self) -> dict[str, str | int]:
+        """What a log line says of it."""
+        return {"error": type(self).__name__, "code": self.code, "request_id": self.request_id, "said": str(self)}
+
 
 class ServiceBusyError(ServiceError):
     """Too many tasks at once (50430): wait for a slot. No task was made."""

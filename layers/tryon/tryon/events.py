@@ -1,0 +1,92 @@
+"""What the state machine passes to each function; Step Functions and `events/` write these, the handlers read them."""
+
+from datetime import UTC, datetime
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from tryon.plan import Combination
+
+
+class PlanEvent(BaseModel):
+    """What the state machine passes: the claimed manifest and the run it became.
+
+    `time` is the event's; `missing` names the pictures that were not there the last time. An execution that began
+    under an older definition says neither, and waits for no picture.
+    """
+
+    run_id: str
+    bucket: str
+    key: str
+    version: str
+    execution: str
+    time: AwareDatetime = datetime.fromtimestamp(0, UTC)
+    missing: str = ""
+
+
+class ReserveEvent(BaseModel):
+    """What the state machine passes: the combination, and the token that wakes it.
+
+    `visit` numbers the combination's visits to the gate, `ask` the tries of this one; `waiting_since` is when its
+    first visit began; `refused_task` is the last task whose result the service refused. Without a token the visit has
+    failed, and its slot is given back.
+    """
+
+    run_id: str
+    combination: Combination
+    token: str = ""
+    visit: int = 1
+    ask: int = 0
+    refused_task: str = ""
+    waiting_since: datetime | None = None
+
+
+class SubmitEvent(BaseModel):
+    """What the state machine passes: the combination that holds a slot, and what became of its earlier submits.
+
+    `visit` numbers its visits to this state, `refusals` those that count, `refused_visit` is the last that the service
+    refused; `refused_task` is its task whose result was refused.
+    """
+
+    run_id: str
+    combination: Combination
+    visit: int = 1
+    refusals: int = 0
+    refused_visit: int = 0
+    refused_task: str = ""
+
+
+class PollEvent(BaseModel):
+    """What the state machine passes: whose task, its id, and how often its poll was put off in a row."""
+
+    run_id: str
+    n: int
+    task_id: str
+    visit: int = 1
+    deferrals: int = 0
+
+
+class DownloadEvent(BaseModel):
+    """What the state machine passes: whose task has ended, and how many calls tried before."""
+
+    run_id: str
+    bucket: str
+    n: int
+    task_id: str
+    tries: int = 0
+
+
+class ErrorOutput(BaseModel):
+    """What broke the Map, as the state machine caught it; empty when nothing did."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    error: str | None = Field(None, alias="Error")
+    cause: str = Field("", alias="Cause")
+
+
+class SummarizeEvent(BaseModel):
+    """What the state machine passes when every child has ended."""
+
+    run_id: str
+    bucket: str
+    failure: ErrorOutput = ErrorOutput()

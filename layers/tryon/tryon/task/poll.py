@@ -1,0 +1,104 @@
+"""A task at the service: asked after until it ends."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from tryon.gate import Gate, TurnLaterError
+from tryon.ledger import Ledger
+from tryon.service import TaskStatus, TryOnService
+from tryon.service.errors import (
+    ServiceError,
+    TaskError,
+    TaskExpiredError,
+)
+from tryon.task.slots import holder, requester
+
+if TYPE_CHECKING:
+    pass
+
+
+NOT_FOUND_SECONDS = 60.0
+"""Seconds over which the service must say that it does not know a task before that is an end: it files a task a moment
+after it takes it, and a node that lags behind has been seen to know nothing for a while."""
+
+
+class TaskState(StrEnum):
+    """What a poll reports to the state machine."""
+
+    PENDING = "pending"
+    DONE = "done"
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one poll saw: the task's state, and what the service said where that was not understood.
+
+    `again_in` is set where nothing was asked, because the account's requests are all taken for now: seconds.
+    """
+
+    state: TaskState
+    said: str = ""
+    error: ServiceError | None = None
+    again_in: float | None = None
+
+
+def look(
+    run_id: str,
+    n: int,
+    visit: int,
+    task_id: str,
+    *,
+    ledger: Ledger,
+    gate: Gate,
+    service: TryOnService,
+    now: Callable[[], float],
+    deferrals: int = 0,
+) -> Look:
+    """Ask once after a task; free its slot when it has ended.
+
+    A question without an answer is not a failed task: it counts as pending, and what came is kept. So is one for
+    which the account has no request left in the next seconds; `deferrals` is how often that was so in a row. Raises
+    `TaskError` subclasses when the task ended without a picture.
+    """
+    me = holder(run_id, n, visit)
+    try:
+        gate.take_turn(requester(run_id, n))
+    except TurnLaterError as later:
+        again_in = later.again_in if later.booked else _spread(later.seconds, deferrals)
+        return Look(TaskState.PENDING, again_in=again_in)
+    try:
+        result = service.result(task_id)
+    except TaskError:
+        ledger.ended(run_id, ledger.entry(run_id, n), task_id)
+        gate.release(me, ended=True)
+        raise
+    except ServiceError as error:
+        said = f"{type(error).__name__}: {error}"
+        ledger.unanswered(run_id, n, task_id, said)
+        return Look(TaskState.PENDING, said, error)
+    if result.status in (TaskStatus.IN_QUEUE, TaskStatus.GENERATING):
+        ledger.pending(run_id, n, task_id)
+        return Look(TaskState.PENDING)
+    entry = ledger.entry(run_id, n)
+    if result.status is TaskStatus.NOT_FOUND:
+        # Kept in the ledger, since each poll is another call of the function.
+        since = now() if entry.not_found_at is None or entry.task_id != task_id else entry.not_found_at
+        ledger.not_found(run_id, n, task_id, since)
+        if now() - since < NOT_FOUND_SECONDS:
+            return Look(TaskState.PENDING, "the service does not know the task")
+    ledger.ended(run_id, entry, task_id, result)
+    gate.release(me, ended=True)
+    if result.status is TaskStatus.DONE:
+        return Look(TaskState.DONE)
+    raise TaskExpiredError(
+        f"the service answers {result.status.value} for task {task_id}", request_id=result.request_id
+    )
+
+
+def _spread(seconds: float, deferrals: int) -> float:
+    """Seconds until a poll tries again for which the account has no request left: longer each time, never together."""
+    longest = min(120.0, 8.0 * 2**deferrals)
+    return seconds + random.uniform(longest / 2, longest)  # noqa: S311 - jitter, no secret
