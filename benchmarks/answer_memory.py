@@ -196,13 +196,14 @@ class _Store:
 
 
 def _download(port: int, *, from_address: bool) -> str:
-    from tryon import thumbnails
     from tryon.clock import SystemClock
-    from tryon.entry import Entry
-    from tryon.fetch import OriginPolicy, guarded_session
-    from tryon.plan import RunFolder
+    from tryon.keys import RunFolder
+    from tryon.pictures import thumbnails
     from tryon.service import Candidate
+    from tryon.state.entry import Entry
     from tryon.task.download import collect
+    from tryon.task.fetch.origins import OriginPolicy
+    from tryon.task.fetch.session import guarded_session
 
     policy = OriginPolicy.parse(f"http://127.0.0.1:{port}")
     known = (Candidate(url=f"http://127.0.0.1:{port}/r.png"),) if from_address else ()

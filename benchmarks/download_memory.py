@@ -182,10 +182,11 @@ def download(way: str, size: int, host: int, sink: str, trusted: str) -> None:
     """One download in the way that is measured."""
     import boto3
 
-    from tryon import results
     from tryon.clock import SystemClock
-    from tryon.fetch import OriginPolicy, guarded_session
     from tryon.service import Candidate
+    from tryon.task import results
+    from tryon.task.fetch.origins import OriginPolicy
+    from tryon.task.fetch.session import guarded_session
 
     url = f"http://127.0.0.1:{host}/{size}" + ("/chunked" if way == "unannounced" else "")
     keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}

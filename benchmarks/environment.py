@@ -1,6 +1,6 @@
 """What a function finds in its environment, for the benchmarks that import its handler."""
 
-from tryon.images import MAX_INPUT_BYTES
+from tryon.pictures.images import MAX_INPUT_BYTES
 
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "AKIAEXAMPLEDUMMY",

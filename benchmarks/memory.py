@@ -26,8 +26,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.environment import ENVIRONMENT
-from tryon import images, intake, manifest, thumbnails
-from tryon.formats import FORMATS
+from tryon.pictures import images, thumbnails
+from tryon.pictures.formats import FORMATS
+from tryon.planning import intake, manifest
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "memory.md"
@@ -193,7 +194,7 @@ def _plan_pictures(folder: Path) -> str:
     files = sorted(folder.glob("*.picture"))
     names = [{"id": f"g{i}", "image": f"{i}.png", "type": "upper"} for i in range(1, len(files))]
     wanted = manifest.Manifest.model_validate({"models": [{"id": "m", "image": "0.png"}], "garments": names})
-    from tryon.plan import RunFolder
+    from tryon.keys import RunFolder
 
     shelf: Any = _Shelf(files, images.MAX_INPUT_BYTES)
     refused = 0
@@ -328,7 +329,7 @@ def _reserving(_: Path) -> str:
     app = _app("reserve")
     from botocore.awsrequest import AWSResponse
 
-    from tryon.items import from_item
+    from tryon.state.items import from_item
 
     # DynamoDB's own limit for an item.
     holders = {f"h{n}": {"N": "1700000000.123"} for n in range(400_000 // 32)}

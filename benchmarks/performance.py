@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks import project, rivals
 from benchmarks.orders import START, Order, floor, latencies, service
 from tryon.cadence import DEADLINE, DEFAULT, poll_times
-from tryon.calibration import Distribution, Observation, fit, observations, optimal_cadence
+from tryon.learning.calibration import Distribution, Observation, fit, observations, optimal_cadence
 from tryon_cli.svg import COLOURS, Chart
 from tryon_local.clock import VirtualClock
 from tryon_local.service.tasks import TaskRecord

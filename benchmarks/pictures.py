@@ -15,9 +15,9 @@ from typing import Any
 
 from PIL import ExifTags, Image, ImageCms, ImageDraw, ImageFilter
 
-from tryon.colours import HDR
-from tryon.formats import FORMATS
-from tryon.images import MAX_INPUT_BYTES, MOST_PIXELS, ImageError, prepare
+from tryon.pictures.colours import HDR
+from tryon.pictures.formats import FORMATS
+from tryon.pictures.images import MAX_INPUT_BYTES, MOST_PIXELS, ImageError, prepare
 
 PAGE = Path(__file__).parent.parent / "docs" / "pictures.md"
 SIZE = (480, 640)

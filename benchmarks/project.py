@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.orders import START, Order, service
-from tryon.entry import Entry
+from tryon.state.entry import Entry
 from tryon_local.app import LocalApp
 from tryon_local.clock import VirtualClock
 from tryon_local.service.standin import StandIn

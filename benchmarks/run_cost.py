@@ -14,7 +14,7 @@ import warnings
 from typing import Any
 
 from tests.workflow.pipeline import manifest, running
-from tryon import cost
+from tryon.reporting import cost
 from tryon_local.app import ROOT
 from tryon_local.aws.cloudwatch import metrics
 from tryon_local.aws.template import load

@@ -27,10 +27,11 @@ import boto3
 
 from benchmarks import wire
 from benchmarks.environment import ENVIRONMENT
-from tryon import cost, thumbnails
-from tryon.entry import read_entry
-from tryon.intake import READERS
-from tryon.items import from_item
+from tryon.pictures import thumbnails
+from tryon.planning.intake import READERS
+from tryon.reporting import cost
+from tryon.state.entry import read_entry
+from tryon.state.items import from_item
 from tryon_local.aws import template
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from PIL import Image
 
-from tryon.items import to_item
+from tryon.state.items import to_item
 
 RUN = "20261123T090000Z-large-1a2b3c4d"
 BUCKET = "tryon-bucket"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.workflow.pipeline import Ended, Pipeline, manifest, running
-from tryon.items import from_item
+from tryon.state.items import from_item
 from tryon_local.service.faults import Answer, Fails, Fault
 
 FOLDER = Path(__file__).parent / "data" / "golden"

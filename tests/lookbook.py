@@ -11,10 +11,10 @@ from botocore.exceptions import ClientError
 from PIL import Image, ImageDraw
 
 from tests.unit.fakes import read_manifest, stored
-from tryon import summary
-from tryon.entry import Entry, Status
-from tryon.plan import RunFolder, result_copy
-from tryon.run import Run
+from tryon.keys import RunFolder, result_copy
+from tryon.reporting import summary
+from tryon.state.entry import Entry, Status
+from tryon.state.run import Run
 
 RUN = "20261123T090000Z-lookbook-1a2b3c4d"
 FOLDER = RunFolder(RUN)

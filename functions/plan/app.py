@@ -13,9 +13,9 @@ from aws_lambda_powertools.utilities.parser import event_parser
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from tryon.events import PlanEvent
-from tryon.manifest import ManifestError, PicturesMissingError
-from tryon.plan import RunFolder
+from tryon.keys import RunFolder
 from tryon.plan_run import Origin, plan_run
+from tryon.planning.manifest import ManifestError, PicturesMissingError
 from tryon.service.errors import ServiceAccessError
 from tryon.task import submit
 from tryon.wiring.plan import PlanWiring

@@ -14,7 +14,7 @@ from aws_lambda_powertools.utilities.parser import event_parser
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from tryon.events import SummarizeEvent
-from tryon.report import Failure, write_report
+from tryon.reporting.report import Failure, write_report
 from tryon.wiring.state import Wiring
 
 logger, metrics = Logger(), Metrics()

@@ -12,9 +12,10 @@ from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from tryon import cost, learned
 from tryon.cadence import DEADLINE, DEFAULT, poll_times
-from tryon.calibration import (
+from tryon.json_types import Json
+from tryon.learning import learned
+from tryon.learning.calibration import (
     Distribution,
     LimitError,
     Performance,
@@ -24,11 +25,11 @@ from tryon.calibration import (
     observations,
     optimal_cadence,
 )
-from tryon.entry import Entry
-from tryon.json_types import Json
-from tryon.ledger import Ledger
-from tryon.manifest import Id
-from tryon.run import Run
+from tryon.planning.manifest import Id
+from tryon.reporting import cost
+from tryon.state.entry import Entry
+from tryon.state.ledger import Ledger
+from tryon.state.run import Run
 from tryon_cli.options import (
     MOST_SLOTS,
     counted,

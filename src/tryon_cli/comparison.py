@@ -18,7 +18,8 @@ An export is a JSON file (UTF-8):
 or a CSV file of the same judgements, a line each, with the columns of `COLUMNS`: `preferred` is a variant or `=`,
 `shown` holds variants separated by blanks, and a rating has `variant` and `stars` instead of the two. `type` is
 upper, lower, full, outfit or empty. Text that a spreadsheet would read as something else carries a leading apostrophe
-(`tryon.spreadsheet`); a spreadsheet may have saved the file again, with its own delimiter, encoding and words.
+(`tryon.reporting.spreadsheet`); a spreadsheet may have saved the file again, with its own delimiter, encoding and
+words.
 """
 
 import csv
@@ -35,7 +36,7 @@ from typing import Annotated, Any, Literal, NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
-from tryon.spreadsheet import decoded, is_doubtful, truth, unmarked, whole
+from tryon.reporting.spreadsheet import decoded, is_doubtful, truth, unmarked, whole
 
 MAX_BYTES = 50_000_000
 """Largest export read: 10,000 preferences and as many ratings have about 5 MB."""

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from tryon.images import ImageError, prepare
 from tryon.json_types import Json
-from tryon.ledger import Claim
-from tryon.manifest import COMPLETE, MAX_BYTES, Manifest, ManifestError, Problem, parse, read_json
+from tryon.pictures.images import ImageError, prepare
+from tryon.planning.manifest import COMPLETE, MAX_BYTES, Manifest, ManifestError, Problem, parse, read_json
+from tryon.state.ledger import Claim
 from tryon_cli import pictures
 from tryon_cli.pictures import LocalPicture
 from tryon_cli.target import Target, TargetError

@@ -10,7 +10,7 @@ import shtab
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
-from tryon.manifest import ManifestError
+from tryon.planning.manifest import ManifestError
 from tryon_cli import calibrate, compare, local, new, plan, run, runs
 from tryon_cli.options import LOG_WIDTH
 from tryon_cli.target import TargetError

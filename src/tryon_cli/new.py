@@ -15,12 +15,12 @@ from typing import get_args
 
 from rich.console import Console
 
-from tryon import manifest as manifests
-from tryon import summary
-from tryon.formats import HEAD_BYTES, looks_like, recognise_format, sentence
 from tryon.json_types import Json
-from tryon.manifest import parse
 from tryon.parameters import GarmentType
+from tryon.pictures.formats import HEAD_BYTES, looks_like, recognise_format, sentence
+from tryon.planning import manifest as manifests
+from tryon.planning.manifest import parse
+from tryon.reporting import summary
 from tryon_cli.options import counted
 from tryon_cli.target import TargetError
 

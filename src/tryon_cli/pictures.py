@@ -12,10 +12,10 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import get_args
 
-from tryon.formats import FORMATS, HEAD_BYTES, recognise_format
-from tryon.images import MAX_INPUT_BYTES, ImageError, prepare
 from tryon.json_types import Json
-from tryon.manifest import MAX_PROBLEMS, ImageKind
+from tryon.pictures.formats import FORMATS, HEAD_BYTES, recognise_format
+from tryon.pictures.images import MAX_INPUT_BYTES, ImageError, prepare
+from tryon.planning.manifest import MAX_PROBLEMS, ImageKind
 
 PREFIX = "inputs/"
 """Where pictures go: nothing under it starts a run."""

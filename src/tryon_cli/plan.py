@@ -7,9 +7,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tryon import learned, plan, retry
 from tryon.cadence import DEADLINE, DEFAULT, poll_times
-from tryon.manifest import Manifest
+from tryon.keys import Picture, RunFolder
+from tryon.learning import learned
+from tryon.planning import plan
+from tryon.planning.manifest import Manifest
+from tryon.reporting import retry
 from tryon.wiring.state import REQUEST_MARGIN
 from tryon_cli import pictures
 from tryon_cli.drop import Draft, InBucket, check, read
@@ -147,8 +150,8 @@ def forecast(
 
 
 def _expanded(manifest: Manifest, earlier: retry.Earlier) -> Iterator[plan.Combination]:
-    models = {model.id: plan.Picture(bucket="bucket", key=model.image) for model in manifest.models}
-    garments = {garment.id: plan.Picture(bucket="bucket", key=garment.image) for garment in manifest.garments}
+    models = {model.id: Picture(bucket="bucket", key=model.image) for model in manifest.models}
+    garments = {garment.id: Picture(bucket="bucket", key=garment.image) for garment in manifest.garments}
     return plan.expand(manifest, models, garments, done=earlier.done, paid=earlier.paid)
 
 
@@ -227,7 +230,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.keys:
         for combination in told.combinations:
             model = combination.partition("__")[0]
-            _line(plan.RunFolder("<run_id>").result(model, combination, 1), console)
+            _line(RunFolder("<run_id>").result(model, combination, 1), console)
         _line("(.png is what the service promises: a JPEG ends in .jpg, a WebP in .webp)", console)
     return 0
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tryon import plan, retry
-from tryon.entry import Status
-from tryon.manifest import Manifest, read_again
-from tryon.run import Outcome, Run, RunStatus
+from tryon.planning import plan
+from tryon.planning.manifest import Manifest, read_again
+from tryon.reporting import retry
+from tryon.state.entry import Status
+from tryon.state.run import Outcome, Run, RunStatus
 from tryon_cli.drop import Draft, InBucket, Uploaded, await_claim, check, put, read, upload
 from tryon_cli.options import counted, json_option, print_json, said, stack_options, target
 from tryon_cli.target import Target, TargetError

@@ -8,8 +8,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tryon.plan import RunFolder
-from tryon.run import RunStatus
+from tryon.keys import RunFolder
+from tryon.state.run import RunStatus
 from tryon_cli.options import json_option, print_json, stack_options, target, whole
 from tryon_cli.run import newest
 from tryon_cli.saving import Saved, save

@@ -8,7 +8,7 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
-from tryon.plan import RunFolder
+from tryon.keys import RunFolder
 from tryon_cli.target import Target, TargetError
 
 MAX_NAME_BYTES = 255

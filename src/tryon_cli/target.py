@@ -14,7 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tryon.clock import Clock, SystemClock
-from tryon.ledger import Claim, Ledger
+from tryon.state.ledger import Claim, Ledger
 from tryon_local.client import LocalClients
 from tryon_local.clock import CLOCK_PATH
 

@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
-from tryon.entry import Entry, Status
 from tryon.errors import ADVICE
 from tryon.objects import may_pass
-from tryon.run import Run
+from tryon.state.entry import Entry, Status
+from tryon.state.run import Run
 from tryon_cli.options import duration
 from tryon_cli.target import Target, TargetError
 

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from tryon.ledger import Claim, Ledger
+from tryon.state.ledger import Claim, Ledger
 from tryon_local.aws.functions import Remote
 from tryon_local.aws.stack import LocalStack
 from tryon_local.clock import ScaledClock, VirtualClock

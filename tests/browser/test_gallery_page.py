@@ -16,7 +16,8 @@ import pytest
 from PIL import Image
 
 from tests.lookbook import FOLDER, RUN, Lookbook, Shelf
-from tryon.gallery import publishing, render
+from tryon.reporting.gallery import publishing
+from tryon.reporting.gallery.render import render
 from tryon.stored import Lost
 from tryon_cli.comparison import read_export
 

@@ -11,10 +11,10 @@ import pytest
 import requests
 
 from tests.workflow.pipeline import picture
-from tryon.items import to_item
-from tryon.ledger import claim_key
-from tryon.plan import RunFolder
-from tryon.run import Run
+from tryon.keys import RunFolder
+from tryon.state.items import to_item
+from tryon.state.ledger import claim_key
+from tryon.state.run import Run
 from tryon_cli.drop import await_claim
 from tryon_cli.target import Target
 from tryon_cli.watch import SETTLE_SECONDS

@@ -12,10 +12,11 @@ import pytest
 from rich.console import Console
 
 from tests.unit.fakes import outcome
-from tryon.ledger import Ledger
-from tryon.plan import Combination, Picture, WornGarment
-from tryon.run import Run
+from tryon.keys import Picture
+from tryon.planning.plan import Combination, WornGarment
 from tryon.service import Submitted
+from tryon.state.ledger import Ledger
+from tryon.state.run import Run
 from tryon_cli.target import LocalStackClock, Target, TargetError
 from tryon_cli.watch import watch
 from tryon_local.app import ROOT

@@ -21,16 +21,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tests.result_pictures import jpeg, png, webp
-from tryon import fetch
 from tryon.clock import SystemClock
-from tryon.fetch import (
-    FetchError,
-    OriginPolicy,
-    ResultRefusedError,
-    ResultUnavailableError,
-    guarded_session,
-    open_result,
-)
+from tryon.task.fetch import download as fetch_download
+from tryon.task.fetch.download import open_result
+from tryon.task.fetch.errors import FetchError, ResultRefusedError, ResultUnavailableError
+from tryon.task.fetch.origins import OriginPolicy
+from tryon.task.fetch.session import guarded_session
 
 PNG = png(bytes(50_000))
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -211,7 +207,7 @@ def test_a_server_that_stays_silent_after_the_picture_is_not_waited_for(picture:
 
     started = time.monotonic()
     for head in (b"", b"Content-Length: 50\r\n", b"Content-Length: %d\r\n" % len(picture)):
-        with patch.object(fetch, "_LINGER_SECONDS", 0.1):
+        with patch.object(fetch_download, "_LINGER_SECONDS", 0.1):
             assert fetched(silent_after(head)) == picture
     assert time.monotonic() - started < 3
 

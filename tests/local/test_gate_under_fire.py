@@ -16,7 +16,7 @@ from moto.dynamodb.responses import DynamoHandler
 
 from tests.conftest import HandClock
 from tests.workflow.pipeline import manifest, running
-from tryon.gate import Gate, GateLimits
+from tryon.state.gate import Gate, GateLimits
 from tryon_local.aws.functions import KilledError
 
 LEASE = 360.0

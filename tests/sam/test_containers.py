@@ -15,7 +15,7 @@ from sam.engine import Engine
 from sam.image import Image
 from sam.toolchain import Toolchain
 from tests.sam.conftest import Report
-from tryon.gate import Gate, GateLimits
+from tryon.state.gate import Gate, GateLimits
 from tryon.task.slots import holder
 from tryon_local.app import ROOT, LocalApp
 from tryon_local.clock import ScaledClock

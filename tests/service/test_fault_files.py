@@ -10,7 +10,7 @@ from typing import Any, get_args
 import pytest
 
 from tests.service.standin_client import SHIRT, Client, FakeClock, order
-from tryon.images import prepare
+from tryon.pictures.images import prepare
 from tryon_local.service.faults import Answer, Fate, Fault, FaultFileError, FaultPlan, Wire, read_faults
 from tryon_local.service.pixel import pixel
 from tryon_local.service.standin import StandIn

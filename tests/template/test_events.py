@@ -11,7 +11,7 @@ import pytest
 from moto.events.models import EventPattern
 from pydantic import BaseModel
 
-from tryon import manifest
+from tryon.planning import manifest
 from tryon_local.app import ROOT, LocalApp
 from tryon_local.aws.template import expand
 from tryon_local.clock import VirtualClock

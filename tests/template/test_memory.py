@@ -2,7 +2,8 @@
 
 import re
 
-from tryon import images, intake, thumbnails
+from tryon.pictures import images, thumbnails
+from tryon.planning import intake
 from tryon_local.app import ROOT
 from tryon_local.aws.template import expand, sources
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from lint.rules.workflow import states
-from tryon.manifest import MAX_ENTRIES, MAX_RETRY_BYTES
+from tryon.planning.manifest import MAX_ENTRIES, MAX_RETRY_BYTES
 from tryon_local.aws.moto_adapter.jsonata_engine import evaluate
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,14 +10,15 @@ import boto3
 from moto import mock_aws
 
 from tests.conftest import HandClock
-from tryon import summary
-from tryon.entry import Entry
-from tryon.gate import Gate, GateLimits
-from tryon.ledger import Ledger
-from tryon.manifest import Manifest
-from tryon.plan import Combination, Picture, WornGarment
-from tryon.run import AwsCost, Cost, Outcome, RunStatus
+from tryon.keys import Picture
+from tryon.planning.manifest import Manifest
+from tryon.planning.plan import Combination, WornGarment
+from tryon.reporting import summary
 from tryon.service import Candidate, Submission, Submitted, TaskResult, TaskStatus, TaskTimes
+from tryon.state.entry import Entry
+from tryon.state.gate import Gate, GateLimits
+from tryon.state.ledger import Ledger
+from tryon.state.run import AwsCost, Cost, Outcome, RunStatus
 from tryon.stored import Stored
 
 RUN = "20261123T090000Z-lookbook-1a2b3c4d"

@@ -10,10 +10,12 @@ import pytest
 from aws_lambda_powertools import Logger
 
 from tests.unit.fakes import table_of
-from tryon import images, manifest, notification, summary
-from tryon.entry import Entry, Status
-from tryon.plan import RunFolder
-from tryon.run import Run
+from tryon.keys import RunFolder
+from tryon.pictures import images
+from tryon.planning import manifest
+from tryon.reporting import notification, summary
+from tryon.state.entry import Entry, Status
+from tryon.state.run import Run
 
 GOOD = {
     "models": [{"id": "anna", "image": "inputs/anna.jpg"}],

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tryon.cadence import DEADLINE, DEFAULT, poll_times, waits
-from tryon.calibration import (
+from tryon.learning.calibration import (
     MIN_SAMPLES,
     Distribution,
     LimitError,
@@ -21,7 +21,7 @@ from tryon.calibration import (
     observations,
     optimal_cadence,
 )
-from tryon.entry import Entry
+from tryon.state.entry import Entry
 
 
 def entry(**changes: object) -> Entry:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tryon.entry import Entry, Status
+from tryon.state.entry import Entry, Status
 from tryon_cli.calibrate import DEADLINES
 from tryon_cli.main import main, parser
 from tryon_cli.options import MOST_SLOTS

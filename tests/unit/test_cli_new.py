@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tryon.formats import FORMATS
+from tryon.pictures.formats import FORMATS
 from tryon_cli.drop import read
 from tryon_cli.main import main
 from tryon_cli.new import identifier

@@ -14,7 +14,7 @@ from PIL import Image
 
 import tryon_cli.run
 from tests.unit.stack import BUCKET, FakeStack, fake_stack
-from tryon.manifest import ManifestError
+from tryon.planning.manifest import ManifestError
 from tryon_cli import drop as dropping
 from tryon_cli.drop import check, drop, look, read, upload
 from tryon_cli.main import main

@@ -10,11 +10,12 @@ from PIL import Image
 
 from tests.unit.fakes import outcome
 from tests.unit.stack import BUCKET, FakeStack, fake_stack
-from tryon import learned, plan
-from tryon.manifest import ManifestError
-from tryon.plan import Picture
-from tryon.run import Run
+from tryon.keys import Picture
+from tryon.learning import learned
+from tryon.planning import plan
+from tryon.planning.manifest import ManifestError
 from tryon.service import Submitted
+from tryon.state.run import Run
 from tryon_cli.drop import read
 from tryon_cli.main import main
 from tryon_cli.plan import MOST_BY_DEFAULT, Limits, forecast

@@ -8,11 +8,12 @@ import pytest
 
 from tests.unit.fakes import outcome
 from tests.unit.stack import BUCKET, FakeStack, fake_stack
-from tryon import plan, retry
-from tryon.ledger import Claim
-from tryon.manifest import Manifest
-from tryon.plan import Picture
-from tryon.run import Run
+from tryon.keys import Picture
+from tryon.planning import plan
+from tryon.planning.manifest import Manifest
+from tryon.reporting import retry
+from tryon.state.ledger import Claim
+from tryon.state.run import Run
 from tryon_cli.main import main
 
 WHOLE = {

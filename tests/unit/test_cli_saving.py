@@ -7,7 +7,7 @@ import pytest
 
 from tests.unit.fakes import outcome
 from tests.unit.stack import BUCKET, FakeStack, fake_stack
-from tryon.run import Run
+from tryon.state.run import Run
 from tryon_cli.main import main
 from tryon_cli.runs import save
 from tryon_cli.target import TargetError

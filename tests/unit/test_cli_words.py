@@ -15,7 +15,7 @@ from rich.console import Console
 from benchmarks.command_reference import PAGE, page
 from tests.unit.fakes import AWS, outcome
 from tests.unit.stack import FakeStack, fake_stack
-from tryon.run import Cost, Run
+from tryon.state.run import Cost, Run
 from tryon_cli.main import main
 from tryon_cli.options import duration, print_json
 from tryon_cli.target import connect

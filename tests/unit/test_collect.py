@@ -15,20 +15,14 @@ from requests.adapters import BaseAdapter, HTTPAdapter
 from tests.conftest import HandClock
 from tests.result_pictures import jpeg, png, webp
 from tests.unit.fakes import RUN, FakeService
-from tryon import results
-from tryon.entry import Entry
-from tryon.fetch import (
-    NotAnImageError,
-    OriginPolicy,
-    ResultGoneError,
-    ResultRefusedError,
-    ResultUnavailableError,
-    guarded_session,
-)
-from tryon.plan import RunFolder
+from tryon.keys import RunFolder
 from tryon.service import Candidate, TaskResult, TaskStatus
 from tryon.service.errors import ServiceError, ServiceUnavailableError, TaskExpiredError
-from tryon.task import download
+from tryon.state.entry import Entry
+from tryon.task import download, results
+from tryon.task.fetch.errors import NotAnImageError, ResultGoneError, ResultRefusedError, ResultUnavailableError
+from tryon.task.fetch.origins import OriginPolicy
+from tryon.task.fetch.session import guarded_session
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

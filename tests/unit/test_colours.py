@@ -11,9 +11,9 @@ from PIL import ExifTags, Image
 
 from benchmarks import pictures
 from benchmarks.pictures import encoded, png, png_chunk, with_chunks
-from tryon import containers
-from tryon.colours import CodePoints, of_png
-from tryon.images import ImageError, Picture, prepare
+from tryon.pictures import containers
+from tryon.pictures.colours import CodePoints, of_png
+from tryon.pictures.images import ImageError, Picture, prepare
 
 Colour = tuple[int, int, int]
 NOTE = "colours converted to sRGB"

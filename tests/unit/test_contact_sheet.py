@@ -5,8 +5,8 @@ import io
 from PIL import Image
 
 from tests.lookbook import Lookbook, jpeg
-from tryon import contact_sheet
-from tryon.plan import result_copy
+from tryon.keys import result_copy
+from tryon.reporting import contact_sheet
 
 
 def sheet(book: Lookbook) -> Image.Image:

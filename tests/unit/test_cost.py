@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.unit.fakes import stored
-from tryon import cost
-from tryon.entry import Entry, Status
+from tryon.reporting import cost
+from tryon.state.entry import Entry, Status
 from tryon_local.aws import template
 
 ROOT = Path(__file__).parents[2]

@@ -8,8 +8,8 @@ import pytest
 
 from benchmarks.errors import PAGE, page
 from lint.rules.workflow import error_classes, library_error_classes, states
-from tryon import summary
 from tryon.errors import ADVICE, COMBINATION, ENDS_TASK, PROVE_NO_TASK, RUN, Paid
+from tryon.reporting import summary
 from tryon.service import errors as of_service
 from tryon_local.app import ROOT
 

@@ -22,20 +22,20 @@ from hypothesis import strategies as st
 from requests.adapters import BaseAdapter, HTTPAdapter
 
 from tests.result_pictures import chunk, jpeg, png, webp
-from tryon import fetch
-from tryon.fetch import (
+from tryon.task.fetch import session as fetch_session
+from tryon.task.fetch import stream
+from tryon.task.fetch.addresses import is_public
+from tryon.task.fetch.download import open_result
+from tryon.task.fetch.errors import (
     FetchError,
     NotAnImageError,
-    OriginPolicy,
     ResultGoneError,
     ResultRefusedError,
-    ResultStream,
     ResultUnavailableError,
-    guarded_session,
-    is_public,
-    open_result,
-    stream_of,
 )
+from tryon.task.fetch.origins import OriginPolicy
+from tryon.task.fetch.session import guarded_session
+from tryon.task.fetch.stream import ResultStream, stream_of
 
 POLICY = OriginPolicy.parse("https://*.example.com https://one.example.org http://127.0.0.1:8000")
 URL = "https://cdn.example.com/results/s3cret-path.png?signature=s3cret-signature"
@@ -866,4 +866,4 @@ def test_arbitrary_bytes_are_a_stream_or_a_named_error(data: bytes, start: bytes
 
 
 def test_limits_are_those_of_the_documents() -> None:
-    assert (fetch.CHUNK_BYTES, fetch.SOCKET_SECONDS) == (8192, 30.0)
+    assert (stream.CHUNK_BYTES, fetch_session.SOCKET_SECONDS) == (8192, 30.0)

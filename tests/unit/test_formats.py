@@ -4,8 +4,8 @@ import pytest
 from PIL import Image
 
 from benchmarks.pictures import encoded, graphic, heic_photograph
-from tryon.formats import FORMATS, HEAD_BYTES, looks_like, recognise_format, sentence
-from tryon.images import ImageError, prepare
+from tryon.pictures.formats import FORMATS, HEAD_BYTES, looks_like, recognise_format, sentence
+from tryon.pictures.images import ImageError, prepare
 
 SAMPLES = {
     "JPEG": lambda: encoded(graphic(), "JPEG"),

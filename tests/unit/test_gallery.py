@@ -13,9 +13,10 @@ import pytest
 
 from tests.lookbook import FOLDER, RUN, Lookbook, Shelf, jpeg
 from tests.unit.fakes import stored
-from tryon.entry import Entry, Status
-from tryon.gallery import publishing, render
-from tryon.plan import result_copy
+from tryon.keys import result_copy
+from tryon.reporting.gallery import publishing
+from tryon.reporting.gallery.render import render
+from tryon.state.entry import Entry, Status
 from tryon.stored import Lost
 
 EVIL = "</script><script>alert(1)</script><!--x--><img src=x onerror=alert(2)>&amp;\u2028\u2029\"'`${1}<!--data-->"

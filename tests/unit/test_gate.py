@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from moto import mock_aws
 
 from tests.conftest import HandClock
-from tryon.gate import (
+from tryon.state.gate import (
     MAX_PAUSE,
     MAX_RESUME_WAIT,
     MAX_TURN_AHEAD,
@@ -240,7 +240,7 @@ def test_a_queue_as_long_as_can_be_fits_in_an_item_and_takes_no_more(gate: Gate)
 def test_who_finds_the_queue_full_is_served_when_it_asks_again(
     gate: Gate, listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tryon.gate.MAX_WAITERS", 3)
+    monkeypatch.setattr("tryon.state.gate.MAX_WAITERS", 3)
     for i in range(LIMITS.slots + 3 + 1):
         gate.reserve(f"run#{i}", f"t{i}")
     assert [waiter.holder for waiter in gate.state().waiters] == ["run#2", "run#3", "run#4"]

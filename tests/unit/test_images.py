@@ -17,7 +17,7 @@ from PIL import Image, ImageCms
 
 from benchmarks import pictures
 from benchmarks.pictures import KINDS, SIZE, Kind, encoded, exif, file, graphic, photograph, png, png_chunk
-from tryon.images import ImageError, Picture, prepare, thumbnail
+from tryon.pictures.images import ImageError, Picture, prepare, thumbnail
 
 # Pillow warns where the code then refuses.
 pytestmark = pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")

@@ -10,9 +10,9 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from tests.workflow.pipeline import picture
-from tryon.intake import take_in
-from tryon.manifest import Manifest, ManifestError, PicturesMissingError, parse
-from tryon.plan import RunFolder
+from tryon.keys import RunFolder
+from tryon.planning.intake import take_in
+from tryon.planning.manifest import Manifest, ManifestError, PicturesMissingError, parse
 
 
 class Store:

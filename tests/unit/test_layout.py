@@ -47,6 +47,44 @@ def test_nobody_imports_what_it_must_not_know(folder: str, forbidden: set[str]) 
     assert {path: names for path, names in wrong.items() if names} == {}
 
 
+FLOORS = (
+    {"service", "pictures"},
+    {"planning"},
+    {"state"},
+    {"task", "learning"},
+    {"reporting"},
+    {"plan_run", "events"},
+    {"wiring"},
+)
+"""The layer's rooms from the ground up: a room uses those below it. Everything else in it is the ground floor."""
+
+
+def floor(module: str) -> int:
+    room = module.split(".")[1] if "." in module else ""
+    return next((number for number, rooms in enumerate(FLOORS, start=1) if room in rooms), 0)
+
+
+def used(path: Path) -> Iterator[str]:
+    """The layer's modules that a file imports, in full."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "tryon":
+            yield from (f"tryon.{alias.name}" for alias in node.names) if node.module == "tryon" else (node.module,)
+
+
+def test_a_room_of_the_layer_uses_its_own_floor_only_within_itself_and_none_above() -> None:
+    """The folders read like the state machine, and a function imports no more than its own steps."""
+    for path in LAYER.rglob("*.py"):
+        own = "tryon." + ".".join(path.relative_to(LAYER).with_suffix("").parts)
+        for other in used(path):
+            same_room = own.split(".")[1] == other.split(".")[1]
+            assert floor(other) == 0 or same_room or floor(other) < floor(own), f"{own} imports {other}"
+
+
+def test_every_room_stands_on_a_floor() -> None:
+    rooms = {path.parent.name for path in LAYER.glob("*/__init__.py")}
+    assert rooms - {"web"} <= set().union(*FLOORS)
+
+
 def test_the_layer_reads_no_environment_and_knows_no_lambda_event() -> None:
     for path in LAYER.rglob("*.py"):
         text = path.read_text()

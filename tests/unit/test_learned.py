@@ -10,12 +10,13 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from tryon import learned, notification, summary
-from tryon.calibration import Observation, evaluate, fit, observations, optimal_cadence
-from tryon.drift import Drift, DriftMeter
-from tryon.entry import Entry, Status
-from tryon.manifest import ManifestError, parse
-from tryon.run import LearnedFrom, Run
+from tryon.learning import learned
+from tryon.learning.calibration import Observation, evaluate, fit, observations, optimal_cadence
+from tryon.learning.drift import Drift, DriftMeter
+from tryon.planning.manifest import ManifestError, parse
+from tryon.reporting import notification, summary
+from tryon.state.entry import Entry, Status
+from tryon.state.run import LearnedFrom, Run
 
 BUCKET = "stack-bucket"
 

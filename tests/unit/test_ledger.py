@@ -6,12 +6,12 @@ from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedErro
 
 from tests.conftest import HandClock
 from tests.unit.fakes import RUN, combination, ledger_and_gate, outcome, stored
-from tryon.entry import Entry, RefusedSubmit, Status
-from tryon.items import from_item, to_item
-from tryon.ledger import Ledger, LedgerConflictError, LedgerWriteError, RunEndedError, Standing
-from tryon.plan import Key
-from tryon.run import Run, RunStatus
+from tryon.planning.plan import Key
 from tryon.service import Submitted
+from tryon.state.entry import Entry, RefusedSubmit, Status
+from tryon.state.items import from_item, to_item
+from tryon.state.ledger import Ledger, LedgerConflictError, LedgerWriteError, RunEndedError, Standing
+from tryon.state.run import Run, RunStatus
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tryon.manifest import (
+from tryon.planning.manifest import (
     MAX_BYTES,
     MAX_DESCRIBED,
     MAX_RETRY_BYTES,
@@ -151,7 +151,7 @@ def test_a_bucket_may_have_a_name_that_only_old_buckets_have() -> None:
 
 def test_more_mistakes_than_anybody_mends_are_counted_not_described(monkeypatch: pytest.MonkeyPatch) -> None:
     described: list[object] = []
-    monkeypatch.setattr("tryon.manifest.Problem", lambda *told: described.append(told) or Problem(*told))
+    monkeypatch.setattr("tryon.planning.manifest.Problem", lambda *told: described.append(told) or Problem(*told))
     entries = b",".join([b"{}"] * 20_000)
     with pytest.raises(ManifestError) as caught:
         read(b'{"models": [' + entries + b'], "garments": [' + entries + b"]}")

@@ -21,10 +21,10 @@ from PIL import Image
 
 from benchmarks import pictures
 from benchmarks.pictures import encoded, exif, graphic, photograph, png, png_chunk, with_chunks
-from tryon import containers, images
-from tryon.formats import FORMATS
-from tryon.images import BUDGET_BYTES, MAX_BYTES, MOST_PIXELS, ImageError, prepare, thumbnail
-from tryon.memory import Budget
+from tryon.pictures import containers, images
+from tryon.pictures.formats import FORMATS
+from tryon.pictures.images import BUDGET_BYTES, MAX_BYTES, MOST_PIXELS, ImageError, prepare, thumbnail
+from tryon.pictures.memory import Budget
 
 ROOT = Path(__file__).parents[2]
 
@@ -280,7 +280,7 @@ def test_a_budget_is_given_back_after_an_error() -> None:
 MEASURE = """
 import json, resource, sys
 from pathlib import Path
-from tryon import images
+from tryon.pictures import images
 images.prepare(Path(sys.argv[1]).with_suffix(".small").read_bytes(), name="warm", max_side=4088)
 data, kept = Path(sys.argv[1]).read_bytes(), []
 share = images._budget.share
@@ -341,9 +341,9 @@ def test_no_picture_takes_more_memory_than_it_asked_for(what: str, max_side: int
 
 TOGETHER = """
 import io, resource, struct, sys, zlib
-from tryon.intake import take_in
-from tryon.manifest import Manifest
-from tryon.plan import RunFolder
+from tryon.planning.intake import take_in
+from tryon.planning.manifest import Manifest
+from tryon.keys import RunFolder
 from pathlib import Path
 data = [path.read_bytes() for path in sorted(Path(sys.argv[1]).iterdir())]
 class S3:

@@ -11,12 +11,14 @@ from botocore.exceptions import ClientError, EndpointConnectionError, Incomplete
 from moto import mock_aws
 from PIL import Image
 
-from tryon import intake, objects, plan_run
-from tryon.intake import KeptPicture, KeptPictures
-from tryon.manifest import Manifest, ManifestError
+from tryon import objects, plan_run
+from tryon.keys import Picture, RunFolder
 from tryon.objects import PictureChangedError, StorageUnavailableError
-from tryon.plan import Combination, Picture, RunFolder, WornGarment
-from tryon.run import Run
+from tryon.planning import intake
+from tryon.planning.intake import KeptPicture, KeptPictures
+from tryon.planning.manifest import Manifest, ManifestError
+from tryon.planning.plan import Combination, WornGarment
+from tryon.state.run import Run
 
 OLD, NEW = RunFolder("20261123T090000Z-old-1a2b3c4d"), RunFolder("20261123T100000Z-new-1a2b3c4d")
 
@@ -159,7 +161,7 @@ def test_a_picture_that_breaks_off_is_asked_for_again(error: Exception) -> None:
 def kept(s3: Any, bucket: str) -> KeptPictures:
     """What a first run was made of, read again from its folder."""
     objects.put_text(s3, bucket, OLD.pictures, take_in(s3, bucket).pictures.encode(), "application/json")
-    return intake.kept_by(s3, Run(OLD.run_id, bucket=bucket))
+    return plan_run.kept_by(s3, Run(OLD.run_id, bucket=bucket))
 
 
 @pytest.mark.parametrize("bucket", ["plain", "versions"])
@@ -232,7 +234,7 @@ def test_a_run_of_before_is_read_from_its_plan(s3: Any) -> None:
     s3.put_object(Bucket="versions", Key="manifests/a.json", Body=manifest().model_dump_json(by_alias=True).encode())
     run = Run(OLD.run_id, bucket="versions", manifest_key="manifests/a.json")
     converted = Picture(bucket="versions", key="converted.png")
-    assert intake.kept_by(s3, run) == KeptPictures(
+    assert plan_run.kept_by(s3, run) == KeptPictures(
         models={"anna": KeptPicture(image="anna.jpg", picture=combination.model_picture)},
         garments={"shirt": KeptPicture(image="shirt.webp", picture=converted)},
     )
@@ -240,9 +242,9 @@ def test_a_run_of_before_is_read_from_its_plan(s3: Any) -> None:
 
 def test_a_run_without_a_plan_had_no_pictures_and_a_broken_s3_is_not_that(s3: Any) -> None:
     run = Run(OLD.run_id, bucket="plain", manifest_key="manifests/a.json")
-    assert intake.kept_by(s3, run) == KeptPictures()
+    assert plan_run.kept_by(s3, run) == KeptPictures()
     with pytest.raises(ClientError, match="SlowDown"):
-        intake.kept_by(Broken(refused("SlowDown")), run)  # type: ignore[arg-type]
+        plan_run.kept_by(Broken(refused("SlowDown")), run)  # type: ignore[arg-type]
 
 
 def test_what_is_kept_reads_back(s3: Any) -> None:

@@ -3,8 +3,9 @@ from typing import Any
 
 import pytest
 
-from tryon.manifest import Manifest, ManifestError
-from tryon.plan import Picture, RunFolder, check_polls, check_size, count, decode, encode, expand
+from tryon.keys import Picture, RunFolder
+from tryon.planning.manifest import Manifest, ManifestError
+from tryon.planning.plan import check_polls, check_size, count, decode, encode, expand
 
 MODELS = [{"id": "anna", "image": "a.jpg"}, {"id": "ben", "image": "b.jpg"}]
 GARMENTS = [

@@ -15,11 +15,11 @@ from botocore.exceptions import ClientError
 
 from tests.conftest import HandClock
 from tests.unit.fakes import read_manifest, stored
-from tryon import report
-from tryon.entry import Entry, Status
-from tryon.gallery import publishing
-from tryon.ledger import RunEndedError
-from tryon.run import Outcome, Run, RunStatus
+from tryon.reporting import report
+from tryon.reporting.gallery import publishing
+from tryon.state.entry import Entry, Status
+from tryon.state.ledger import RunEndedError
+from tryon.state.run import Outcome, Run, RunStatus
 from tryon.task.slots import holder
 
 RUN = "20261123T090000Z-large-1a2b3c4d"
@@ -119,7 +119,7 @@ def peaks(*totals: int) -> list[int]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(publishing, "INDEX_COMBINATIONS", 500)
         patch.setattr("tryon.objects.SPOOL_BYTES", 10_000)
-        patch.setattr("tryon.contact_sheet.draw", lambda *_: b"")  # 22 MB, whatever the run
+        patch.setattr("tryon.reporting.contact_sheet.draw", lambda *_: b"")  # 22 MB, whatever the run
         end(Pages(totals[0]))  # what is imported and cached at the first call
         for total in totals:
             gc.collect()

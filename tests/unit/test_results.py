@@ -20,22 +20,21 @@ from requests.adapters import BaseAdapter, HTTPAdapter
 
 from tests.conftest import HandClock
 from tests.result_pictures import PNG_HEAD, jpeg, png, webp
-from tryon.fetch import (
-    FetchError,
-    NotAnImageError,
-    OriginPolicy,
-    ResultGoneError,
-    ResultRefusedError,
-    ResultStream,
-    ResultUnavailableError,
-    WrongLengthError,
-    guarded_session,
-    recognise,
-)
 from tryon.result_formats import EXTENSIONS, ResultFormat
-from tryon.results import PART_BYTES, StorageUnavailableError, client_config, download, find, store
 from tryon.service import Candidate
 from tryon.stored import Stored
+from tryon.task.fetch.errors import (
+    FetchError,
+    NotAnImageError,
+    ResultGoneError,
+    ResultRefusedError,
+    ResultUnavailableError,
+    WrongLengthError,
+)
+from tryon.task.fetch.origins import OriginPolicy
+from tryon.task.fetch.session import guarded_session
+from tryon.task.fetch.stream import ResultStream, recognise
+from tryon.task.results import PART_BYTES, StorageUnavailableError, client_config, download, find, store
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

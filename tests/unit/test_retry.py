@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from tests.conftest import HandClock
-from tryon import retry
-from tryon.entry import Entry, Status
-from tryon.manifest import Manifest, ManifestError
-from tryon.plan import Key
-from tryon.run import Run, RunStatus
+from tryon.planning.manifest import Manifest, ManifestError
+from tryon.planning.plan import Key
+from tryon.reporting import retry
+from tryon.state.entry import Entry, Status
+from tryon.state.run import Run, RunStatus
 
 RAW = {
     "models": [{"id": "anna", "image": "a.jpg"}],

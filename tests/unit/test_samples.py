@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tryon import images, manifest, plan
+from tryon.pictures import images
+from tryon.planning import manifest, plan
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 PICTURES = {path.stem: path for path in SAMPLES.glob("inputs/*/*") if path.suffix in {".jpg", ".png"}}

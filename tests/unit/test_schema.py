@@ -5,8 +5,8 @@ import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
 from tests.golden import FOLDER
-from tryon import summary
-from tryon.manifest import json_schema
+from tryon.planning.manifest import json_schema
+from tryon.reporting import summary
 from tryon_cli.main import main
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.fakes import table_of
-from tryon.entry import Entry, Status
-from tryon.spreadsheet import decoded, marked, truth, unmarked, whole
-from tryon.summary import table
+from tryon.reporting.spreadsheet import decoded, marked, truth, unmarked, whole
+from tryon.reporting.summary import table
+from tryon.state.entry import Entry, Status
 from tryon_cli.comparison import COLUMNS, ExportError, Review, compare, read_export
 
 CHANGED = (

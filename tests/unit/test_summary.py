@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from tests.unit.fakes import stored, table_of
-from tryon import notification, summary
-from tryon.entry import Entry, Status
-from tryon.run import Run, Spread
+from tryon.reporting import notification, summary
+from tryon.reporting.summary import Summary
+from tryon.state.entry import Entry, Status
+from tryon.state.run import Run, Spread
 from tryon.stored import Lost
-from tryon.summary import Summary
 from tryon_local.app import ROOT
 from tryon_local.aws.template import load
 

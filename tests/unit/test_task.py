@@ -9,12 +9,8 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from tests.conftest import HandClock
 from tests.unit.fakes import RUN, FakeService, combination, done, ledger_and_gate, outcome, stored, submission
-from tryon.entry import Entry, RefusedSubmit, Status
-from tryon.gate import Gate, Refusal, RequestLimit, SlotLostError, TurnLaterError
-from tryon.ledger import Ledger, LedgerConflictError
 from tryon.objects import PictureChangedError
-from tryon.plan import Combination
-from tryon.run import Run, RunStatus
+from tryon.planning.plan import Combination
 from tryon.service import Submission, Submitted, TaskResult, TaskStatus
 from tryon.service.errors import (
     InputRefusedError,
@@ -31,6 +27,10 @@ from tryon.service.errors import (
     TaskFailedError,
     UnknownRefusalError,
 )
+from tryon.state.entry import Entry, RefusedSubmit, Status
+from tryon.state.gate import Gate, Refusal, RequestLimit, SlotLostError, TurnLaterError
+from tryon.state.ledger import Ledger, LedgerConflictError
+from tryon.state.run import Run, RunStatus
 from tryon.task import poll, slots, submit
 from tryon.task.poll import TaskState
 from tryon.task.slots import NotStartedError, RunHaltedError

@@ -8,8 +8,8 @@ from PIL import Image
 
 from tests.lookbook import FOLDER, Shelf, jpeg
 from tests.unit.fakes import stored
-from tryon import containers, images, thumbnails
-from tryon.plan import result_copy
+from tryon.keys import result_copy
+from tryon.pictures import containers, images, thumbnails
 
 KEY = FOLDER.result("anna", "anna__01-shirt__a", 1)
 

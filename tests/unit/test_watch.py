@@ -13,7 +13,7 @@ from rich.console import Console
 
 from tests.unit.fakes import outcome
 from tests.unit.stack import FakeStack, fake_stack
-from tryon.run import Run
+from tryon.state.run import Run
 from tryon_cli import watch as module
 from tryon_cli.target import TargetError, connect
 from tryon_cli.watch import RECORD_SECONDS, SETTLE_SECONDS, watch

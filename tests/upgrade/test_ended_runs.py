@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tryon import summary
-from tryon.entry import Status, read_entry
-from tryon.run import RunStatus, read_run
+from tryon.reporting import summary
+from tryon.state.entry import Status, read_entry
+from tryon.state.run import RunStatus, read_run
 
 OLD: dict[str, Any] = json.loads((Path(__file__).parent / "ended-run.json").read_text())
 (RUN_ITEM,) = (item for item in OLD["items"] if item["sk"] == "run")

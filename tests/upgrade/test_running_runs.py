@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.workflow.pipeline import Ended, Pipeline, manifest, running
-from tryon.entry import Status
+from tryon.state.entry import Status
 from tryon_local.app import ROOT
 from tryon_local.service.faults import Answer, Expires, Fails, Fault, NeverDone, Silence
 

@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { chance, following, shuffled, tally } from "../../layers/tryon/tryon/gallery/page/judging.mjs";
-import { table } from "../../layers/tryon/tryon/gallery/page/spreadsheet.mjs";
-import { reach } from "../../layers/tryon/tryon/gallery/page/strip.mjs";
+import { chance, following, shuffled, tally } from "../../layers/tryon/tryon/reporting/gallery/page/judging.mjs";
+import { table } from "../../layers/tryon/tryon/reporting/gallery/page/spreadsheet.mjs";
+import { reach } from "../../layers/tryon/tryon/reporting/gallery/page/strip.mjs";
 
 const PLACE = { model: "anna", worn: "01-linen-shirt", type: "upper" };
 const AT = "2026-01-02T03:04:05.000Z";

@@ -11,19 +11,20 @@ from pathlib import Path
 import pytest
 
 from tests.unit.test_spreadsheet import CHANGED, LEFT_ALONE
-from tryon import spreadsheet, web
-from tryon.gallery import _STYLES as GALLERY_STYLES
-from tryon.spreadsheet import marked
+from tryon import web
+from tryon.reporting import spreadsheet
+from tryon.reporting.gallery.render import _STYLES as GALLERY_STYLES
+from tryon.reporting.spreadsheet import marked
 from tryon_local.console.server import _STYLES as CONSOLE_STYLES
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 SHARED = ROOT / "layers" / "tryon" / "tryon" / "web"
 PACKAGES = {
-    "tryon.gallery": ROOT / "layers" / "tryon" / "tryon" / "gallery" / "page",
+    "tryon.reporting.gallery": ROOT / "layers" / "tryon" / "tryon" / "reporting" / "gallery" / "page",
     "tryon_local.console": ROOT / "src" / "tryon_local" / "console" / "page",
 }
-STYLES = {"tryon.gallery": GALLERY_STYLES, "tryon_local.console": CONSOLE_STYLES}
+STYLES = {"tryon.reporting.gallery": GALLERY_STYLES, "tryon_local.console": CONSOLE_STYLES}
 IMPORT = re.compile(r'^import \{([^}]*)\} from "([^"]+)";$', re.MULTILINE)
 DEFINED = re.compile(r"^(?:async )?(?:function|const|let) (?:\{([^}]*)\}|(\w+))", re.MULTILINE)
 
@@ -108,7 +109,7 @@ def test_the_logic_passes_its_tests_under_node() -> None:
 
 def test_the_gallery_marks_the_same_text_as_python() -> None:
     cells = [*CHANGED, *LEFT_ALONE, *spreadsheet._VALUES]
-    source = (PACKAGES["tryon.gallery"] / "spreadsheet.mjs").as_uri()
+    source = (PACKAGES["tryon.reporting.gallery"] / "spreadsheet.mjs").as_uri()
     script = (
         f"import {{ marked }} from {json.dumps(source)};"
         f"console.log(JSON.stringify({json.dumps(cells)}.map((text) => marked(text))));"

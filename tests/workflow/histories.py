@@ -13,9 +13,9 @@ from botocore.exceptions import ClientError
 from hypothesis import strategies as st
 
 from tests.workflow.pipeline import TYPES, Ended, Pipeline, item_of, picture, running
-from tryon import retry
-from tryon.entry import Entry, Status
-from tryon.gate import MAX_PAUSE
+from tryon.reporting import retry
+from tryon.state.entry import Entry, Status
+from tryon.state.gate import MAX_PAUSE
 from tryon.task.slots import holder
 from tryon.wiring.state import LEASE_MARGIN
 from tryon_local.aws.faults import STATES, AwsFault, AwsFaults, Conflicted, Killed, Refused, Throttled, Unanswered

@@ -12,9 +12,9 @@ from typing import Any
 from botocore.exceptions import ClientError
 from PIL import Image
 
-from tryon.entry import Entry
-from tryon.items import from_item
-from tryon.run import Run
+from tryon.state.entry import Entry
+from tryon.state.items import from_item
+from tryon.state.run import Run
 from tryon_local.app import ROOT, LocalApp
 from tryon_local.aws.functions import RefusedError
 from tryon_local.clock import VirtualClock

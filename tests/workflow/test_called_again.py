@@ -12,7 +12,7 @@ import pytest
 
 from tests.workflow.histories import LEASE, LIMITS
 from tests.workflow.pipeline import Ended, Pipeline, item_of, manifest, picture, running
-from tryon.entry import Status
+from tryon.state.entry import Status
 from tryon_local.aws.faults import STATES, AwsFault, AwsFaults, Killed, Refused
 from tryon_local.service.faults import Answer, Fails, Fault, Late, Page, Takes, Wire
 

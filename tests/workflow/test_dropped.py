@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.workflow.pipeline import Ended, Pipeline, manifest, picture, running
-from tryon.manifest import COMPLETE, MAX_TEXT, ManifestError, parse
+from tryon.planning.manifest import COMPLETE, MAX_TEXT, ManifestError, parse
 from tryon_local.app import ROOT
 from tryon_local.aws.faults import AwsFault, AwsFaults, Refused
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.workflow.pipeline import START, Pipeline, manifest
-from tryon.entry import Status
+from tryon.state.entry import Status
 from tryon_local.app import LocalApp
 from tryon_local.aws.functions import KilledError
 from tryon_local.clock import VirtualClock

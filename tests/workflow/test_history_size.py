@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from tests.workflow.pipeline import manifest, running
-from tryon import gate
-from tryon.entry import Status
+from tryon.state import gate
+from tryon.state.entry import Status
 from tryon.task import slots
 from tryon.task.slots import MOST_WAIT
 from tryon_local.service.faults import Answer, Fault

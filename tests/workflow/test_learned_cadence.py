@@ -12,8 +12,8 @@ import pytest
 from rich.console import Console
 
 from tests.workflow.pipeline import Pipeline, manifest, running
-from tryon import cost
 from tryon.cadence import DEFAULT, poll_times
+from tryon.reporting import cost
 from tryon_cli import calibrate
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.workflow.pipeline import START, Pipeline, manifest, picture, running
 from tryon.cadence import DEADLINE, DEFAULT, poll_times
-from tryon.entry import Status
+from tryon.state.entry import Status
 from tryon_local.service.faults import (
     Answer,
     Candidates,

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.workflow.pipeline import Ended, Pipeline, manifest, running
-from tryon.cost import transitions
-from tryon.entry import Entry, Status
+from tryon.reporting.cost import transitions
+from tryon.state.entry import Entry, Status
 from tryon_local.service.faults import Answer, Expires, Fails, Fault, NeverDone, Page, Silence, Takes
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from tests.workflow import pipeline
 from tests.workflow.pipeline import Ended, Pipeline, manifest, running
-from tryon.entry import Status
+from tryon.state.entry import Status
 from tryon_local.service.faults import Candidates, Cut, Fault, Page, Redirect
 
 

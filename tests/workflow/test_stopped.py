@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.workflow.pipeline import Pipeline, manifest, running
-from tryon.entry import Status
+from tryon.state.entry import Status
 from tryon.task.slots import holder
 from tryon_local.console.runs import Runs
 from tryon_local.service.faults import Answer, Fault

@@ -11,9 +11,9 @@ import pytest
 
 from tests.workflow.histories import LEASE
 from tests.workflow.pipeline import START, Ended, Pipeline, manifest, running
-from tryon.entry import Entry
-from tryon.gate import MAX_PAUSE
-from tryon.items import to_item
+from tryon.state.entry import Entry
+from tryon.state.gate import MAX_PAUSE
+from tryon.state.items import to_item
 from tryon_local.aws.faults import AwsFault, AwsFaults, Refused, Throttled
 from tryon_local.service.faults import Answer, Fault, NoConnection, Page, Takes, Wire
 from tryon_local.service.standin import ACCESS_KEY, SECRET_KEY

@@ -12,9 +12,10 @@ import pytest
 from benchmarks.reliability import FAULTS, SLOTS, confirm
 from tests.workflow.histories import FORGOTTEN, History, Theatre, theatre
 from tests.workflow.weakenings import WITHOUT, without
-from tryon import ledger, retry
-from tryon.entry import Entry, Status
-from tryon.ledger import Ledger
+from tryon.reporting import retry
+from tryon.state import ledger
+from tryon.state.entry import Entry, Status
+from tryon.state.ledger import Ledger
 from tryon_local.aws.faults import AwsFault, Refused, Unanswered
 from tryon_local.service.faults import Answer, Fault, Silence
 

@@ -15,11 +15,8 @@ import pytest
 import requests
 
 from tests.workflow.histories import Theatre
-from tryon import fetch, objects, retry
-from tryon.entry import Entry
-from tryon.gate import Gate
-from tryon.ledger import Ledger, LedgerConflictError, _run_key
-from tryon.run import Run, RunStatus
+from tryon import objects
+from tryon.reporting import retry
 from tryon.service import TaskResult, TaskStatus, signed, transport, vendor
 from tryon.service.clients import RenewingService
 from tryon.service.errors import (
@@ -29,7 +26,14 @@ from tryon.service.errors import (
     TaskError,
     TaskFailedError,
 )
+from tryon.state.entry import Entry
+from tryon.state.gate import Gate
+from tryon.state.ledger import Ledger, LedgerConflictError, _run_key
+from tryon.state.run import Run, RunStatus
 from tryon.task import download, poll, slots, submit
+from tryon.task.fetch import download as fetch_download
+from tryon.task.fetch import session as fetch_session
+from tryon.task.fetch import stream
 
 States = dict[str, dict[str, Any]]
 
@@ -281,17 +285,18 @@ def _second_try(patch: pytest.MonkeyPatch) -> None:
 
 
 def _format(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(fetch, "format_of", lambda head: "png")
-    patch.setattr(fetch, "size_of", lambda found, head: (1, 1))
-    patch.setattr(fetch, "_whole", lambda stream, *_: stream.chunks)
+    for module in (stream, fetch_download):
+        patch.setattr(module, "format_of", lambda head: "png")
+        patch.setattr(module, "whole", lambda stream, *_: stream.chunks)
+    patch.setattr(stream, "size_of", lambda found, head: (1, 1))
 
 
 def _redirects(patch: pytest.MonkeyPatch) -> None:
     def follow(session: requests.Session, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         return requests.Session.send(session, request, **{**kwargs, "allow_redirects": True})
 
-    patch.setattr(fetch._GuardedSession, "send", follow)
-    patch.setattr(fetch._GuardedSession, "get_redirect_target", requests.Session.get_redirect_target)
+    patch.setattr(fetch_session._GuardedSession, "send", follow)
+    patch.setattr(fetch_session._GuardedSession, "get_redirect_target", requests.Session.get_redirect_target)
 
 
 def _renewal(patch: pytest.MonkeyPatch) -> None:
@@ -299,7 +304,7 @@ def _renewal(patch: pytest.MonkeyPatch) -> None:
 
 
 def _conflict(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("tryon.gate.MAX_WRITES", 3)
+    patch.setattr("tryon.state.gate.MAX_WRITES", 3)
 
 
 _BACK_TO_THE_GATE = Safeguard("the way back to the gate", _sends_back)
@@ -458,7 +463,7 @@ def _only_the_first(states: States) -> None:
 
 
 def _no_pauses(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("tryon.gate.pause_after", lambda *_: 5.0)
+    patch.setattr("tryon.state.gate.pause_after", lambda *_: 5.0)
 
 
 MENDS: dict[str, Safeguard] = {

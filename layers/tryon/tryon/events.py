@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from tryon.plan import Combination
+from tryon.planning.plan import Combination
 
 
 class PlanEvent(BaseModel):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
 
-    from tryon.plan import Picture
+    from tryon.keys import Picture
 
 
 class PictureChangedError(Exception):

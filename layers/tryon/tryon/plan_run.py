@@ -9,11 +9,26 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tryon import intake, learned, objects, plan, retry
-from tryon.ledger import Ledger, RunEndedError
-from tryon.manifest import Manifest, ManifestError, PicturesMissingError, default_name, fetch
-from tryon.retry import Earlier, NothingLeftError
-from tryon.run import Run
+from botocore.exceptions import ClientError
+
+from tryon import objects
+from tryon.keys import Picture, RunFolder
+from tryon.learning import learned
+from tryon.planning import intake, plan
+from tryon.planning.intake import KeptPicture, KeptPictures
+from tryon.planning.manifest import (
+    ImageKind,
+    Manifest,
+    ManifestError,
+    PicturesMissingError,
+    default_name,
+    fetch,
+    read_again,
+)
+from tryon.reporting import retry
+from tryon.reporting.retry import Earlier, NothingLeftError
+from tryon.state.ledger import Ledger, RunEndedError
+from tryon.state.run import Run
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -71,7 +86,7 @@ def plan_run(
     `PicturesMissingError` while pictures may be on their way still, `NothingLeftError` for a retry that has nothing to
     do and is ready to be reported, and `RunEndedError` where the run was ended meanwhile.
     """
-    run_id, folder = origin.run_id, plan.RunFolder(origin.run_id)
+    run_id, folder = origin.run_id, RunFolder(origin.run_id)
     known = ledger.run(run_id)
     if known is not None and (not known.running or known.execution != origin.execution):
         raise RunEndedError(f"run {run_id} has ended, or belongs to another execution")
@@ -150,11 +165,44 @@ def _planned(run: Run) -> Run:
     return run
 
 
-def _kept(s3: "S3Client", ledger: Ledger, manifest: Manifest) -> intake.KeptPictures | None:
+def kept_by(s3: "S3Client", run: Run) -> KeptPictures:
+    """The pictures that an earlier run was made of; none of a run that had no plan."""
+    if not run.opened:
+        return KeptPictures()  # it was rejected, or ended, before its manifest was accepted
+    folder = RunFolder(run.run_id)
+    try:
+        return KeptPictures.model_validate_json(objects.read(s3, run.bucket, folder.pictures))
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("NoSuchKey", "404"):
+            raise
+        return _kept_in_plan(s3, run, folder)
+
+
+def _kept_in_plan(s3: "S3Client", run: Run, folder: RunFolder) -> KeptPictures:
+    """From the plan of a run that kept no list of its pictures."""
+    kept = KeptPictures()
+    try:
+        combinations = plan.decode(objects.read(s3, run.bucket, folder.plan))
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("NoSuchKey", "404"):
+            raise
+        return kept
+    pictures: dict[tuple[ImageKind, str], Picture] = {}
+    for combination in combinations:
+        pictures["models", combination.model] = combination.model_picture
+        pictures.update({("garments", garment.id): garment.picture for garment in combination.garments})
+    for named in read_again(s3, run.bucket, run.manifest_key, run.manifest_version).images():
+        if (named.kind, named.id) in pictures:
+            picture = pictures[named.kind, named.id]
+            kept.of(named.kind)[named.id] = KeptPicture(image=named.image, picture=picture)
+    return kept
+
+
+def _kept(s3: "S3Client", ledger: Ledger, manifest: Manifest) -> KeptPictures | None:
     if manifest.retry_of is None or manifest.new_pictures:
         return None
     repeated = ledger.run(manifest.retry_of)
-    return intake.kept_by(s3, repeated) if repeated else None
+    return kept_by(s3, repeated) if repeated else None
 
 
 def _claim(

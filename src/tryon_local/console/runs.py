@@ -10,12 +10,12 @@ from typing import IO, Any
 
 from botocore.exceptions import ClientError
 
-from tryon import plan
-from tryon.entry import Entry, Status
 from tryon.json_types import Json
-from tryon.plan import RunFolder, result_copy
-from tryon.run import Run
-from tryon.thumbnails import obstacle
+from tryon.keys import RunFolder, result_copy
+from tryon.pictures.thumbnails import obstacle
+from tryon.planning import plan
+from tryon.state.entry import Entry, Status
+from tryon.state.run import Run
 from tryon_local.app import LocalApp
 from tryon_local.aws.stack import Child
 from tryon_local.console.history import Visit, lines, told, visits

@@ -7,18 +7,21 @@ from typing import TYPE_CHECKING
 
 import requests
 
-from tryon import results, thumbnails
 from tryon.clock import Clock
-from tryon.entry import Entry, Status
-from tryon.fetch import MAX_SECONDS, FetchError, OriginPolicy, ResultGoneError, ResultUnavailableError
-from tryon.ledger import Ledger
+from tryon.keys import RunFolder
 from tryon.objects import StorageUnavailableError
-from tryon.plan import RunFolder
+from tryon.pictures import thumbnails
 from tryon.service import Candidate, TryOnService
 from tryon.service.errors import (
     ServiceError,
 )
+from tryon.state.entry import Entry, Status
+from tryon.state.ledger import Ledger
 from tryon.stored import Lost, Stored
+from tryon.task import results
+from tryon.task.fetch.download import MAX_SECONDS
+from tryon.task.fetch.errors import FetchError, ResultGoneError, ResultUnavailableError
+from tryon.task.fetch.origins import OriginPolicy
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -69,7 +72,7 @@ def collect(
 
     One that cannot be had costs no other: each is tried before one of them is tried again, and what an earlier call
     stored is not fetched again. Asks the service anew, once, for those that have no address (it sent the pictures
-    themselves) or whose address leads to no picture. Raises the errors of `tryon.fetch` and `tryon.results` when
+    themselves) or whose address leads to no picture. Raises the errors of `tryon.fetch` and `tryon.task.results` when
     there is not one picture, or when another call may get further: `seconds` were too few, or a candidate's trouble may
     pass and `tries`, the calls before this one, were few.
     """

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from tryon.gate import Gate, TurnLaterError
-from tryon.ledger import Ledger
 from tryon.service import TaskStatus, TryOnService
 from tryon.service.errors import (
     ServiceError,
     TaskError,
     TaskExpiredError,
 )
+from tryon.state.gate import Gate, TurnLaterError
+from tryon.state.ledger import Ledger
 from tryon.task.slots import holder, requester
 
 if TYPE_CHECKING:

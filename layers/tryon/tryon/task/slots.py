@@ -3,10 +3,10 @@
 from typing import TYPE_CHECKING
 
 from tryon.clock import Clock
-from tryon.entry import Entry
-from tryon.gate import Gate
-from tryon.ledger import Ledger
-from tryon.plan import Combination
+from tryon.planning.plan import Combination
+from tryon.state.entry import Entry
+from tryon.state.gate import Gate
+from tryon.state.ledger import Ledger
 
 if TYPE_CHECKING:
     pass

@@ -8,11 +8,8 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tryon import objects
-from tryon.entry import Entry, RefusedSubmit, Status
-from tryon.gate import Gate, GateError, Refusal, SlotLostError, Trouble, TurnLaterError
-from tryon.ledger import Ledger, LedgerConflictError
 from tryon.parameters import Parameters
-from tryon.plan import Combination
+from tryon.planning.plan import Combination
 from tryon.service import GarmentPicture, Submission, TaskStatus, TryOnService
 from tryon.service import errors as service_errors
 from tryon.service.errors import (
@@ -26,6 +23,9 @@ from tryon.service.errors import (
     TaskError,
     UnknownRefusalError,
 )
+from tryon.state.entry import Entry, RefusedSubmit, Status
+from tryon.state.gate import Gate, GateError, Refusal, SlotLostError, Trouble, TurnLaterError
+from tryon.state.ledger import Ledger, LedgerConflictError
 from tryon.task.slots import RunHaltedError, holder, requester
 
 if TYPE_CHECKING:

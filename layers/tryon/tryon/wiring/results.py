@@ -7,8 +7,9 @@ import boto3
 import requests
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from tryon import results
-from tryon.fetch import OriginPolicy, guarded_session
+from tryon.task import results
+from tryon.task.fetch.origins import OriginPolicy
+from tryon.task.fetch.session import guarded_session
 from tryon.wiring.service import ServiceWiring
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import boto3
 from pydantic import BaseModel, ConfigDict, Field
 
 from tryon.clock import Clock, SystemClock
-from tryon.gate import Gate, GateLimits, RequestLimit, waker
-from tryon.ledger import Ledger
+from tryon.state.gate import Gate, GateLimits, RequestLimit, waker
+from tryon.state.ledger import Ledger
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -1,0 +1,148 @@
+"""Learned cadences as data: one JSON object each in the stack's bucket, named by manifests."""
+
+import difflib
+import json
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Annotated
+
+from botocore.exceptions import ClientError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tryon import objects
+from tryon.learning.calibration import Distribution, Performance
+from tryon.planning.manifest import Cadence, Id, Manifest, ManifestError, Problem
+from tryon.state.run import LearnedFrom
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+PREFIX = "cadences/"
+"""Where learned cadences lie in the stack's bucket."""
+
+SHARES = tuple(round(0.05 * i, 2) for i in range(1, 20))
+"""The shares of tasks whose latencies are kept, so that later ones can be held against them."""
+
+
+class LearnedCadence(BaseModel):
+    """A cadence and what it was learned from; times and latencies in seconds.
+
+    `weight` (the seconds of delay that a poll is worth) or `max_polls` is what it was to keep to, `polls` and
+    `delay` what it promises a task, and `quantiles` the latencies within which the `SHARES` of tasks end.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: Id
+    cadence: Cadence
+    deadline: Annotated[int, Field(ge=1)]
+    created: float
+    runs: list[str]
+    samples: Annotated[int, Field(ge=1)]
+    exact: int
+    weight: float | None = None
+    max_polls: float | None = None
+    polls: float
+    delay: float
+    mean: float
+    quantiles: Annotated[list[float], Field(min_length=len(SHARES), max_length=len(SHARES))]
+
+    @property
+    def key(self) -> str:
+        return key(self.name)
+
+    def origin(self) -> LearnedFrom:
+        """What a run keeps of it, to compare its own latencies with."""
+        return LearnedFrom(
+            name=self.name,
+            created=self.created,
+            samples=self.samples,
+            polls=self.polls,
+            delay=self.delay,
+            mean=self.mean,
+            quantiles=tuple(self.quantiles),
+        )
+
+
+def learned(
+    name: str,
+    cadence: Sequence[int],
+    distribution: Distribution,
+    performance: Performance,
+    *,
+    deadline: int,
+    created: float,
+    runs: Sequence[str],
+    weight: float | None = None,
+    max_polls: float | None = None,
+) -> LearnedCadence:
+    """What is stored of a cadence under a name."""
+    return LearnedCadence(
+        name=name,
+        cadence=list(cadence),
+        deadline=deadline,
+        created=round(created, 3),
+        runs=list(runs),
+        samples=distribution.samples,
+        exact=distribution.exact,
+        weight=weight,
+        max_polls=max_polls,
+        polls=round(performance.polls, 3),
+        delay=round(performance.delay, 3),
+        mean=round(distribution.mean, 3),
+        quantiles=[round(distribution.quantile(share), 3) for share in SHARES],
+    )
+
+
+def key(name: str) -> str:
+    """Where a cadence of that name lies."""
+    return f"{PREFIX}{name}.json"
+
+
+def store(s3: "S3Client", bucket: str, cadence: LearnedCadence) -> None:
+    """Keep a cadence where manifests find it; one of the same name is replaced."""
+    text = json.dumps(cadence.model_dump(), indent=1) + "\n"
+    objects.put_text(s3, bucket, cadence.key, text, "application/json")
+
+
+def load(s3: "S3Client", bucket: str, name: str) -> LearnedCadence:
+    """A cadence by its name; raises `ManifestError` naming the known ones, or what is wrong with its file."""
+    try:
+        data = objects.get(s3, bucket, key(name))["Body"].read()
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("NoSuchKey", "404"):
+            raise
+        raise ManifestError([Problem("cadence", _unknown(name, names(s3, bucket)))]) from None
+    try:
+        return LearnedCadence.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the whole"
+        raise ManifestError(
+            [Problem("cadence", f"{key(name)} is not a learned cadence: {where}: {first['msg']}")]
+        ) from None
+
+
+def names(s3: "S3Client", bucket: str) -> list[str]:
+    """The names of all learned cadences."""
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=PREFIX)
+    return sorted(PurePosixPath(item["Key"]).stem for page in pages for item in page.get("Contents", []))
+
+
+def resolve(
+    s3: "S3Client", bucket: str, manifest: Manifest, default: Sequence[int]
+) -> tuple[list[int], LearnedCadence | None]:
+    """The waits that a manifest asks for, and the learned cadence that they are of; `default` when it asks for none."""
+    if isinstance(manifest.cadence, str):
+        found = load(s3, bucket, manifest.cadence)
+        return list(found.cadence), found
+    return list(manifest.cadence or default), None
+
+
+def _unknown(name: str, known: Sequence[str]) -> str:
+    if not known:
+        return f"{name!r} is not the name of a learned cadence: none has been stored yet (tryon calibrate --store)"
+    near = difflib.get_close_matches(name, known, n=1)
+    more = f" and {len(known) - 20:,} more" if len(known) > 20 else ""
+    hint = f"did you mean {near[0]!r}?" if near else "known are " + ", ".join(known[:20]) + more
+    return f"{name!r} is not the name of a learned cadence here; {hint}"

@@ -1,0 +1,1 @@
+"""Pictures: which are taken, how they are made ready for the service, their small copies."""

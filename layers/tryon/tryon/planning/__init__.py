@@ -1,0 +1,1 @@
+"""What a manifest asks for, and the plan that comes of it."""

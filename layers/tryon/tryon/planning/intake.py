@@ -1,0 +1,267 @@
+"""The pictures that a manifest names: read once, checked, and laid where every submit finds them ready."""
+
+import json
+import unicodedata
+from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+from pydantic import BaseModel, ConfigDict
+
+from tryon import objects
+from tryon.keys import Picture, RunFolder
+from tryon.pictures import thumbnails
+from tryon.pictures.images import ImageError, prepare
+from tryon.planning.manifest import (
+    MAX_SHOWN_KEY,
+    ImageKind,
+    ImageSource,
+    Manifest,
+    ManifestError,
+    NamedImage,
+    PicturesMissingError,
+    Problem,
+)
+from tryon.text import quoted, shown
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
+
+READERS = 4
+"""Pictures read at once: S3 answers in tens of milliseconds, decoding fills one core."""
+
+
+class KeptPicture(BaseModel):
+    """A picture that a run is made of: its name in the manifest, what it was read from, and what the service gets.
+
+    `source` and `picture` are the same place, unless the picture was converted; `source` is not known of runs made
+    before it was kept.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    image: str
+    source: Picture | None = None
+    picture: Picture
+
+
+class KeptPictures(BaseModel):
+    """The pictures that a run is made of, by id; the content of pictures.json."""
+
+    models: dict[str, KeptPicture] = {}
+    garments: dict[str, KeptPicture] = {}
+
+    def of(self, kind: ImageKind) -> dict[str, KeptPicture]:
+        """The models' or the garments'."""
+        return self.models if kind == "models" else self.garments
+
+    def encode(self) -> str:
+        """The file's text."""
+        return json.dumps(self.model_dump(exclude_none=True), ensure_ascii=False, indent=1)
+
+
+@dataclass(frozen=True)
+class Intake:
+    """The pictures of a manifest, and what is to be said of them."""
+
+    pictures: KeptPictures = field(default_factory=KeptPictures)
+    notes: list[str] = field(default_factory=list)
+
+    def for_service(self, kind: ImageKind) -> dict[str, Picture]:
+        """What the service gets of the models or the garments, by id."""
+        return {id_: kept.picture for id_, kept in self.pictures.of(kind).items()}
+
+
+def take_in(
+    s3: "S3Client",
+    manifest: Manifest,
+    *,
+    bucket: str,
+    folder: RunFolder,
+    max_bytes: int,
+    awaited: Collection[str] = (),
+    kept: KeptPictures | None = None,
+) -> Intake:
+    """Check every picture that the manifest names.
+
+    A picture that the service takes as it is stays where it lies, pinned to the bytes that were checked; any other is
+    converted and written to the run's folder, and that copy pinned. `kept` are the pictures of the run that this one
+    repeats: one that the manifest names as that run did is taken as it was then. Raises `ManifestError` naming every
+    field whose picture is missing, unreadable or too large (`max_bytes`); `PicturesMissingError` when all that is wrong
+    is that some are not there. The fields that such an error named last time are `awaited`: they are looked at first,
+    and the others only when all of these are there, so that looking again costs little.
+    """
+
+    def one(named: NamedImage) -> tuple[KeptPicture, str] | _UnusableError:
+        try:
+            known = kept.of(named.kind).get(named.id) if kept else None
+            if known is not None and known.image == named.image:
+                return _take_again(s3, manifest, named, known, bucket, folder)
+            return _take_in_one(s3, manifest, named, bucket, folder, max_bytes, manifest.max_side)
+        except _UnusableError as unusable:
+            return unusable
+
+    found = Intake()
+    unusable: dict[str, _UnusableError] = {}
+    everything = list(manifest.images())
+    with ThreadPoolExecutor(READERS) as pool:
+        for asked in (True, False):
+            named = [name for name in everything if (name.field in awaited) is asked]
+            for name, taken in zip(named, pool.map(one, named), strict=True):
+                if isinstance(taken, _UnusableError):
+                    unusable[name.field] = taken
+                    continue
+                picture, note = taken
+                found.pictures.of(name.kind)[name.id] = picture
+                found.notes.extend([note] if note else [])
+            if unusable:
+                break
+    if unusable:
+        problems = [Problem(field, str(error)) for field, error in unusable.items()]
+        missing = all(isinstance(error, _MissingError) for error in unusable.values())
+        raise PicturesMissingError(problems) if missing else ManifestError(problems)
+    return found
+
+
+def _take_again(
+    s3: "S3Client", manifest: Manifest, named: NamedImage, known: KeptPicture, bucket: str, folder: RunFolder
+) -> tuple[KeptPicture, str]:
+    """A picture as the earlier run had it, and what is to be said where there is a newer one."""
+    try:
+        data = objects.read_pinned(s3, known.picture)
+    except objects.PictureChangedError as error:
+        raise _UnusableError(
+            f"{named.image!r} cannot be had any more as the run had it: {error}; `tryon retry --new-pictures` takes "
+            "the newest one"
+        ) from None
+    thumbnails.of_input(s3, bucket, folder, named.kind, named.id, data)
+    if known.source is None:
+        return known, ""
+    place = manifest.source(named.image, bucket)
+    try:
+        newest = objects.pin(s3.head_object(Bucket=place.bucket, Key=place.key))
+    except ClientError:
+        return known, f"{named.field}: {named.image!r} is gone; the picture of the first run is used"
+    if newest == known.source.model_dump(include={"version", "etag"}, exclude_none=True):
+        return known, ""
+    return known, (
+        f"{named.field}: {named.image!r} was replaced since; the picture of the first run is used "
+        "(`tryon retry --new-pictures` takes the newest one)"
+    )
+
+
+class _UnusableError(Exception):
+    """Why a picture cannot be used, in the user's words."""
+
+
+class _MissingError(_UnusableError):
+    """The picture is not there, as far as this stack may see."""
+
+
+def _take_in_one(
+    s3: "S3Client",
+    manifest: Manifest,
+    named: NamedImage,
+    bucket: str,
+    folder: RunFolder,
+    max_bytes: int,
+    max_side: int,
+) -> tuple[KeptPicture, str]:
+    wanted = manifest.source(named.image, bucket)
+    source, answer = _open(s3, wanted, named.image)
+    note = ""
+    if source != wanted:
+        note = f"{named.field}: {quoted(named.image, MAX_SHOWN_KEY)} lies under a key in another Unicode normal form"
+    if answer["ContentLength"] > max_bytes:
+        answer["Body"].close()
+        raise _UnusableError(f"{named.image!r} has {answer['ContentLength']:,} bytes, at most {max_bytes:,} are read")
+    try:
+        picture = prepare(answer["Body"].read(), name=named.image, max_side=max_side)
+    except ImageError as error:
+        raise _UnusableError(str(error)) from None
+    thumbnails.of_input(s3, bucket, folder, named.kind, named.id, picture.data)
+    place = Picture(bucket=source.bucket, key=source.key, **objects.pin(answer))
+    if picture.untouched:
+        return KeptPicture(image=named.image, source=place, picture=place), note
+    key = folder.input(named.kind, named.id, {"jpeg": "jpg"}.get(picture.format, picture.format))
+    put = s3.put_object(Bucket=bucket, Key=key, Body=picture.data, ContentType=f"image/{picture.format}")
+    copy = Picture(bucket=bucket, key=key, **objects.pin(put))
+    return KeptPicture(image=named.image, source=place, picture=copy), note
+
+
+def _open(s3: "S3Client", source: ImageSource, image: str) -> tuple[ImageSource, "GetObjectOutputTypeDef"]:
+    """Open a picture, under its key in another Unicode normal form when there is nothing under the key itself.
+
+    A Mac writes letters with accents as two code points where other machines write one; both look the same.
+    """
+    forms = {unicodedata.normalize(form, source.key) for form in ("NFC", "NFD")} - {source.key}
+    try:
+        return source, objects.get(s3, source.bucket, source.key)
+    except ClientError as error:
+        refused = _refused(source, image, error, forms)
+    for key in sorted(forms):
+        if isinstance(refused, _MissingError):
+            try:
+                return replace(source, key=key), objects.get(s3, source.bucket, key)
+            except ClientError as error:
+                refused = _refused(source, image, error, forms)
+    raise refused
+
+
+_MISSING = frozenset({"NoSuchKey", "404", "NotFound", "AccessDenied", "403", "Forbidden"})
+"""What S3 answers where nothing is. Whoever may not list a bucket is told 403 for that too."""
+
+
+_ELSEWHERE = frozenset(
+    {
+        "PermanentRedirect",
+        "Redirect",
+        "301",
+        "307",
+        "308",
+        "AuthorizationHeaderMalformed",
+        "IllegalLocationConstraintException",
+    }
+)
+"""What S3 answers where a bucket is not; botocore has followed it to where the bucket should be by then."""
+
+
+def _refused(source: ImageSource, image: str, error: ClientError, forms: Collection[str]) -> _UnusableError:
+    """S3's refusal to hand a picture out, in the user's words; raises the error itself when it may pass.
+
+    `forms` are the other spellings that are looked for.
+    """
+    if objects.may_pass(error):
+        raise error
+    code, named, bucket = objects.code_of(error), quoted(image, MAX_SHOWN_KEY), quoted(source.bucket)
+    said = str(error.response.get("Error", {}).get("Message", ""))
+    if code.startswith("KMS") or "kms:" in said.lower():
+        return _UnusableError(
+            f"{named} is encrypted with a KMS key that this stack may not use, or that is switched off ({code}): "
+            "let the stack's roles decrypt with it, or store the picture without it"
+        )
+    if code in _MISSING:
+        spelled = ", in no Unicode normal form of its key (NFC, NFD)" if forms else ""
+        return _MissingError(f"{named} is not there{spelled}, or may not be read ({code})")
+    if code == "InvalidObjectState":
+        where = error.response.get("Error", {}).get("StorageClass") or error.response.get("StorageClass")
+        kept = f"in storage class {shown(where)}" if where else "in a storage class"
+        return _UnusableError(f"{named} is archived ({kept}, {code}): restore it first")
+    if code == "InvalidRequest":
+        return _UnusableError(
+            f"{named} cannot be read without more than its key ({code}): it may be encrypted with a key of your own "
+            "(SSE-C); store it without one"
+        )
+    if code == "NoSuchBucket":
+        return _UnusableError(f"{named}: there is no bucket {bucket} ({code})")
+    if code == "InvalidBucketName":
+        return _UnusableError(f"{named}: {bucket} is not the name of a bucket ({code})")
+    if code in _ELSEWHERE:
+        return _UnusableError(
+            f"{named}: bucket {bucket} cannot be reached from this stack's region ({code}): "
+            "copy the picture into a bucket that can"
+        )
+    return _UnusableError(f"{named} cannot be read ({code}{': ' if said else ''}{shown(said, 200)})")

@@ -1,0 +1,221 @@
+"""What a manifest expands to: combinations, their ids and keys."""
+
+import json
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence, Set
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+from pydantic import BaseModel, ConfigDict
+
+from tryon.cadence import MAX_POLLS, waits
+from tryon.keys import Picture
+from tryon.objects import SPOOL_BYTES
+from tryon.parameters import GarmentType, Parameters
+from tryon.planning.manifest import Manifest, ManifestError, Problem
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+DEFAULT_VARIANT = "default"
+"""The variant's name in keys and ledger when a manifest names none."""
+
+
+Key = tuple[str, str, str]
+"""Which combination of a manifest: its model, its garment or outfit, its variant. Numbers may shift, these do not."""
+
+
+_FROZEN = ConfigDict(frozen=True)
+
+
+class WornGarment(BaseModel):
+    """A garment of one combination."""
+
+    model_config = _FROZEN
+
+    id: str
+    type: GarmentType
+    picture: Picture
+
+
+class Combination(BaseModel):
+    """One model with one garment or outfit under one set of parameters: an item of the Map.
+
+    `n` counts from 1 in the plan's order; `worn` is the garment's or outfit's number and id; `task_id` names
+    a task of an earlier run that is resumed instead of paying for a new one, `doubted_task` one that the service did
+    not know then and is asked for once more before another is paid; `resubmissions` is how often a result that the
+    service refused is tried again.
+    """
+
+    model_config = _FROZEN
+
+    n: int
+    model: str
+    worn: str
+    variant: str
+    model_picture: Picture
+    garments: list[WornGarment]
+    parameters: Parameters = Parameters()
+    task_id: str | None = None
+    doubted_task: str | None = None
+    resubmissions: int = 0
+
+    @property
+    def id(self) -> str:
+        """Unique in its run, and the result's file name without the candidate's number."""
+        return f"{self.model}__{self.worn}__{self.variant}"
+
+
+def count(manifest: Manifest, done: Set[Key] = frozenset()) -> int:
+    """How many combinations a manifest asks for, without expanding it; `done` ones are not counted."""
+    variants = [*manifest.variants] or [DEFAULT_VARIANT]
+    if manifest.combinations == "all":
+        models = {model.id for model in manifest.models}
+        wearables = {garment.id for garment in manifest.garments} | {outfit.id for outfit in manifest.outfits}
+        known = set(variants)
+        left_out = sum(model in models and worn in wearables and variant in known for model, worn, variant in done)
+        return len(models) * len(wearables) * len(variants) - left_out
+    return sum(key not in done for _, key in named(manifest))
+
+
+def check_size(manifest: Manifest, maximum: int, done: Set[Key] = frozenset()) -> int:
+    """The number of combinations left to do, 0 where a retry has nothing left.
+
+    Raises `ManifestError` for more than `maximum` and for one named twice.
+    """
+    total = count(manifest, done)
+    if total > maximum:
+        raise ManifestError(
+            [
+                Problem(
+                    "combinations",
+                    f"{total:,} are asked for, this stack runs at most {maximum:,} at once: split the manifest, "
+                    "or raise the stack's parameter MaxCombinations",
+                )
+            ]
+        )
+    first: dict[Key, int] = {}
+    for i, key in named(manifest):
+        j = first.setdefault(key, i)
+        if j != i:
+            raise ManifestError([Problem(f"combinations[{i}]", f"is the same as combinations[{j}]")])
+    return total
+
+
+def named(manifest: Manifest) -> Iterator[tuple[int, Key]]:
+    """Each combination that a manifest names one by one, with its place in the list."""
+    if manifest.combinations == "all":
+        return
+    for i, wanted in enumerate(manifest.combinations):
+        for variant in [wanted.variant] if wanted.variant else [*manifest.variants] or [DEFAULT_VARIANT]:
+            yield i, (wanted.model, wanted.garment or wanted.outfit or "", variant)
+
+
+def keys(manifest: Manifest, done: Set[Key] = frozenset()) -> Iterator[Key]:
+    """Each combination that a manifest asks for, in its order, without those in `done`."""
+    if manifest.combinations == "all":
+        worn = [*(garment.id for garment in manifest.garments), *(outfit.id for outfit in manifest.outfits)]
+        variants = [*manifest.variants] or [DEFAULT_VARIANT]
+        every = ((model.id, id_, variant) for model in manifest.models for id_ in worn for variant in variants)
+        yield from (key for key in every if key not in done)
+    else:
+        yield from (key for _, key in named(manifest) if key not in done)
+
+
+def check_polls(cadence: Sequence[int], deadline: int) -> None:
+    """Raise `ManifestError` for a cadence that would ask more often until the deadline than a history can hold."""
+    polls = sum(1 for _ in waits(cadence, deadline))
+    if polls > MAX_POLLS:
+        raise ManifestError(
+            [
+                Problem(
+                    "cadence",
+                    f"asks {polls:,} times until the deadline of {deadline:,} s, at most {MAX_POLLS:,} are possible: "
+                    "make its last wait longer",
+                )
+            ]
+        )
+
+
+def expand(
+    manifest: Manifest,
+    models: Mapping[str, Picture],
+    garments: Mapping[str, Picture],
+    *,
+    done: Set[Key] = frozenset(),
+    paid: Mapping[Key, str] | None = None,
+    doubted: Mapping[Key, str] | None = None,
+) -> Iterator[Combination]:
+    """Yield the combinations in the manifest's order: model by model, garment by garment, variant by variant.
+
+    Those in `done` are left out; `paid` gives combinations the tasks that an earlier run paid for, `doubted` those
+    that are asked for once more before another is paid.
+    """
+    wearables = _wearables(manifest, garments)
+    variants = _variants(manifest)
+    for n, key in enumerate(keys(manifest, done), start=1):
+        model_id, worn_id, variant = key
+        number, worn = wearables[worn_id]
+        combination = Combination(
+            n=n,
+            model=model_id,
+            worn=f"{number}-{worn_id}",
+            variant=variant,
+            model_picture=models[model_id],
+            garments=list(worn),
+            parameters=variants[variant],
+            resubmissions=manifest.resubmissions,
+        )
+        tasks = {"task_id": (paid or {}).get(key), "doubted_task": (doubted or {}).get(key)}
+        yield combination.model_copy(update=tasks) if any(tasks.values()) else combination
+
+
+def _wearables(manifest: Manifest, pictures: Mapping[str, Picture]) -> dict[str, tuple[str, Sequence[WornGarment]]]:
+    """Garments and outfits by id, each with its number, wide enough to sort."""
+    garments = {g.id: WornGarment(id=g.id, type=g.type, picture=pictures[g.id]) for g in manifest.garments}
+    worn: dict[str, Sequence[WornGarment]] = {garment.id: [garment] for garment in garments.values()}
+    for outfit in manifest.outfits:
+        worn[outfit.id] = [garments[outfit.upper], garments[outfit.lower]]
+    width = max(2, len(str(len(worn))))
+    return {id_: (str(i).zfill(width), parts) for i, (id_, parts) in enumerate(worn.items(), start=1)}
+
+
+def _variants(manifest: Manifest) -> dict[str, Parameters]:
+    if not manifest.variants:
+        return {DEFAULT_VARIANT: manifest.parameters}
+    return {
+        name: manifest.parameters.model_copy(
+            update={field: getattr(changes, field) for field in changes.model_fields_set}
+        )
+        for name, changes in manifest.variants.items()
+    }
+
+
+def encode(combinations: Iterator[Combination]) -> Iterator[bytes]:
+    """The plan as one JSON array, in pieces: the Map reads it item by item."""
+    separator = b"[\n"
+    for combination in combinations:
+        yield separator + combination.model_dump_json(exclude_defaults=True).encode()
+        separator = b",\n"
+    yield b"\n]\n"
+
+
+def write(s3: "S3Client", bucket: str, key: str, combinations: Iterator[Combination]) -> bool:
+    """Write the plan where the Map reads it; False, and nothing is changed, where there is one already."""
+    with tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES) as body:
+        for piece in encode(combinations):
+            body.write(piece)
+        body.seek(0)
+        try:
+            s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json", IfNoneMatch="*")
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ("PreconditionFailed", "412"):
+                return False
+            raise
+    return True
+
+
+def decode(data: bytes) -> list[Combination]:
+    """Read a plan again."""
+    return [Combination.model_validate(item) for item in json.loads(data)]

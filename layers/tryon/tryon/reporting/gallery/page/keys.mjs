@@ -1,0 +1,142 @@
+/* Focus and keys in the grid. */
+
+import { byId } from "../../../web/elements.mjs";
+import { clamp } from "../../../web/formats.mjs";
+import { cards, grid, scroller, sheet, state, viewer } from "./content.mjs";
+import { clearFilters, seen, spot } from "./filters.mjs";
+import { at, nodes, paint, relayout } from "./layout.mjs";
+import { pairOf, rate, review } from "./review.mjs";
+import { setBlind } from "./sheet.mjs";
+import { onViewerKey, show } from "./viewer.mjs";
+
+export function setFocus(cell) {
+  if (state.focus === cell) return;
+  const before = nodes.get(state.focus);
+  if (before) before.querySelector("button").tabIndex = -1;
+  state.focus = cell;
+  const now = nodes.get(cell);
+  if (now) now.querySelector("button").tabIndex = 0;
+}
+
+export function reveal(cell) {
+  const bar = byId("toolbar").offsetHeight;
+  let top, left, right, above;
+  if (state.view === "cards") {
+    top = cards.offsetTop + 12 + Math.floor(seen.index.get(cell) / at.count) * at.pitch;
+    above = bar + 12;
+  } else {
+    const { row, column } = seen.place.get(cell);
+    top = grid.offsetTop + at.heads + at.between / 2 + row * at.pitch;
+    above = bar + at.heads + at.between;
+    left =
+      at.side + at.between / 2 + Math.floor(column / at.slots) * at.band + (column % at.slots) * (at.width + at.gap);
+    right = left + at.width;
+    if (left < scroller.scrollLeft + at.side + 8) scroller.scrollLeft = left - at.side - 8;
+    else if (right > scroller.scrollLeft + scroller.clientWidth - 8)
+      scroller.scrollLeft = right - scroller.clientWidth + 8;
+  }
+  const bottom = top + at.pitch;
+  if (top < scroller.scrollTop + above) scroller.scrollTop = top - above;
+  else if (bottom > scroller.scrollTop + scroller.clientHeight) scroller.scrollTop = bottom - scroller.clientHeight + 8;
+  paint();
+}
+
+export function focusOn(cell) {
+  if (!cell || !seen.index.has(cell)) return;
+  setFocus(cell);
+  reveal(cell);
+  const node = nodes.get(cell);
+  if (node) node.querySelector("button").focus({ preventScroll: true });
+}
+
+function moved(cell, key) {
+  if (state.view === "cards") {
+    const step = {
+      ArrowLeft: -1,
+      ArrowRight: 1,
+      ArrowUp: -at.count,
+      ArrowDown: at.count,
+      Home: -Infinity,
+      End: Infinity,
+      PageUp: -4 * at.count,
+      PageDown: 4 * at.count,
+    }[key];
+    return seen.order[clamp(seen.index.get(cell) + step, 0, seen.order.length - 1)];
+  }
+  const { row, column } = seen.place.get(cell);
+  const columns = seen.columns.length * at.slots;
+  const page = Math.max(1, Math.floor((scroller.clientHeight - at.heads) / at.pitch) - 1);
+  const [dr, dc] = {
+    ArrowLeft: [0, -1],
+    ArrowRight: [0, 1],
+    ArrowUp: [-1, 0],
+    ArrowDown: [1, 0],
+    Home: [0, -1],
+    End: [0, 1],
+    PageUp: [-1, 0],
+    PageDown: [1, 0],
+  }[key];
+  let r =
+    key === "PageUp"
+      ? Math.max(0, row - page)
+      : key === "PageDown"
+        ? Math.min(seen.rows.length - 1, row + page)
+        : row + dr;
+  let c = key === "Home" ? 0 : key === "End" ? columns - 1 : column + dc;
+  const [sr, sc] =
+    key === "Home"
+      ? [0, 1]
+      : key === "End"
+        ? [0, -1]
+        : key === "PageUp"
+          ? [1, 0]
+          : key === "PageDown"
+            ? [-1, 0]
+            : [dr, dc];
+  for (; r >= 0 && r < seen.rows.length && c >= 0 && c < columns; r += sr, c += sc) {
+    const found = seen.at.get(spot({ row: r, column: c }));
+    if (found) return found;
+  }
+  return cell;
+}
+
+const MOVES = new Set(["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End", "PageUp", "PageDown"]);
+
+export function onKey(event) {
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+  const typing = event.target.matches("input:not([type=range]):not([type=checkbox]), select, textarea");
+  if (viewer.open) return onViewerKey(event);
+  if (sheet.open || byId("keys").open) return;
+  if (typing) {
+    if (event.key === "Escape" && event.target === byId("search")) {
+      clearFilters();
+      focusOn(state.focus);
+      event.preventDefault();
+    } else if (event.key === "ArrowDown" && event.target === byId("search")) {
+      focusOn(state.focus);
+      event.preventDefault();
+    }
+    return;
+  }
+  const inGrid = event.target.closest(".cell") || event.target === document.body || event.target === scroller;
+  if (MOVES.has(event.key) && inGrid && state.focus)
+    focusOn(event.target.closest(".cell") ? moved(state.focus, event.key) : state.focus);
+  else if (/^[0-5]$/.test(event.key) && event.target.closest(".cell") && state.focus)
+    rate(state.focus, Number(event.key));
+  else if (event.key === "v" && state.focus && pairOf(state.focus).length > 1) show(state.focus, "variants");
+  else if (event.key === "/") byId("search").focus();
+  else if (event.key === "+" || event.key === "=") resize(1);
+  else if (event.key === "-") resize(-1);
+  else if (event.key === "b") setBlind(!review.blind);
+  else if (event.key === "?") byId("keys").showModal();
+  else if (event.key === "Escape") clearFilters();
+  else return;
+  event.preventDefault();
+}
+
+export function resize(by) {
+  state.size = clamp(state.size + by, -4, 5);
+  const anchor = state.focus;
+  relayout();
+  if (anchor && document.activeElement === document.body) reveal(anchor);
+}

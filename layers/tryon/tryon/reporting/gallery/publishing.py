@@ -1,0 +1,229 @@
+"""A run's gallery in S3: one page where everything fits into one, an index and parts where it does not."""
+
+import posixpath
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby, islice
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from tryon import objects
+from tryon.keys import CopySize, RunFolder, result_copy
+from tryon.pictures import thumbnails
+from tryon.planning.manifest import Manifest
+from tryon.reporting import contact_sheet
+from tryon.reporting.gallery.render import Measures, Pages, Part, render
+from tryon.reporting.summary import Summary
+from tryon.state.entry import Entry
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+PAGE_BYTES = 16_000_000
+"""Pictures that one page carries at most; base64 makes 21 MB of them, which a telephone opens in a few seconds."""
+
+INDEX_COMBINATIONS = 10_000
+"""Combinations up to which the index shows each of them: a browser holds a row for every one."""
+
+_MAX_WHOLE = 400
+"""Pictures up to which it is tried whether all previews fit into one page: most have 40 to 100 kB."""
+
+PART_COMBINATIONS = 200
+"""Combinations in a part: 16 MB at 80 kB a preview."""
+
+KEPT_GARMENTS = 1_000
+"""Garments whose thumbnails are read once for all parts: 15 MB."""
+
+_SIDES = (None, 192, 128, 96, 64)
+"""Longest sides tried for the pictures of a large run's index, None for the thumbnails as they are."""
+
+_SAMPLE = 40
+"""Pictures that are looked at to tell how large all of them are."""
+
+
+@dataclass(frozen=True)
+class _Shelf:
+    """Where the copies lie that a page shows."""
+
+    s3: "S3Client"
+    bucket: str
+    folder: RunFolder
+    garments: dict[str, bytes] = field(default_factory=dict)
+
+    def keys(self, size: CopySize, entries: Iterable[Entry]) -> list[str]:
+        """The keys of all copies of one size, each once: models and garments first, then results in order."""
+        entries = list(entries)
+        keys = [self.folder.input_copy(size, "models", entry.model) for entry in entries]
+        keys += [self.folder.input_copy(size, "garments", id_) for entry in entries for id_ in entry.garments]
+        keys += [
+            result_copy(size, result.key)
+            for entry in entries
+            for result in entry.results
+            if thumbnails.obstacle(result) is None
+        ]
+        return list(dict.fromkeys(keys))
+
+    def read(self, keys: Iterable[str], side: int | None = None) -> Iterator[tuple[str, bytes]]:
+        """Yield key and bytes of each copy that is there; garments are kept, since every part shows the same."""
+        if side is not None:
+            yield from thumbnails.read(self.s3, self.bucket, keys, side=side)
+            return
+        keys = list(keys)
+        yield from ((key, self.garments[key]) for key in keys if key in self.garments)
+        prefix = posixpath.dirname(self.folder.input_copy("thumbnails", "garments", "-")) + "/"
+        for key, data in thumbnails.read(self.s3, self.bucket, [key for key in keys if key not in self.garments]):
+            if key.startswith(prefix) and len(self.garments) < KEPT_GARMENTS:
+                self.garments[key] = data
+            yield key, data
+
+
+def publish(
+    s3: "S3Client",
+    bucket: str,
+    summary: Summary,
+    entries: Iterable[Entry],
+    manifest: Manifest | None,
+    *,
+    repaired_by: Sequence[str] | None = None,
+    hurry: Callable[[], bool] = lambda: False,
+) -> list[str]:
+    """Write index.html, the parts that a large run needs and the contact sheet; return their keys, the index first.
+
+    One page holds every preview where they fit, a couple of hundred combinations. Beyond that the index shows all
+    combinations, with pictures as large as fit, and each part some of them with previews. A run of more than
+    `INDEX_COMBINATIONS` has an index of its parts alone, and parts with thumbnails: its entries are never held, but
+    read once more for the parts. Every page is whole in itself, and no more than one is in memory. Once there is
+    `hurry`, the parts still to come carry no pictures.
+    `repaired_by` names the retries that brought what the run lacked.
+    """
+    folder = RunFolder(summary.run_id)
+    shelf = _Shelf(s3, bucket, folder)
+    held = list(entries) if summary.total <= INDEX_COMBINATIONS else None
+    entries = entries if held is None else held
+    whole = None if held is None else _whole(shelf, held)
+    outline = _Outline(folder, parted=whole is None)
+    shown = contact_sheet.choose(outline.watch(entries))
+    plots = outline.measures.plots()
+    copies = dict(shelf.read(shelf.keys("thumbnails", shown.entries)))
+    sheet = contact_sheet.draw(summary, shown, copies)
+    s3.put_object(Bucket=bucket, Key=folder.contact_sheet, Body=sheet, ContentType="image/jpeg")
+    del copies, sheet, shown
+
+    def write(
+        key: str,
+        shown: Sequence[Entry],
+        pictures: Mapping[str, bytes],
+        pages: Pages | None = None,
+        side: int | None = None,
+    ) -> None:
+        page = render(
+            summary,
+            shown,
+            manifest=manifest,
+            pictures=pictures,
+            plots=plots,
+            pages=pages,
+            side=side,
+            repaired_by=repaired_by,
+        )
+        objects.put_text(s3, bucket, key, page, "text/html; charset=utf-8")
+
+    written = [folder.gallery, *(folder.gallery_part(part.number) for part in outline.parts)]
+    sizes: tuple[CopySize, ...] = ("thumbnails",) if held is None else ("thumbnails", "previews")
+    if held is None:
+        write(folder.gallery, (), {}, pages=Pages(outline.parts))
+    elif whole is not None:
+        write(folder.gallery, held, whole)
+    else:
+        pictures, side = _small(shelf, held)
+        write(folder.gallery, held, pictures, pages=Pages(outline.parts, None, outline.part_of()), side=side)
+        del pictures
+    for part, group in zip(outline.parts, _groups(entries) if outline.parts else (), strict=True):
+        pictures = {} if hurry() else _pictures(shelf, group, sizes)
+        write(folder.gallery_part(part.number), group, pictures, pages=Pages(outline.parts, part))
+    return [*written, folder.contact_sheet]
+
+
+class _Outline:
+    """A run's parts and measures, gathered while its entries pass."""
+
+    def __init__(self, folder: RunFolder, *, parted: bool) -> None:
+        self.measures = Measures()
+        self.parts: list[Part] = []
+        self._folder = folder
+        self._parted = parted
+
+    def watch(self, entries: Iterable[Entry]) -> Iterator[Entry]:
+        """Let the entries pass, a part's at a time."""
+        for group in _groups(entries):
+            if self._parted:
+                self.parts.append(_part(self._folder, len(self.parts) + 1, group))
+            for entry in group:
+                self.measures.add(entry)
+                yield entry
+
+    def part_of(self) -> dict[int, int]:
+        """The part of each entry, by its number in the run; the entries came in the order of their numbers."""
+        return dict(enumerate((part.number for part in self.parts for _ in range(part.combinations)), start=1))
+
+
+def _whole(shelf: _Shelf, entries: Sequence[Entry]) -> dict[str, bytes] | None:
+    """Thumbnails and previews of everything, None where they are more than one page carries."""
+    keys = [*shelf.keys("thumbnails", entries), *shelf.keys("previews", entries)]
+    if len(keys) > 2 * _MAX_WHOLE:
+        return None
+    pictures = dict(shelf.read(keys))
+    return pictures if _size(pictures) <= PAGE_BYTES else None
+
+
+def _pictures(shelf: _Shelf, entries: Sequence[Entry], sizes: Iterable[CopySize]) -> dict[str, bytes]:
+    """A part's pictures, one size after the other, until the page is full."""
+    pictures: dict[str, bytes] = {}
+    room = PAGE_BYTES
+    for key, data in shelf.read([key for size in sizes for key in shelf.keys(size, entries)]):
+        room -= len(data)
+        if room < 0:
+            break
+        pictures[key] = data
+    return pictures
+
+
+def _small(shelf: _Shelf, entries: Sequence[Entry]) -> tuple[dict[str, bytes], int | None]:
+    """Pictures of everything for an index, as large as fit, and their longest side; None for whole thumbnails."""
+    keys = shelf.keys("thumbnails", entries)
+    some = [data for _, data in shelf.read(keys[:: max(1, len(keys) // _SAMPLE)])]
+    for side in _SIDES:
+        sample = some if side is None else [thumbnails.shrink(data, side) for data in some]
+        if not sample or fmean(map(len, sample)) * len(keys) > PAGE_BYTES:
+            continue
+        pictures = dict(shelf.read(keys, side))
+        if _size(pictures) <= PAGE_BYTES:
+            return pictures, side
+    return {}, _SIDES[-1]
+
+
+def _size(pictures: Mapping[str, bytes]) -> int:
+    return sum(map(len, pictures.values()))
+
+
+def _groups(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+    """Entries in lots of a part's size: model by model, a model cut only where it has more than a part holds."""
+    lot: list[Entry] = []
+    for _, own in groupby(entries, key=lambda entry: entry.model):
+        while rest := list(islice(own, PART_COMBINATIONS)):
+            if lot and len(lot) + len(rest) > PART_COMBINATIONS:
+                yield lot
+                lot = []
+            lot += rest
+    if lot:
+        yield lot
+
+
+def _part(folder: RunFolder, number: int, group: Sequence[Entry]) -> Part:
+    return Part(
+        number,
+        posixpath.basename(folder.gallery_part(number)),
+        group[0].model,
+        group[-1].model,
+        combinations=len(group),
+    )

@@ -1,0 +1,246 @@
+"""What a run left undone, as a manifest that does only that."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TextIO
+
+from tryon.errors import ENDS_TASK
+from tryon.planning import plan
+from tryon.planning.manifest import Manifest, ManifestError, Problem, Wanted
+from tryon.planning.plan import DEFAULT_VARIANT, Key
+from tryon.state.entry import Entry, Status
+from tryon.state.ledger import Ledger
+from tryon.state.run import Run
+
+RESUMABLE_SECONDS = 11.5 * 3600
+"""How long after its submit a task is resumed: the service keeps it for 12 hours."""
+
+
+def repeats(entry: Entry, *, include_unknown: bool = False) -> bool:
+    """Whether a retry does this combination again: what may have been billed unseen only when asked for."""
+    return entry.status is not Status.SUCCEEDED and (include_unknown or not entry.outcome_unknown)
+
+
+def manifest(
+    original: Manifest, run_id: str, entries: Iterable[Entry], *, include_unknown: bool = False
+) -> Manifest | None:
+    """The manifest that repeats what failed; None when nothing did or all that did is unknown.
+
+    What may have been billed without anybody knowing is repeated only when asked for. `original` is the run's
+    own manifest, so that pictures, parameters and numbers stay.
+    """
+    choice = _chooser(original)
+    wanted = [choice(entry) for entry in entries if repeats(entry, include_unknown=include_unknown)]
+    return original.model_copy(update={"combinations": wanted, "retry_of": run_id}) if wanted else None
+
+
+def write(original: Manifest, run_id: str, entries: Iterable[Entry], out: TextIO) -> Iterator[Entry]:
+    """Write that manifest while the entries pass, one combination a line; nothing when there is none."""
+    choice = _chooser(original)
+    begun = False
+    for entry in entries:
+        if repeats(entry):
+            if not begun:
+                head = original.model_copy(update={"retry_of": run_id}).encode(leaving_out={"combinations"})
+                out.write(head.removesuffix("\n}"))
+            out.write(',\n "combinations": [\n  ' if not begun else ",\n  ")
+            out.write(json.dumps(choice(entry).model_dump(exclude_unset=True), ensure_ascii=False))
+            begun = True
+        yield entry
+    if begun:
+        out.write("\n ]\n}\n")
+
+
+def _chooser(original: Manifest) -> Callable[[Entry], Wanted]:
+    """How the manifest names an entry's combination."""
+    outfits = {outfit.id for outfit in original.outfits}
+    default_is_named = DEFAULT_VARIANT in original.variants
+
+    def choice(entry: Entry) -> Wanted:
+        worn = worn_id(entry)
+        chosen = {"model": entry.model, "outfit" if worn in outfits else "garment": worn}
+        if entry.variant != DEFAULT_VARIANT or default_is_named:
+            chosen["variant"] = entry.variant
+        return Wanted(**chosen)
+
+    return choice
+
+
+def worn_id(entry: Entry) -> str:
+    """The garment's or outfit's id without its number."""
+    return entry.worn.partition("-")[2]
+
+
+def key(entry: Entry) -> Key:
+    """Which combination an entry is of, whatever numbers the garments have."""
+    return entry.model, worn_id(entry), entry.variant
+
+
+class NothingLeftError(Exception):
+    """A retry has nothing to do: every combination that it names has its picture, or another run is making it.
+
+    No failure: the run is recorded, reported and pays nothing.
+    """
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What the earlier runs of a family mean for one that repeats one of them.
+
+    `first` is the run that all of them go back to. `done` has a picture, may have been billed unseen, or is being made
+    by a retry that has not ended; `by` names the runs that have what was wanted. `paid` are the tasks that may still
+    have a picture,
+    `doubted` those that the service said not to know. `free` are combinations whose claims are void, with the runs
+    that claimed them.
+    """
+
+    first: str | None = None
+    done: frozenset[Key] = frozenset()
+    by: frozenset[str] = frozenset()
+    paid: Mapping[Key, str] = field(default_factory=dict)
+    doubted: Mapping[Key, str] = field(default_factory=dict)
+    free: Mapping[Key, str] = field(default_factory=dict)
+
+
+def ancestors(ledger: Ledger, run_id: str) -> list[Run]:
+    """The run and those that it repeats, the first one last; empty where there is no such run."""
+    found: list[Run] = []
+    while (run := ledger.run(run_id)) is not None and run_id not in {one.run_id for one in found}:
+        found.append(run)
+        if not run.retry_of:
+            break
+        run_id = run.retry_of
+    return found
+
+
+def descendants(ledger: Ledger, first: str) -> list[Run]:
+    """All runs that repeat the run `first`, directly or through others, oldest first.
+
+    Found by the index, and by the claims of those that it may not show yet. Retries made before there were claims
+    are in the index.
+    """
+    runs = {run.run_id: run for run in ledger.retries_since(first)}
+    for run_id in set(ledger.repair_claims(first).values()) - runs.keys():
+        run = ledger.run(run_id)
+        if run is not None:
+            runs[run_id] = run
+    known, found = {first}, []
+    waiting = [runs[run_id] for run_id in sorted(runs)]
+    # Ids sort by time, and a retry is younger than what it repeats; a clock that went back costs another round.
+    while members := [run for run in waiting if run.retry_of in known]:
+        found += members
+        known |= {run.run_id for run in members}
+        waiting = [run for run in waiting if run.run_id not in known]
+    return sorted(found, key=lambda run: run.run_id)
+
+
+def look_back(wanted: Manifest, ledger: Ledger, now: float, *, me: str = "") -> Earlier:
+    """What the run left that `wanted` repeats, what the runs left that this one repeated itself, and their retries.
+
+    Of a combination that several of them did, a picture counts most, then the latest. Raises `ManifestError` for a run
+    that is not known or has not ended. One that may have been billed unseen is done again where it is named, unless a
+    retry of it is in doubt too. `me` is the retry itself, should it be planned again.
+    """
+    if wanted.retry_of is None:
+        return Earlier()
+    before = ancestors(ledger, wanted.retry_of)
+    if not before:
+        raise ManifestError([Problem("retry_of", f"{wanted.retry_of!r} is no run of this stack")])
+    for run in before:
+        if run.running:
+            raise ManifestError([Problem("retry_of", f"{run.run_id} has not ended: what it leaves is not known yet")])
+    first = before[-1].run_id
+    older = {run.run_id for run in before}
+    family = [*reversed(before), *(run for run in descendants(ledger, first) if run.run_id not in older)]
+    claims = ledger.repair_claims(first)
+    named = {key for _, key in plan.named(wanted)}
+    latest: dict[Key, tuple[str, Entry]] = {}
+    for run in family:
+        if run.run_id == me:
+            continue
+        for entry in ledger.entries(run.run_id):
+            old = latest.get(key(entry))
+            if old is None or old[1].status is not Status.SUCCEEDED:
+                latest[key(entry)] = (run.run_id, entry)
+    running = {run.run_id for run in family if run.running} - {me}
+    done: dict[Key, str] = {which: run_id for which, run_id in claims.items() if run_id in running}
+    for which, (run_id, entry) in latest.items():
+        asked_for = which in named and run_id in older
+        if entry.status is Status.SUCCEEDED or run_id in running or (entry.outcome_unknown and not asked_for):
+            done[which] = run_id
+    left = {which: entry for which, (_, entry) in latest.items() if which not in done}
+    return Earlier(
+        first=first,
+        done=frozenset(done),
+        by=frozenset(done[which] for which in plan.keys(wanted) if which in done),
+        paid={which: e.task_id for which, e in left.items() if e.task_id and resumable(e, now)},
+        doubted={which: e.task_id for which, e in left.items() if e.task_id and doubted(e, now)},
+        free={which: run_id for which, run_id in claims.items() if which not in done},
+    )
+
+
+def doubted(entry: Entry, now: float) -> bool:
+    """Whether the entry's task was written off only because the service said that it does not know it."""
+    return (
+        entry.error == "TaskExpiredError"
+        and entry.not_found_at is not None
+        and entry.submitted_at is not None
+        and now - entry.submitted_at < RESUMABLE_SECONDS
+    )
+
+
+def resumable(entry: Entry, now: float) -> bool:
+    """Whether the entry's task may still have a picture that the service keeps."""
+    return (
+        entry.status is not Status.SUCCEEDED
+        and entry.error not in ENDS_TASK
+        and entry.submitted_at is not None
+        and now - entry.submitted_at < RESUMABLE_SECONDS
+    )
+
+
+@dataclass(frozen=True)
+class Merged:
+    """A run's entries with the outcomes that a retry brought.
+
+    What was not repeated stays as it was, and so does what has its picture or is still being repeated.
+
+    Both are read again for each iteration. While the retry keeps the run's order, as its manifest does unless
+    a person rearranged it, no more than one of its entries is held.
+    """
+
+    first: Iterable[Entry]
+    later: Iterable[Entry]
+
+    def __iter__(self) -> Iterator[Entry]:
+        repeated = {key(entry) for entry in self.later}
+        later = iter(self.later)
+        waiting: dict[Key, Entry] = {}
+        for entry in self.first:
+            which = key(entry)
+            if which in repeated and entry.status is not Status.SUCCEEDED:
+                while which not in waiting:
+                    outcome = next(later)
+                    waiting[key(outcome)] = outcome
+                found = waiting.pop(which)
+                ended = found.status in (Status.SUCCEEDED, Status.FAILED)
+                # The numbers of garments are the run's own: a retry of a changed manifest may have others.
+                yield replace(found, n=entry.n, id=entry.id, worn=entry.worn) if ended else entry
+            else:
+                yield entry
+
+
+def repaired(
+    ledger: Ledger, run_id: str, entries_of: Callable[[str], Iterable[Entry]]
+) -> tuple[Iterable[Entry], list[str]]:
+    """A run's entries with all that its retries brought, and those retries' ids, oldest first."""
+    later: list[str] = []
+    merged = entries_of(run_id)
+    known = {run_id}
+    for run in descendants(ledger, ancestors(ledger, run_id)[-1].run_id):
+        if run.run_id != run_id and run.retry_of in known:
+            known.add(run.run_id)
+            later.append(run.run_id)
+            merged = Merged(merged, entries_of(later[-1]))
+    return merged, later
