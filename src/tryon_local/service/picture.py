@@ -10,10 +10,9 @@ import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from statistics import median
 
-from PIL import Image, ImageChops, ImageDraw, ImageEnhance, ImageFilter, ImageOps, ImageStat
+from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps, ImageStat
 from PIL.PngImagePlugin import PngInfo
 
 Box = tuple[int, int, int, int]
@@ -27,12 +26,12 @@ LARGEST_AREA = 40_000_000
 # large as the picture: a thread, a cup or a cat, whose slimmest row is a hair, would else be drawn at gigapixels.
 SLIMMEST = 0.25
 LARGEST_FIT = 2.0
-WIDER, LONGER = 1.14, 1.1
 HEIGHTS = (768, 1200)
 SHARP_SIDE = 1920
 TYPES = {"upper": "upper", "bottom": "bottom", "lower": "bottom", "full": "full"}
-CHANCES = ("num_steps", "p_bbox_iou_ratio", "p_bbox_expand_ratio", "max_process_side_length")
 LAYERS = ("bottom", "full", "upper")
+MARK, MARK_STEPS, MARK_SIDE = ((255, 0, 255), (0, 255, 255)), 6, 3
+"""The mark that tells these pictures from a service's: two colours in turn, six squares of three pixels."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ class _Body:
         return round(self.row(fraction) * self.cell)
 
 
-SHOULDER, WAIST, HIP, MID_THIGH, ANKLE = 0.035, 0.235, 0.335, 0.47, 0.8
+SHOULDER, WAIST, HIP = 0.035, 0.235, 0.335
 
 
 def compose(
@@ -89,20 +88,16 @@ def compose(
     pieces = [(_shrunk(_decode(data), side), TYPES[kind]) for data, kind in garments]
     original = _cut(*person)
     body = _find_body(original)
-    dice = random.Random(json.dumps([seed, *(parameters.get(name) for name in CHANCES)], default=str))
-    kept = _kept(body, original, parameters)
+    # Every parameter moves the dice, so that one that got lost on the way shows.
+    dice = random.Random(json.dumps([seed, sorted(parameters.items())], default=str))
     picture = original.picture
-    for (garment, alpha), kind in sorted(pieces, key=lambda piece: LAYERS.index(piece[1])):
-        garment_cut = _cut(garment, alpha, holes=kind != "bottom")
-        picture = _dress(picture, original, body, garment_cut, kind, dice, parameters)
-    for mask, redrawn in kept:
-        box = mask.getbbox()
-        if box:
-            part = original.picture.crop(box)
-            picture.paste(_retouch(part) if redrawn else part, box[:2], mask.crop(box))
+    for piece, kind in sorted(pieces, key=lambda piece: LAYERS.index(piece[1])):
+        picture = _dress(picture, original, body, _cut(*piece), kind, dice, parameters)
+    if parameters.get("keep_head", True):
+        picture.paste(original.picture, mask=ImageChops.multiply(_head(body, picture.size), original.alpha))
     if parameters.get("do_sr", False):
         picture = _sharpen(picture)
-    return _encode(picture, _names(model, garments, seed))
+    return _encode(_marked(picture), _names(model, garments, seed))
 
 
 def _names(model: bytes, garments: Sequence[tuple[bytes, str]], seed: int) -> dict[str, str]:
@@ -178,11 +173,8 @@ def _blurred(mask: Image.Image, radius: float) -> Image.Image:
     )
 
 
-def _cut(picture: Image.Image, alpha: Image.Image | None, *, holes: bool = False) -> _Cut:
-    """Separate the subject from its background, by transparency or else by flooding from the edges.
-
-    With `holes`, a small opening at the top that shows the background, such as a collar's, is background too.
-    """
+def _cut(picture: Image.Image, alpha: Image.Image | None) -> _Cut:
+    """Separate the subject from its background, by transparency or else by flooding from the edges."""
     scale = GRID / max(picture.size)
     size = (max(round(picture.width * scale), 1), max(round(picture.height * scale), 1))
     if alpha is not None and ImageStat.Stat(alpha).mean[0] < 250:
@@ -190,9 +182,6 @@ def _cut(picture: Image.Image, alpha: Image.Image | None, *, holes: bool = False
     small = picture.resize(size, Image.Resampling.BOX)
     empty = _flood(small)
     ground = _extend(small, empty)
-    if holes:
-        empty = ImageChops.lighter(empty, _openings(small, ground, empty))
-        ground = _extend(small, empty)
     wide = empty.filter(ImageFilter.MaxFilter(5)).resize(picture.size, Image.Resampling.BILINEAR)
     tinge, light = _unlike(picture, ground.resize(picture.size, Image.Resampling.BICUBIC))
     edge = ImageChops.lighter(
@@ -265,28 +254,6 @@ def _extend(small: Image.Image, known: Image.Image) -> Image.Image:
         ground = ground.resize(finer.size, Image.Resampling.BILINEAR)
         ground.paste(finer.convert("RGB"), mask=finer.getchannel("A"))
     return ground
-
-
-def _openings(small: Image.Image, ground: Image.Image, empty: Image.Image) -> Image.Image:
-    found = Image.new("L", small.size, 0)
-    box = ImageChops.invert(empty).getbbox()
-    if box is None:
-        return found
-    left, top, right, bottom = box
-    alike = ImageChops.lighter(*_unlike(small, ground)).point([255 if value <= 14 else 0 for value in range(256)])
-    closed = ImageChops.multiply(alike, ImageChops.invert(empty))
-    low, middle = top + (bottom - top) // 4, (left + right) // 2
-    area = sum(empty.histogram()[:128])
-    for row in range(top, low):
-        if not closed.getpixel((middle, row)):
-            continue
-        blob = closed.copy()
-        ImageDraw.floodfill(blob, (middle, row), 128)
-        only = blob.point([255 if value == 128 else 0 for value in range(256)])
-        closed = ImageChops.subtract(closed, only)
-        if 4 <= sum(only.histogram()[128:]) <= area * 0.06:
-            found = ImageChops.lighter(found, only)
-    return found
 
 
 def _runs(cells: Image.Image, row: int) -> list[tuple[int, int]]:
@@ -366,33 +333,6 @@ def _fill(mask: Image.Image, value: int, left: float, top: float, right: float, 
         mask.paste(value, box)
 
 
-def _band(body: _Body, low: float, high: float, half: float) -> Image.Image:
-    """Return the silhouette between two fractions, no further from the axis than `half` of the height."""
-    band = Image.new("L", body.cells.size, 0)
-    reach = half * body.height
-    _fill(band, 255, body.axis - reach, body.row(low), body.axis + reach, body.row(high))
-    return ImageChops.multiply(band, body.cells)
-
-
-def _wishes(body: _Body, kind: str) -> Image.Image:
-    """Return what covering each cell costs: 128 is nothing, less is wanted, more is unwanted."""
-    wishes = Image.new("L", body.cells.size, 152)
-    width, height = wishes.size
-    _fill(wishes, 138, 0, body.row(WAIST), width, height)
-    wishes.paste(128, mask=body.cells.filter(ImageFilter.MaxFilter(5)))
-    if kind == "bottom":
-        _fill(wishes, 200, 0, 0, width, body.row(WAIST - 0.012))
-        _fill(wishes, 200, 0, body.row(ANKLE), width, height)
-        wishes.paste(112, mask=_band(body, MID_THIGH, ANKLE, 0.11))
-        wishes.paste(60, mask=_band(body, WAIST - 0.005, MID_THIGH, 0.11))
-    else:
-        _fill(wishes, 225, 0, 0, width, body.row(-0.008))
-        wishes.paste(114, mask=_band(body, SHOULDER, HIP, 0.3))
-        wishes.paste(76, mask=_band(body, SHOULDER, 0.1, 0.11))
-        wishes.paste(80, mask=_band(body, 0.08, 0.3 if kind == "upper" else MID_THIGH, 0.1))
-    return wishes
-
-
 def _girth(cells: Image.Image, row: float, axis: float) -> float:
     """Return the width of the trunk in a row, to a fraction of a cell; 0 where there is none."""
     run = _run_at(cells, row, axis)
@@ -411,65 +351,25 @@ def _narrowest(cells: Image.Image, axis: float, low: float, high: float) -> tupl
 def _fit(body: _Body, garment: Image.Image, kind: str) -> tuple[float, float, float, float]:
     """Return where the garment goes, in cells: left, top, width and height.
 
-    The width starts from the girth and the length from the height of the body, by the canon's proportions; a
-    coordinate search over place, size and proportion follows. A waist that shows in a `full` garment stays at
-    the body's own.
+    The width comes from the girth, the length from the height of the body, by the canon's proportions. A waist that
+    shows in a `full` garment is put at the body's own.
     """
     waist, waist_row = _narrowest(body.cells, body.axis, body.row(0.16), body.row(0.29))
     waist = min(waist or 0.12 * body.height, 0.19 * body.height)
     hip = min(_girth(body.cells, body.row(HIP), body.axis) or 1.5 * waist, 0.24 * body.height)
     rows, girth, usual, ease = {
-        "upper": ((0.45, 0.85), (waist + hip) / 2, 0.15, 1.03),
-        "bottom": ((0.0, 0.08), waist, 0.12, 1.05),
-        "full": ((0.2, 0.45), waist, 0.12, 1.04),
+        "upper": ((0.45, 0.85), (waist + hip) / 2, 0.15, 1.1),
+        "bottom": ((0.0, 0.08), waist, 0.12, 1.12),
+        "full": ((0.2, 0.45), waist, 0.12, 1.1),
     }[kind]
     low, high = garment.height * rows[0], garment.height * rows[1]
     slimmest, slim_row = _narrowest(garment, garment.width / 2, low, high)
-    wide = ease * girth / max(slimmest or garment.width, SLIMMEST * garment.width)
-    long = wide * min(max(usual * body.height / girth, 0.84), 1.18)
-    # The search below makes it larger by these.
-    wide = min(wide, LARGEST_FIT * body.cells.width / garment.width / WIDER)
-    long = min(long, LARGEST_FIT * body.cells.height / garment.height / LONGER)
+    across = ease * girth / max(slimmest or garment.width, SLIMMEST * garment.width)
+    down = across * min(max(usual * body.height / girth, 0.84), 1.18)
+    across = min(across, LARGEST_FIT * body.cells.width / garment.width)
+    down = min(down, LARGEST_FIT * body.cells.height / garment.height)
     waisted = kind == "full" and _girth(garment, low, garment.width / 2) > 1.06 * slimmest
-    wishes = _wishes(body, kind)
-    pad = max(wishes.size)
-    room = Image.new("L", (wishes.width + 2 * pad, wishes.height + 2 * pad), 152)
-    room.paste(wishes, (pad, pad))
-
-    @cache
-    def seated(top: int, width: int, height: int) -> float:
-        shape = garment.resize((width, height), Image.Resampling.BILINEAR)
-        left = round(body.axis - width / 2) + pad
-        seat = room.crop((left, top + pad, left + width, top + pad + height))
-        covered = ImageStat.Stat(ImageChops.multiply(shape, seat)).sum[0]
-        return float(covered - 128 / 255 * ImageStat.Stat(shape).sum[0])
-
-    def cost(fit: tuple[float, float, float]) -> float:
-        top, across, down = fit
-        return seated(round(top), max(round(garment.width * across), 1), max(round(garment.height * down), 1))
-
-    def fitting(fit: tuple[float, float, float]) -> bool:
-        top, across, down = fit
-        at_waist = not waisted or abs(top + slim_row * down - waist_row) <= 0.018 * body.height
-        return at_waist and 0.98 <= across / wide <= WIDER and 0.96 <= down / long <= LONGER
-
-    start = waist_row - slim_row * long if waisted else body.row(WAIST if kind == "bottom" else 0.0)
-    best = (start, wide, long)
-    price = cost(best)
-    for stride in (0.06, 0.03, 0.015):
-        for _ in range(6):
-            top, across, down = best
-            offers = [(top + step, across, down) for step in (-3, -1, 1, 3)]
-            for grow in (1 - stride, 1 + stride):
-                for a, d in ((grow, grow), (grow, 1.0), (1.0, grow)):
-                    held = slim_row * down * (1 - d) if waisted else 0.0
-                    offers.append((top + held, across * a, down * d))
-            allowed = [offer for offer in offers if fitting(offer)]
-            cheapest = min((cost(offer), offer) for offer in allowed)
-            if cheapest[0] >= price:
-                break
-            price, best = cheapest
-    top, across, down = best
+    top = waist_row - slim_row * down if waisted else body.row(WAIST if kind == "bottom" else 0.0)
     return body.axis - garment.width * across / 2, top, garment.width * across, garment.height * down
 
 
@@ -511,7 +411,8 @@ def _dress(
     if kind != "bottom":
         worn = ImageChops.darker(worn, _below_air(body).resize(worn.size, Image.Resampling.BILINEAR))
     cloth = _tinted(cloth, dice)
-    cloth = _lit(cloth, worn, original, body, dice, unit, (*place, place[0] + size[0], place[1] + size[1]))
+    hollow = ImageChops.invert(_blurred(original.alpha, 16 * unit))
+    cloth.paste((30, 24, 40), mask=hollow.point([round(value * 0.16) for value in range(256)]))
     shadow = ImageChops.offset(_blurred(worn, 5 * unit), round(2 * unit), round(6 * unit))
     on_body = ImageChops.multiply(shadow, original.alpha).point([round(value * 0.42) for value in range(256)])
     result = picture.copy()
@@ -538,75 +439,22 @@ def _tinted(cloth: Image.Image, dice: random.Random) -> Image.Image:
     return cloth.point(tables)
 
 
-def _lit(
-    cloth: Image.Image, worn: Image.Image, original: _Cut, body: _Body, dice: random.Random, unit: float, box: Box
-) -> Image.Image:
-    """Shade the cloth: round with the body, dark under the chin, and creased where the dice say."""
-    lit = cloth.copy()
-    hollow = ImageChops.invert(_blurred(original.alpha, 16 * unit))
-    lit.paste((30, 24, 40), mask=hollow.point([round(value * 0.16) for value in range(256)]))
-    chin = Image.new("L", cloth.size, 0)
-    x, y, half = body.axis * body.cell, body.pixel(-0.005), body.neck_half * body.cell * 1.5
-    ImageDraw.Draw(chin).ellipse([x - half, y - 40 * unit, x + half, y + 34 * unit], fill=110)
-    lit.paste((30, 20, 30), mask=_blurred(chin, 10 * unit))
-    creases = Image.new("L", (cloth.width // 2, cloth.height // 2), 128)
-    draw = ImageDraw.Draw(creases)
-    for _ in range(9):
-        start_x, start_y = dice.uniform(box[0], box[2]), dice.uniform(box[1], box[3])
-        lean, length = dice.uniform(-0.5, 0.5), dice.uniform(40, 120) * unit
-        bend = dice.uniform(-14, 14) * unit
-        curve = [
-            ((start_x + lean * length * t + bend * 4 * t * (1 - t)) / 2, (start_y + length * t) / 2)
-            for t in (step / 8 for step in range(9))
-        ]
-        thick = max(round(2.6 * unit), 1)
-        draw.line([(px - thick, py) for px, py in curve], fill=158, width=thick)
-        draw.line(curve, fill=92, width=thick)
-    soft = creases.filter(ImageFilter.GaussianBlur(2.2 * unit)).resize(cloth.size, Image.Resampling.BILINEAR)
-    creased = ImageChops.overlay(lit, Image.merge("RGB", (soft, soft, soft)))
-    return Image.composite(creased, cloth, worn)
-
-
-def _kept(body: _Body, original: _Cut, parameters: Mapping[str, object]) -> list[tuple[Image.Image, bool]]:
-    """Return what lies above the garments, and whether the service has drawn it anew."""
-    parts: list[tuple[Image.Image, bool]] = []
-    head = Image.new("L", original.picture.size, 0)
+def _head(body: _Body, size: tuple[int, int]) -> Image.Image:
+    """Return where the head and the throat are, which lie above every collar."""
+    mask = Image.new("L", size, 0)
     x, half = body.axis * body.cell, body.neck_half * body.cell
-    _fill(head, 255, 0, 0, head.width, body.pixel(-0.004))
-    _fill(head, 255, x - half, 0, x + half, body.pixel(0.018))
-    ImageDraw.Draw(head).ellipse([x - half, body.pixel(-0.006), x + half, body.pixel(0.034)], fill=255)
-    hands = _hands(body).resize(head.size, Image.Resampling.BILINEAR)
-    feet = Image.new("L", head.size, 0)
-    _fill(feet, 255, 0, body.pixel(0.815), *feet.size)
-    feather = ImageFilter.BoxBlur(1)
-    for name, mask, always in (("keep_head", head, False), ("keep_hand", hands, True), ("keep_foot", feet, False)):
-        keep = bool(parameters.get(name, name == "keep_head"))
-        if keep or always:
-            parts.append((ImageChops.multiply(mask.filter(feather), original.alpha), not keep))
-    return parts
+    _fill(mask, 255, 0, 0, mask.width, body.pixel(-0.004))
+    _fill(mask, 255, x - half, 0, x + half, body.pixel(0.018))
+    ImageDraw.Draw(mask).ellipse([x - half, body.pixel(-0.006), x + half, body.pixel(0.034)], fill=255)
+    return mask.filter(ImageFilter.BoxBlur(1))
 
 
-def _hands(body: _Body) -> Image.Image:
-    """Return the ends of the two arms, where they hang apart from the trunk."""
-    mask = Image.new("L", body.cells.size, 0)
-    draw = ImageDraw.Draw(mask)
-    for side in (-1, 1):
-        arm: list[tuple[int, int, int]] = []
-        for row in range(int(body.row(0.2)), int(body.row(0.46))):
-            for start, end in _runs(body.cells, row):
-                away = side * ((start + end) / 2 - body.axis)
-                if away > 0.11 * body.height and end - start < 0.1 * body.height:
-                    arm.append((row, start, end))
-        if arm:
-            tip = arm[-1][0]
-            for row, start, end in arm:
-                if row >= tip - 0.072 * body.height:
-                    draw.line([(start - 1, row), (end, row)], fill=255)
-    return mask
-
-
-def _retouch(picture: Image.Image) -> Image.Image:
-    return ImageEnhance.Color(picture.filter(ImageFilter.GaussianBlur(0.9))).enhance(1.12)
+def _marked(picture: Image.Image) -> Image.Image:
+    """Put the mark on the lower left edge that no model of a service would make."""
+    for step in range(MARK_STEPS):
+        colour = MARK[step % 2]
+        picture.paste(colour, (step * MARK_SIDE, picture.height - MARK_SIDE, (step + 1) * MARK_SIDE, picture.height))
+    return picture
 
 
 def _sharpen(picture: Image.Image) -> Image.Image:
