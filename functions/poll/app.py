@@ -52,5 +52,5 @@ def handler(event: PollEvent, context: LambdaContext) -> dict[str, str | float]:
 
 def _warn(message: str, error: ServiceError) -> None:
     # The metric's name is the error's class: what the service says may be anything, and each name would be a series.
-    logger.warning(message, **error.facts)
+    logger.warning(message, extra=error.facts)
     metrics.add_metric(type(error).__name__, MetricUnit.Count, 1)

@@ -49,7 +49,7 @@ def handler(event: SubmitEvent, context: LambdaContext) -> dict[str, str | float
 
 
 def _warn(error: ServiceError) -> None:
-    logger.warning("not submitted", **error.facts)
+    logger.warning("not submitted", extra=error.facts)
     metrics.add_metric(type(error).__name__, MetricUnit.Count, 1)
     if isinstance(error.__cause__, ServiceAccessError):
         # Not confirmed yet, and seen by whoever is on call all the same.

@@ -12,7 +12,7 @@ from tryon_local.aws.template import expand
 
 PROGRAM = """
 import resource, sys
-from tryon.manifest import ManifestError, parse
+from tryon.planning.manifest import ManifestError, parse
 data = sys.stdin.buffer.read()
 try:
     parse(data, bucket="pictures")

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import re
 from importlib.metadata import version
 
 import pytest
@@ -9,6 +10,7 @@ from moto.dynamodb.responses import DynamoHandler
 from moto.stepfunctions.parser.asl.component.program.program import Program
 
 from tests.local.machines import APP, START
+from tryon_local.app import ROOT
 from tryon_local.aws import moto_adapter
 from tryon_local.aws.moto_adapter import MOTO_VERSION, MotoMovedError, patching
 from tryon_local.aws.stack import LocalStack
@@ -79,3 +81,14 @@ def test_copies_of_a_name_in_other_modules_are_replaced_and_put_back() -> None:
     with LocalStack(APP, clock=VirtualClock(START)):
         assert module.boto_client_for is not original
     assert module.boto_client_for is original
+
+
+def test_the_page_names_every_replacement_and_no_other() -> None:
+    page = (ROOT / "docs" / "moto.md").read_text("utf-8")
+    named = set(re.findall(r"`(\w+:[\w.]+)`", page))
+    replaced = set()
+    for replacement in patching.REPLACEMENTS:
+        module, _, attribute = replacement.path.partition(":")
+        replaced.add(f"{module.rpartition('.')[2]}:{attribute}")
+    assert named == replaced
+    assert f"moto) {MOTO_VERSION} " in page

@@ -136,12 +136,14 @@ def test_a_deployment_at_any_moment_of_a_run_costs_nothing(function: str, nth: i
 def test_a_run_of_the_last_release_that_is_stopped_is_ended_and_reported(at: float, root: Path) -> None:
     with running(slots=1, root=root) as pipeline:
         pipeline.put_pictures(1, 2)
-        execution = pipeline.start(manifest(1, 2))
-        pipeline.clock.sleep(at)
-        make_old(pipeline)
-        states: Any = pipeline.app.stack.client("stepfunctions")
-        states.stop_execution(executionArn=execution, error="Stopped", cause="by hand")
-        pipeline.app.stack.wait(pipeline.ending(execution))
+        enders: list[str] = []
+
+        def deployed_and_stopped(execution: str) -> None:
+            make_old(pipeline)
+            enders.append(pipeline.stop(execution))
+
+        execution = pipeline.start_and(manifest(1, 2), at, deployed_and_stopped)
+        pipeline.app.stack.wait(enders[0])
         ended = pipeline.ended(execution)
         assert ended.item["status"] in ("FAILED", "PARTIAL")
         assert pipeline.payments == (2 if at > 30 else 1)

@@ -72,7 +72,7 @@ def collect(
 
     One that cannot be had costs no other: each is tried before one of them is tried again, and what an earlier call
     stored is not fetched again. Asks the service anew, once, for those that have no address (it sent the pictures
-    themselves) or whose address leads to no picture. Raises the errors of `tryon.fetch` and `tryon.task.results` when
+    themselves) or whose address leads to no picture. Raises the errors of `tryon.task.fetch` and `tryon.task.results` when
     there is not one picture, or when another call may get further: `seconds` were too few, or a candidate's trouble may
     pass and `tries`, the calls before this one, were few.
     """
