@@ -339,8 +339,8 @@ def _reserving(_: Path) -> str:
         def stream(self, **_: Any) -> Iterator[bytes]:
             yield self.read()
 
-    client = app.clients("dynamodb")
-    client.meta.events.register_last("before-send", lambda request, **_: AWSResponse(request.url, 200, {}, Raw(body)))
+    client = app.wiring.dynamodb
+    client.meta.events.register_last("before-send", lambda request, **_: AWSResponse(request.url, 200, {}, Raw(body)))  # type: ignore[arg-type]
     from_item(client.get_item(TableName="gate", Key={"pk": {"S": "account"}})["Item"])
     return f"a gate of {len(body) / 1000:.0f} KB"
 

@@ -87,7 +87,7 @@ FAULTS: dict[str, History] = {
     "keys refused for 30 s, then rotated": History(accidents=(Rotated(6.0, 30.0),)),
     "execution stopped by hand": History(accidents=(Stopped(20.0),)),
     **{
-        f"{name}: function killed {when}": _aws(f"{name.title()}Function", Killed(when), 1)  # type: ignore[arg-type]
+        f"{name}: function killed {when}": _aws(f"{name.title()}Function", Killed(when), 1)
         for name in ("plan", "reserve", "submit", "poll", "download", "summarize")
         for when in ("before", "after")
     },

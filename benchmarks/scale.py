@@ -104,10 +104,16 @@ def _call(name: str, combinations: int) -> dict[str, Any]:
     with contextlib.redirect_stdout(io.StringIO()):  # its logger keeps the stream
         module = importlib.import_module("app")
     session = boto3.Session(region_name="us-east-1")
-    session.events.register_last("before-send", aws)
+    session.events.register_last("before-send", aws)  # type: ignore[arg-type]
     boto3.DEFAULT_SESSION = session
     if name == "plan":
-        event = {"run_id": wire.RUN, "bucket": wire.BUCKET, "key": wire.MANIFEST, "version": "v", "execution": "e"}
+        event: dict[str, Any] = {
+            "run_id": wire.RUN,
+            "bucket": wire.BUCKET,
+            "key": wire.MANIFEST,
+            "version": "v",
+            "execution": "e",
+        }
         event["time"] = "2026-11-23T09:00:00Z"
         module.task.check_access = lambda *_: None
     else:
@@ -227,7 +233,7 @@ def drawn(found: Mapping[int, Mapping[str, Any]]) -> str:
         "Summarize": line(lambda one: one["summarize"]["peak_mb"]),
     }
     return plot(
-        [("Time", "s", seconds), ("Memory", "MB", memory), ("AWS", "$", {"a run": line(lambda one: one["usd"])})]
+        [("Time", "s", seconds), ("Memory", "MB", memory), ("AWS", "$", {"a run": line(lambda one: one["usd"])})]  # type: ignore[list-item]
     )
 
 

@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageDraw
 
@@ -26,7 +27,7 @@ from tryon_local.service import picture
 SIZE = (600, 800)
 MODELS = 15
 
-Draw = Callable[[Image.Image, ImageDraw.ImageDraw], None]
+Draw = Callable[[Image.Image, ImageDraw.ImageDraw], Any]
 
 
 def _drawn(draw: Draw, ground: tuple[int, int, int] = (235, 233, 228), size: tuple[int, int] = SIZE) -> Image.Image:
@@ -79,15 +80,15 @@ GARMENTS: dict[str, Callable[[], Image.Image]] = {
     "a slanting thread": lambda: _drawn(lambda image, draw: draw.line((20, 20, 580, 780), fill=(0, 0, 0), width=2)),
     "a level thread": lambda: _drawn(lambda image, draw: draw.line((10, 400, 590, 400), fill=(0, 0, 0), width=2)),
     "thin stripes upright": lambda: _drawn(
-        lambda image, draw: [draw.line((x, 0, x, 800), fill=(0, 0, 0)) for x in range(0, 600, 4)]  # type: ignore[arg-type,return-value]
+        lambda image, draw: [draw.line((x, 0, x, 800), fill=(0, 0, 0)) for x in range(0, 600, 4)]
     ),
     "thin stripes level": lambda: _drawn(
-        lambda image, draw: [draw.line((0, y, 600, y), fill=(0, 0, 0)) for y in range(0, 800, 4)]  # type: ignore[arg-type,return-value]
+        lambda image, draw: [draw.line((0, y, 600, y), fill=(0, 0, 0)) for y in range(0, 800, 4)]
     ),
     "noise": lambda: _drawn(_noise),
     "a photograph without a background": lambda: _drawn(_photograph),
     "a dumbbell": lambda: _drawn(
-        lambda image, draw: [  # type: ignore[arg-type,return-value]
+        lambda image, draw: [
             draw.ellipse((50, 100, 550, 300), fill=(30, 90, 40)),
             draw.line((300, 290, 300, 520), fill=(30, 90, 40), width=3),
             draw.ellipse((50, 500, 550, 700), fill=(30, 90, 40)),

@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from PIL import Image
 
+from tryon.json_types import Json
 from tryon.state.items import to_item
 
 RUN = "20261123T090000Z-large-1a2b3c4d"
@@ -124,7 +125,7 @@ class Wire:
     def _get_item(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         if asked["Key"].get("sk", {}).get("S") != "run" or not self.planned:
             return {}
-        run = {
+        run: dict[str, Json] = {
             "run_id": RUN, "name": "large", "bucket": BUCKET, "manifest_key": MANIFEST, "manifest_version": "v",
             "execution": "e", "started_at": 1.0, "planned_at": 2.0, "total": self.size.total, "status": "RUNNING",
             "cadence": [5, 8, 10, 8, 10],
@@ -175,7 +176,7 @@ def entry(n: int, size: Size) -> dict[str, Any]:
     if n % FAILED == 0:
         cause = "the service could not finish the task (50500): " + "x" * 160
         return to_item({**known, "status": "FAILED", "error": "TaskFailedError", "cause": cause, "step": "Poll"})
-    result = {
+    result: dict[str, Json] = {
         "key": f"runs/{RUN}/results/{model}/{id_}__1.png", "bytes": 1_500_000 + n, "format": "png", "width": 1440,
         "height": 1920, "sha256": hashlib.sha256(id_.encode()).hexdigest(), "seed": n,
     }  # fmt: skip
@@ -214,4 +215,4 @@ class _Raw(io.BytesIO):
 
 def _answer(url: str, body: bytes, content_type: str, **headers: str) -> AWSResponse:
     told = {"content-type": content_type, "content-length": str(len(body)), **headers}
-    return AWSResponse(url, 200, told, _Raw(body))
+    return AWSResponse(url, 200, told, _Raw(body))  # type: ignore[arg-type]

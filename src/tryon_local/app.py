@@ -33,7 +33,7 @@ class LocalApp:
     `remote`, handlers run there instead of in this process.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - settings, each with a default
         self,
         standin: StandIn,
         *,

@@ -48,7 +48,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def client(service: str, port: int) -> Any:
-    return boto3.client(service, endpoint_url=f"http://127.0.0.1:{port}", region_name="us-east-1")
+    return boto3.client(service, endpoint_url=f"http://127.0.0.1:{port}", region_name="us-east-1")  # type: ignore[call-overload]
 
 
 def test_a_manifest_dropped_with_a_stock_s3_client_becomes_results(port: int) -> None:
@@ -127,7 +127,7 @@ def test_the_stand_ins_keys_are_printed_and_open_it(up: tuple[int, str]) -> None
     assert said is not None, up[1]
     url, access_key, secret_key = said.groups()
     body = json.dumps({"req_key": "dressing_diffusionV2", "task_id": "0"}).encode()
-    keys = {"access_key": access_key, "secret_key": secret_key}
+    keys: dict[str, Any] = {"access_key": access_key, "secret_key": secret_key}
     host = url.removeprefix("http://")
     headers = signed_headers(body, action="CVGetResult", at=time.time(), host=host, **keys)
     answer = requests.post(f"{url}/?Action=CVGetResult&Version=2022-08-31", data=body, headers=headers, timeout=10)

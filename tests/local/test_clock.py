@@ -38,7 +38,7 @@ def run(clock: VirtualClock | ScaledClock, work: Callable[[], Any], patience: fl
 
 
 @pytest.fixture
-def clock() -> VirtualClock:  # type: ignore[override]
+def clock() -> VirtualClock:
     return VirtualClock(1000.0)
 
 

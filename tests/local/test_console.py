@@ -13,12 +13,12 @@ from tryon_local.console.runs import Runs
 from tryon_local.service.faults import Answer, Fault, NeverDone
 
 
-def execution(runs: Runs, name: str) -> str:
+def execution(runs: Any, name: str) -> str:
     (found,) = [str(run["execution"]) for run in runs.newest() if run["name"] == name]
     return found
 
 
-def way(runs: Runs, combination: dict[str, Any]) -> list[tuple[str, float, float | None]]:
+def way(runs: Any, combination: dict[str, Any]) -> list[tuple[str, float, float | None]]:
     states = runs.machine()["states"]
     return [(states[number], entered, left) for number, entered, left, *_ in combination["path"]]
 
@@ -26,7 +26,7 @@ def way(runs: Runs, combination: dict[str, Any]) -> list[tuple[str, float, float
 def test_a_run_under_way_shows_where_every_combination_is() -> None:
     with running(slots=2) as pipeline, pipeline.clock.attached():
         pipeline.put_pictures(1, 6)
-        runs = Runs(pipeline.app)
+        runs: Any = Runs(pipeline.app)
         pipeline.drop(manifest(1, 6), "live")
         pipeline.clock.sleep(7.5)
         (short,) = runs.newest()
@@ -53,7 +53,7 @@ def test_a_run_under_way_shows_where_every_combination_is() -> None:
 def test_only_what_changed_is_told_again() -> None:
     with running(slots=1) as pipeline, pipeline.clock.attached():
         pipeline.put_pictures(1, 6)
-        runs = Runs(pipeline.app)
+        runs: Any = Runs(pipeline.app)
         pipeline.drop(manifest(1, 6), "live")
         pipeline.clock.sleep(6)
         (short,) = runs.newest()
@@ -71,13 +71,13 @@ def test_only_what_changed_is_told_again() -> None:
 def test_a_child_that_has_ended_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
     with running(slots=1) as pipeline, pipeline.clock.attached():
         pipeline.put_pictures(1, 6)
-        runs = Runs(pipeline.app)
+        runs: Any = Runs(pipeline.app)
         pipeline.drop(manifest(1, 6), "live")
         pipeline.clock.sleep(80)
         (short,) = runs.newest()
         assert short["succeeded"] == 2
         read: list[int] = []
-        events = Child.events.fget
+        events = Child.events.fget  # type: ignore[attr-defined]
         assert events is not None
         monkeypatch.setattr(Child, "events", property(lambda child: [read.append(child.index), events(child)][1]))
         runs.run(short["execution"])
@@ -87,7 +87,7 @@ def test_a_child_that_has_ended_is_not_read_again(monkeypatch: pytest.MonkeyPatc
 
 def test_a_run_is_listed_before_it_has_a_plan() -> None:
     with running() as pipeline, pipeline.clock.attached():
-        runs = Runs(pipeline.app)
+        runs: Any = Runs(pipeline.app)
         pipeline.drop(manifest(1, 1), "early")
         (short,) = runs.newest()
         assert (short["name"], short["status"], short["total"]) == ("early", "RUNNING", None)
@@ -117,7 +117,7 @@ def test_a_refused_submit_shows_as_a_loop_and_a_late_task_as_many_polls() -> Non
     with running(slots=1, faults=faults) as pipeline:
         pipeline.put_pictures(1, 1)
         pipeline.run(manifest(1, 1), "late")
-        runs = Runs(pipeline.app)
+        runs: Any = Runs(pipeline.app)
         told = runs.run(execution(runs, "late"))
         assert told["lines"][edge_id("Submit", "ReserveSlot", caught=True)] == 1
         assert told["lines"][edge_id("Submit", "SubmitAgain?", caught=True)] == 1
@@ -132,7 +132,7 @@ def test_a_step_that_timed_out_and_was_tried_again_counts_attempts_and_is_no_fai
     with running(slots=1, faults=[Fault("task", NeverDone(), task=1)]) as pipeline:
         pipeline.put_pictures(1, 2)
         pipeline.run(manifest(1, 2), "behind")
-        runs = Runs(pipeline.app)
+        runs: Any = Runs(pipeline.app)
         detail = runs.combination(execution(runs, "behind"), 2)
         # In line behind the late one: asked for a slot again every two minutes.
         queued = detail["path"][0]

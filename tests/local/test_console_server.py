@@ -34,12 +34,12 @@ def runs(ended: Pipeline) -> Runs:
     return Runs(ended.app)
 
 
-def execution(runs: Runs, name: str) -> str:
+def execution(runs: Any, name: str) -> str:
     (found,) = [str(run["execution"]) for run in runs.newest() if run["name"] == name]
     return found
 
 
-def way(runs: Runs, combination: dict[str, Any]) -> list[tuple[str, float, float | None]]:
+def way(runs: Any, combination: dict[str, Any]) -> list[tuple[str, float, float | None]]:
     states = runs.machine()["states"]
     return [(states[number], entered, left) for number, entered, left, *_ in combination["path"]]
 
@@ -47,7 +47,7 @@ def way(runs: Runs, combination: dict[str, Any]) -> list[tuple[str, float, float
 # ---------------------------------------------------------------- a run that has ended
 
 
-def test_the_newest_run_comes_first_with_its_counts_and_cost(runs: Runs) -> None:
+def test_the_newest_run_comes_first_with_its_counts_and_cost(runs: Any) -> None:
     wrong, spring = runs.newest()
     assert (wrong["name"], wrong["status"], wrong["total"]) == ("wrong", "REJECTED", None)
     assert (spring["name"], spring["status"]) == ("spring", "PARTIAL")
@@ -56,7 +56,7 @@ def test_the_newest_run_comes_first_with_its_counts_and_cost(runs: Runs) -> None
     assert spring["run_id"].endswith(f"-spring-{spring['run_id'][-8:]}")
 
 
-def test_an_ended_run_leaves_nothing_behind_in_any_state(runs: Runs) -> None:
+def test_an_ended_run_leaves_nothing_behind_in_any_state(runs: Any) -> None:
     told = runs.run(execution(runs, "spring"))
     assert all(present == 0 for present, _, _ in told["states"].values())
     assert told["states"]["Submit"] == [0, 4, 4]
@@ -67,7 +67,7 @@ def test_an_ended_run_leaves_nothing_behind_in_any_state(runs: Runs) -> None:
     assert names == ["Gallery", "Contact sheet", "Table", "Summary", "Retry manifest"]
 
 
-def test_every_line_that_a_run_went_along_is_a_line_of_the_graph(runs: Runs) -> None:
+def test_every_line_that_a_run_went_along_is_a_line_of_the_graph(runs: Any) -> None:
     drawn = {edge["id"] for edge in runs.machine()["layout"]["edges"]}
     for name in ("spring", "wrong"):
         taken = runs.run(execution(runs, name))["lines"]
@@ -75,7 +75,7 @@ def test_every_line_that_a_run_went_along_is_a_line_of_the_graph(runs: Runs) -> 
         assert taken.keys() <= drawn
 
 
-def test_a_failed_combination_shows_where_it_went_wrong_and_why(runs: Runs, ended: Pipeline) -> None:
+def test_a_failed_combination_shows_where_it_went_wrong_and_why(runs: Any, ended: Pipeline) -> None:
     spring = execution(runs, "spring")
     (failed,) = [one for one in runs.run(spring)["combinations"] if one["status"] == "FAILED"]
     assert failed["error"] == "InputRefusedError"
@@ -93,7 +93,7 @@ def test_a_failed_combination_shows_where_it_went_wrong_and_why(runs: Runs, ende
     assert "result" not in {picture["kind"] for picture in detail["pictures"]}
 
 
-def test_a_combination_shows_its_events_times_and_pictures(runs: Runs, ended: Pipeline) -> None:
+def test_a_combination_shows_its_events_times_and_pictures(runs: Any, ended: Pipeline) -> None:
     spring = execution(runs, "spring")
     detail = runs.combination(spring, 1)
     waits = [visit["left"] - visit["entered"] for visit in detail["path"] if visit["state"] == "Wait"]
@@ -107,7 +107,7 @@ def test_a_combination_shows_its_events_times_and_pictures(runs: Runs, ended: Pi
     assert runs.file(detail["pictures"][2]["large"].removeprefix("/")).body.read(4) == b"\x89PNG"
 
 
-def test_a_rejected_manifest_shows_the_field_and_the_way_to_it(runs: Runs) -> None:
+def test_a_rejected_manifest_shows_the_field_and_the_way_to_it(runs: Any) -> None:
     wrong = execution(runs, "wrong")
     told = runs.run(wrong)
     assert told["error"] == "ManifestError"
@@ -129,7 +129,7 @@ def test_a_rejected_manifest_shows_the_field_and_the_way_to_it(runs: Runs) -> No
 
 
 def test_an_ended_run_is_not_read_again(ended: Pipeline) -> None:
-    runs = Runs(ended.app)
+    runs: Any = Runs(ended.app)
     spring = execution(runs, "spring")
     whole = runs.run(spring)
     calls: list[str] = []
@@ -147,7 +147,7 @@ def test_an_ended_run_is_not_read_again(ended: Pipeline) -> None:
 # ---------------------------------------------------------------- what may be asked for
 
 
-def test_the_graph_is_the_deployed_workflows_and_the_files_alike(runs: Runs) -> None:
+def test_the_graph_is_the_deployed_workflows_and_the_files_alike(runs: Any) -> None:
     machine = runs.machine()
     definition = json.loads(DEFINITION.read_text())
     drawn = layout(definition)
@@ -157,7 +157,7 @@ def test_the_graph_is_the_deployed_workflows_and_the_files_alike(runs: Runs) -> 
     assert machine["definitions"].keys() == set(machine["states"])
 
 
-def test_what_does_not_exist_is_not_found(runs: Runs) -> None:
+def test_what_does_not_exist_is_not_found(runs: Any) -> None:
     spring = execution(runs, "spring")
     for ask in (
         lambda: runs.run("nothing"),
@@ -167,7 +167,7 @@ def test_what_does_not_exist_is_not_found(runs: Runs) -> None:
         lambda: runs.file("runs/none/index.html"),
     ):
         with pytest.raises(NotFoundError):
-            ask()
+            ask()  # type: ignore[no-untyped-call]
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_what_does_not_exist_is_not_found(runs: Runs) -> None:
         "runs/{run}/index.html/x.svg",
     ],
 )
-def test_only_files_that_a_run_writes_are_handed_out(runs: Runs, ended: Pipeline, key: str) -> None:
+def test_only_files_that_a_run_writes_are_handed_out(runs: Any, ended: Pipeline, key: str) -> None:
     run_id = next(run["run_id"] for run in runs.newest() if run["name"] == "spring")
     key = key.format(run=run_id)
     if key.startswith("runs/") and ".." not in key:
@@ -253,7 +253,7 @@ def test_what_did_not_change_is_not_sent_again_but_the_time_is(port: int, ended:
     assert get(port, path + "?after=0", **{"If-None-Match": '"other"'}).json == first.json
 
 
-def test_every_answer_of_the_server_is_the_datas(port: int, runs: Runs) -> None:
+def test_every_answer_of_the_server_is_the_datas(port: int, runs: Any) -> None:
     spring = execution(runs, "spring")
     assert get(port, "/api/machine").json == json.loads(json.dumps(runs.machine()))
     assert get(port, "/api/runs").json == runs.newest()
@@ -279,7 +279,7 @@ def test_an_unknown_address_is_not_found(port: int, path: str) -> None:
     assert get(port, path).status == 404
 
 
-def test_the_gallery_and_the_pictures_come_from_the_bucket(port: int, runs: Runs, ended: Pipeline) -> None:
+def test_the_gallery_and_the_pictures_come_from_the_bucket(port: int, runs: Any, ended: Pipeline) -> None:
     spring = execution(runs, "spring")
     files = {file["name"]: file["href"] for file in runs.run(spring)["files"]}
     gallery = get(port, files["Gallery"])

@@ -696,7 +696,7 @@ def test_a_worker_goes_no_deeper_with_every_item(machines: Machines, worker: Any
             close_frame=lambda frame: None,
             delete_frame=lambda frame: None,
             close_job=lambda job: None,
-            next_job=lambda: next(jobs, None),
+            next_job=lambda: next(jobs, None),  # type: ignore[has-type]
             event_history_context=SimpleNamespace(),
         )
 

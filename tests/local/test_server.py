@@ -33,7 +33,7 @@ class Outside:
 
     def __call__(self, service: str) -> Any:
         session = boto3.Session(aws_access_key_id="outside", aws_secret_access_key="outside", region_name="us-east-1")
-        client = session.client(service, endpoint_url=self._url, config=Config(retries={"total_max_attempts": 1}))
+        client = session.client(service, endpoint_url=self._url, config=Config(retries={"total_max_attempts": 1}))  # type: ignore[call-overload]
         # Without this the client would be answered within this process like every other.
         client.meta.events.unregister("before-send")
         return _over_the_wire(client)

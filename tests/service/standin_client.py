@@ -62,7 +62,7 @@ def order(
     } | fields
 
 
-def signed_headers(
+def signed_headers(  # noqa: PLR0913 - a case has many parts
     body: bytes,
     *,
     action: str,

@@ -121,7 +121,7 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
 
         def make(**options: Any) -> TryOnService:
             kind = SignedService if client == "signed" else SdkService
-            settings = {"endpoint": endpoint, "credentials": lambda: KEYS, "clock": clock}
+            settings: dict[str, Any] = {"endpoint": endpoint, "credentials": lambda: KEYS, "clock": clock}
             return kind(session, **settings | options)
 
         yield Bench(clock, standin, make(), make, place == "on a socket")
@@ -326,13 +326,13 @@ def test_every_code_is_told_apart(bench: Bench, subtests: pytest.Subtests) -> No
             paid = len(bench.standin.tasks)
             with pytest.raises(on_submit) as caught:
                 bench.submitted()
-            assert (type(caught.value), caught.value.code) == (on_submit, code)
+            assert (type(caught.value), caught.value.code) == (on_submit, code)  # type: ignore[attr-defined]
             assert len(bench.standin.tasks) == paid
             task_id = bench.submitted()
             with pytest.raises(on_result) as caught:
                 bench.client.result(task_id)
-            assert (type(caught.value), caught.value.code) == (on_result, code)
-            assert caught.value.request_id
+            assert (type(caught.value), caught.value.code) == (on_result, code)  # type: ignore[attr-defined]
+            assert caught.value.request_id  # type: ignore[attr-defined]
             assert bench.client.result(task_id).status is TaskStatus.IN_QUEUE
             bench.clock.sleep(30)
 
@@ -433,7 +433,7 @@ def test_keys_that_were_rotated_are_taken_up_without_a_second_payment(bench: Ben
 # Accidents on the way
 
 
-ACCIDENTS = {
+ACCIDENTS: dict[str, Any] = {
     "html with 200": Page(),
     "html with 502": Page(http=502),
     "html with 504, task made": Page(http=504, processed=True),
@@ -464,7 +464,7 @@ def test_a_submission_whose_answer_proves_nothing_may_have_been_paid(bench: Benc
             sent, paid = bench.standin.requests.submit.total(), len(bench.standin.tasks)
             with pytest.raises(e.SubmitOutcomeUnknownError):
                 (impatient if isinstance(accident, Silence) else bench.client).submit(SUBMISSION)
-            bench.wait_until(lambda sent=sent: bench.standin.requests.submit.total() == sent + 1)
+            bench.wait_until(lambda sent=sent: bench.standin.requests.submit.total() == sent + 1)  # type: ignore[misc]
             made = getattr(accident, "processed", False) or isinstance(accident, Cut)
             assert len(bench.standin.tasks) == paid + made
             bench.clock.sleep(30)
@@ -480,7 +480,7 @@ def test_a_question_whose_answer_is_unreadable_can_be_asked_again(bench: Bench, 
             asked = bench.standin.requests.result.total()
             with pytest.raises(e.ServiceUnavailableError):
                 (impatient if isinstance(accident, Silence) else bench.client).result(task_id)
-            bench.wait_until(lambda asked=asked: bench.standin.requests.result.total() == asked + 1)
+            bench.wait_until(lambda asked=asked: bench.standin.requests.result.total() == asked + 1)  # type: ignore[misc]
             assert bench.client.result(task_id).status is TaskStatus.DONE
             assert bench.standin.requests.result.total() == asked + 2
 

@@ -241,7 +241,7 @@ def test_downloads_take_one_to_three_seconds_of_the_clock() -> None:
 
 def test_an_answer_says_how_long_the_call_took_on_the_clock() -> None:
     def slowly(model: bytes, garments: object, **options: object) -> bytes:
-        client.standin.clock.sleep(1.25)
+        client.standin.clock.sleep(1.25)  # type: ignore[attr-defined]
         return MODEL
 
     client = client_of(picture=slowly)

@@ -51,10 +51,10 @@ def answers(compiled: Path, folder: Path, expressions: list[str]) -> list[str]:
         folder / "texts",
         str(STACK),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env={"PATH": os.environ["PATH"]})
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env={"PATH": os.environ["PATH"]})  # type: ignore[arg-type]
     found = done.stdout.splitlines()
     assert len(found) == len(expressions) * len(TEXTS), done.stderr
-    return found
+    return found  # type: ignore[no-any-return]
 
 
 def test_no_expression_overflows_a_small_stack(compiled: Path, tmp_path: Path) -> None:

@@ -37,4 +37,4 @@ def fake_stack(name: str = "local", options: str = "", **told: str) -> Iterator[
             s3.create_bucket(Bucket=bucket)
         s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
         outputs = {"BucketName": BUCKET, "LedgerTableName": "ledger"}
-        yield FakeStack(name, outputs, lambda service: boto3.client(service), clock, options=options, told=told)
+        yield FakeStack(name, outputs, lambda service: boto3.client(service), clock, options=options, told=told)  # type: ignore[call-overload]

@@ -107,8 +107,8 @@ NUMBERS = {
     [
         (command, option, value)
         for command, options in NUMBERS.items()
-        for option in options
-        for value in options[option]
+        for option in options  # type: ignore[attr-defined]
+        for value in options[option]  # type: ignore[index]
     ],
 )
 def test_a_number_out_of_its_range_is_refused_with_its_option_and_value(

@@ -330,7 +330,7 @@ def test_with_json_the_words_go_to_standard_error(
         (("--yes",), "", False, 0, "2 pictures uploaded"),
     ],
 )
-def test_a_picture_from_outside_the_folder_goes_up_only_after_a_yes(
+def test_a_picture_from_outside_the_folder_goes_up_only_after_a_yes(  # noqa: PLR0913 - a case has many parts
     words: tuple[str, ...], answer: str, terminal: bool, code: int, said: str,
     tmp_path: Path, stack: FakeStack, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
@@ -341,7 +341,7 @@ def test_a_picture_from_outside_the_folder_goes_up_only_after_a_yes(
         def readline(self) -> str:
             return answer
 
-    monkeypatch.setattr(tryon_cli.run.sys, "stdin", Asked())
+    monkeypatch.setattr(tryon_cli.run.sys, "stdin", Asked())  # type: ignore[attr-defined]
     far = put(tmp_path, "far/anna.jpg", jpeg())
     (tmp_path / "job").mkdir()
     (tmp_path / "job" / "link.jpg").symlink_to(far)
@@ -419,7 +419,7 @@ def test_json_that_python_cannot_indent_is_written_in_a_line(tmp_path: Path, mon
 
     put(tmp_path, "models/anna.jpg", jpeg())
     path = lay(tmp_path)
-    monkeypatch.setattr(dropping.json, "dumps", shallow)
+    monkeypatch.setattr(dropping.json, "dumps", shallow)  # type: ignore[attr-defined]
     assert read(path).data.count(b"\n") == 0
 
 

@@ -9,7 +9,7 @@ from tests.unit.fakes import outcome
 from tests.unit.stack import BUCKET, FakeStack, fake_stack
 from tryon.state.run import Run
 from tryon_cli.main import main
-from tryon_cli.runs import save
+from tryon_cli.runs import save  # type: ignore[attr-defined]
 from tryon_cli.target import TargetError
 
 RUN = "20261123T090000Z-spring-1a2b3c4d"

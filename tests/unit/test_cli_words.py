@@ -90,7 +90,7 @@ def test_json_is_ascii_where_the_output_is_no_utf_8() -> None:
     out = io.TextIOWrapper(io.BytesIO(), encoding="cp1252", newline="")
     print_json(Console(file=out), {"name": "春"})
     out.flush()
-    assert out.buffer.getvalue() == b'{\n "name": "\\u6625"\n}\n'  # type: ignore[attr-defined]
+    assert out.buffer.getvalue() == b'{\n "name": "\\u6625"\n}\n'
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(0.2, "1 s"), (33, "33 s"), (60, "1 min 0 s"), (7500, "2 h 5 min")])

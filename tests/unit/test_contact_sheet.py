@@ -1,6 +1,7 @@
 """The contact sheet: what is on it, and that it stays a picture of bounded size."""
 
 import io
+from typing import Any
 
 from PIL import Image
 
@@ -19,7 +20,7 @@ def sheet(book: Lookbook) -> Image.Image:
 
 def near(image: Image.Image, colour: tuple[int, int, int], tolerance: int = 12) -> int:
     """How many pixels have nearly this colour."""
-    counts = image.convert("RGB").getcolors(image.width * image.height) or []
+    counts: Any = image.convert("RGB").getcolors(image.width * image.height) or []
     return sum(
         count for count, found in counts if all(abs(a - b) <= tolerance for a, b in zip(found, colour, strict=True))
     )

@@ -33,7 +33,7 @@ def page_of(book: Lookbook, **different: Any) -> str:
     return render(
         different.pop("summary", book.summary),
         different.pop("entries", book.entries),
-        **{"manifest": book.manifest, "pictures": book.pictures} | different,
+        **{**dict[str, Any](manifest=book.manifest, pictures=book.pictures), **different},
     )
 
 

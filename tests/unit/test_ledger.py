@@ -49,7 +49,7 @@ def test_the_addresses_of_results_are_forgotten_once_they_are_stored(ledger: Led
 
 # --- each state, and what each call makes of it: twice, late, out of turn ---
 
-STATES: dict[str, Callable[[Ledger, str], None]] = {
+STATES: dict[str, Callable[[Ledger, str], Any]] = {
     "planned": lambda ledger, run: None,
     "closed 1": lambda ledger, run: ledger.close_visit(run, 1, 1) and None,
     "submitting 1": lambda ledger, run: ledger.begin_submit(run, 1, 1),
@@ -57,7 +57,7 @@ STATES: dict[str, Callable[[Ledger, str], None]] = {
         ledger.begin_submit(run, 1, 1),
         ledger.withdraw_submit(run, 1, 1, "ServiceBusyError", "full"),
     )[0],
-    "submitted 1": lambda ledger, run: (ledger.begin_submit(run, 1, 1), ledger.submitted(run, 1, 1, TASK_1))[0],
+    "submitted 1": lambda ledger, run: (ledger.begin_submit(run, 1, 1), ledger.submitted(run, 1, 1, TASK_1))[0],  # type: ignore[has-type]
     "resumed": lambda ledger, run: ledger.resume(run, 1, "old"),
     "succeeded": lambda ledger, run: (
         STATES["submitted 1"](ledger, run),
@@ -419,7 +419,7 @@ def test_adding_again_writes_over_no_entry_and_fills_what_is_missing(ledger: Led
 def cancelled(*codes: str) -> ClientError:
     reasons: Any = [{"Code": code} for code in codes]
     return ClientError(
-        {"Error": {"Code": "TransactionCanceledException", "Message": ""}, "CancellationReasons": reasons},  # type: ignore[typeddict-unknown-key]
+        {"Error": {"Code": "TransactionCanceledException", "Message": ""}, "CancellationReasons": reasons},
         "TransactWriteItems",
     )
 
@@ -486,7 +486,7 @@ def test_a_void_claim_is_taken_over_by_one_retry_only(ledger: Ledger) -> None:
 
 
 def test_values_survive_the_way_through_dynamodb() -> None:
-    values = {"text": "é", "whole": 3, "part": 1790000000.125, "list": [1.5, {"a": True}], "none": None}
+    values: dict[str, Any] = {"text": "é", "whole": 3, "part": 1790000000.125, "list": [1.5, {"a": True}], "none": None}
     assert from_item(to_item(values)) == {key: value for key, value in values.items() if value is not None}
 
 

@@ -36,7 +36,7 @@ def s3() -> Iterator[Any]:
         for bucket in ("plain", "versions", "suspended"):
             client.create_bucket(Bucket=bucket)
         for bucket, status in (("versions", "Enabled"), ("suspended", "Suspended")):
-            client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": status})
+            client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": status})  # type: ignore[typeddict-item]
         for bucket in ("plain", "versions", "suspended"):
             client.put_object(Bucket=bucket, Key="anna.jpg", Body=picture("red"))
             client.put_object(Bucket=bucket, Key="shirt.webp", Body=picture("blue", "WEBP"))

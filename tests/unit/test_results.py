@@ -34,7 +34,7 @@ from tryon.task.fetch.errors import (
 from tryon.task.fetch.origins import OriginPolicy
 from tryon.task.fetch.session import guarded_session
 from tryon.task.fetch.stream import ResultStream, recognise
-from tryon.task.results import PART_BYTES, StorageUnavailableError, client_config, download, find, store
+from tryon.task.results import PART_BYTES, StorageUnavailableError, client_config, download, find, store  # type: ignore[attr-defined]
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -27,6 +27,7 @@ from tryon.service.credentials import Credentials
 from tryon.service.errors import (
     ServiceAccessError,
     ServiceError,
+    ServiceThrottledError,
     ServiceUnavailableError,
     ServiceUnreachableError,
     SubmitOutcomeUnknownError,
@@ -111,7 +112,7 @@ class Wire(BaseAdapter):
         self.sent: list[Sent] = []
         self.bodies: list[Body] = []
 
-    def send(self, request: Any, **how: Any) -> requests.Response:
+    def send(self, request: Any, **how: Any) -> requests.Response:  # type: ignore[override]
         with self._lock:
             reply = self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
         if isinstance(reply, Failure):
@@ -296,9 +297,9 @@ def test_receipt_and_state_are_read(client: Client) -> None:
 
 def test_an_error_code_keeps_its_status_and_headers(client: Client) -> None:
     wire = Wire(Reply(b'{"code": 50429, "message": "slow down"}', 429, {"Retry-After": "7"}))
-    with pytest.raises(Exception, match="50429") as caught:
+    with pytest.raises(ServiceThrottledError, match="50429") as caught:
         client(wire).submit(SUBMISSION)
-    assert (caught.type.__name__, caught.value.retry_after) == ("ServiceThrottledError", 7.0)
+    assert caught.value.retry_after == 7.0
     assert caught.value.http_status == 429
 
 

@@ -131,7 +131,7 @@ def bench(clock: HandClock) -> Iterator[Bench]:
         ledger.open_run(Run(RUN, execution="e", started_at=clock.time))
         ledger.add(RUN, [combination(n) for n in (1, 2)])
         found = Bench(clock, ledger, gate, FakeService())
-        gate._wake = lambda token, seconds: not found.woken.append((token, seconds))  # type: ignore[func-returns-value]
+        gate._wake = lambda token, seconds: not found.woken.append((token, seconds))
         found.reserve()
         yield found
 

@@ -51,7 +51,7 @@ def watched(
 ) -> tuple[Any, StepFunctions]:
     functions = StepFunctions(stack, list(answers))
     clients = {"stepfunctions": functions}
-    seen = replace(stack, client=lambda service: clients.get(service) or boto3.client(service))
+    seen = replace(stack, client=lambda service: clients.get(service) or boto3.client(service))  # type: ignore[call-overload]
     return watch(seen, "one", Console(file=io.StringIO()), execution=execution, interval=0.001), functions
 
 
@@ -103,7 +103,7 @@ def test_without_the_right_to_ask_the_ledger_alone_is_read(stack: FakeStack, mon
         if next(looks) == 3:
             stack.ledger.report("one", outcome("SUCCEEDED"))
 
-    monkeypatch.setattr(module.time, "sleep", sleep)
+    monkeypatch.setattr(module.time, "sleep", sleep)  # type: ignore[attr-defined]
     ended, functions = watched(stack, {"refused": "AccessDeniedException"})
     assert (ended.status, functions.asked) == ("SUCCEEDED", 1)
 

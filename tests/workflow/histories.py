@@ -264,9 +264,9 @@ def aws_faults(draw: st.DrawFn) -> AwsFault:
         dead = draw(
             st.sampled_from([Killed("before"), Killed("after"), Throttled(), Throttled("ServiceException", 500)])
         )
-        return AwsFault(function, dead, nth, n=n)
+        return AwsFault(function, dead, nth, n=n)  # type: ignore[arg-type]
     call, by = draw(st.sampled_from(CALLS))
-    actions = [REFUSALS[call.partition(".")[0]], Unanswered()]
+    actions: list[Any] = [REFUSALS[call.partition(".")[0]], Unanswered()]
     if (call == "dynamodb.PutItem" and by in GATES) or (call == "dynamodb.UpdateItem" and by == "SubmitFunction"):
         # boto3 sends a write again whose answer it lost, and finds that its condition holds no more.
         actions += [Conflicted()]
@@ -682,7 +682,7 @@ class Ending:
         assert resumable <= resumed <= resumable | doubted, "a paid task was paid again, or one that cannot be resumed"
         every = [*ended.entries, *entries, *(entry for run in self.others if run for entry in run.entries)]
         dead = {task for entry in every for task in entry.refused_tasks}
-        dead |= {entry.task_id for entry in every if entry.error in _ENDED}
+        dead |= {str(entry.task_id) for entry in every if entry.error in _ENDED}
         # Pictures of many histories ago were the same.
         alive = Counter(task.combination for task in pipeline.standin.tasks[self.before :] if task.id not in dead)
         assert all(count <= bought for count in alive.values()), "a picture was bought twice"

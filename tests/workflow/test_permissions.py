@@ -136,7 +136,7 @@ def refused(calls: set[Call], allowed: Mapping[str, list[tuple[str, str]]]) -> s
 
 def test_roles_allow_what_their_functions_do_and_little_else(monkeypatch: pytest.MonkeyPatch) -> None:
     recorder = Recorder()
-    original = botocore.client.BaseClient._make_api_call
+    original = botocore.client.BaseClient._make_api_call  # type: ignore[attr-defined]
 
     def record(self: Any, operation: str, parameters: dict[str, Any]) -> Any:
         recorder.hear(self.meta.service_model.service_name, operation, parameters)

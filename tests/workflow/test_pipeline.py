@@ -268,7 +268,7 @@ def test_a_late_task_ends_at_the_deadline_and_is_resumed_by_the_retry_without_pa
         ended = pipeline.run(manifest(1, 3))
         (late,) = [entry for entry in ended.entries if entry.error]
         assert late.error == "TaskDeadlineError"
-        assert late.task_id in (late.cause or "")
+        assert str(late.task_id) in (late.cause or "")
         assert ended.status == "PARTIAL"
 
         again = json.loads(pipeline.app.get(f"runs/{ended.run_id}/retry-manifest.json"))

@@ -86,7 +86,7 @@ def test_before_its_plan_is_whole_that_is_said() -> None:
 
 def test_the_console_shows_its_end() -> None:
     with running(slots=1) as pipeline:
-        runs = Runs(pipeline.app)
+        runs: Any = Runs(pipeline.app)
         execution, ending = halt(pipeline, 45)
         before = {one["execution"]: one for one in runs.newest()}
         stopped, ends = (arn.rpartition(":")[2] for arn in (execution, ending))

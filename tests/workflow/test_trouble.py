@@ -147,7 +147,7 @@ def test_a_real_loss_of_access_halts_the_run_after_a_few_submits(pipeline: Pipel
     refused: list[float] = []
 
     def happen(execution: str) -> None:
-        nonlocal before
+        nonlocal before  # type: ignore[misc]
         if trouble == "keys revoked":
             pipeline.standin.rotate("AKLTEXAMPLENEW", "another")
         else:
@@ -321,8 +321,8 @@ def test_a_task_whose_polls_are_all_refused_says_so_at_its_deadline(
 def test_a_child_that_waits_for_half_a_day_keeps_its_history_short(pipeline: Pipeline) -> None:
     """Another run of the account has the slot all the while."""
     stack = pipeline.app.stack
-    item = {"pk": "service", "version": 7, "holders": {"other#1#1": pipeline.clock.now() + HALF_A_DAY}, "waiters": [],
-            "next_start": 0.0}  # fmt: skip
+    holders = {"other#1#1": pipeline.clock.now() + HALF_A_DAY}
+    item: dict[str, Any] = {"pk": "service", "version": 7, "holders": holders, "waiters": [], "next_start": 0.0}
     stack.client("dynamodb").put_item(TableName=stack.outputs["GateTableName"], Item=to_item(item))
     ended = pipeline.run(small(1))
     check_whole(pipeline, ended, 1)

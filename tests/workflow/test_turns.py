@@ -1,7 +1,6 @@
 """Many slots and few requests: who finds no request left has a turn, and comes for it once."""
 
 from collections import Counter
-from typing import Any
 
 from tests.workflow.pipeline import manifest, running
 from tryon_local.service.faults import Fault, Takes
@@ -37,7 +36,7 @@ def test_resumed_tasks_and_new_ones_share_the_requests() -> None:
         pipeline.standin.faults.clear()
         pipeline.clock.sleep(3600)
         paid = pipeline.paid()
-        retry: dict[str, Any] = pipeline.app.get(f"runs/{first.run_id}/retry-manifest.json")
+        retry = pipeline.app.get(f"runs/{first.run_id}/retry-manifest.json")
         ended = pipeline.run(retry)
         assert ended.errors == {}
         assert paid + pipeline.paid() == 60

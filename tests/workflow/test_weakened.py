@@ -93,7 +93,7 @@ def test_a_success_that_a_late_failure_overwrites_is_seen(stage: Theatre, monkey
         entry = original(item)  # type: ignore[arg-type]
         return entry if entry.status is not Status.SUCCEEDED else Entry(**{**vars(entry), "status": Status.FAILED})
 
-    original = ledger.read_entry
+    original = ledger.read_entry  # type: ignore[attr-defined]
     monkeypatch.setattr(ledger, "read_entry", overwritten)
     with pytest.raises(AssertionError):
         stage.play(lost).check()

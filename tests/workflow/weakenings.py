@@ -281,7 +281,7 @@ def _second_download(states: States) -> None:
 
 
 def _second_try(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(download.collect.__kwdefaults__, "delays", ())
+    patch.setitem(download.collect.__kwdefaults__, "delays", ())  # type: ignore[arg-type]
 
 
 def _format(patch: pytest.MonkeyPatch) -> None:

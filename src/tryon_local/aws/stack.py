@@ -55,7 +55,7 @@ class LocalStack:
     resources: Mapping[str, str]
     functions: Functions
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - settings, each with a default
         self,
         root: Path,
         *,

@@ -110,7 +110,7 @@ class StandIn:
     clients that sign by another clock; it may be changed at any time.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - settings, each with a default
         self,
         clock: Clock,
         *,

@@ -106,7 +106,7 @@ class Task:
     polls: list[float] = field(default_factory=list)
     downloads: int = 0
 
-    def meet(self, fates: Iterable[Fate]) -> None:
+    def meet(self, fates: Iterable[Fate]) -> None:  # noqa: C901 - a branch for each action of a fault
         """Take on what the fault plan holds for this task."""
         for fate in fates:
             match fate:

@@ -64,7 +64,7 @@ class LearnedCadence(BaseModel):
         )
 
 
-def learned(
+def learned(  # noqa: PLR0913 - a stored cadence has this many facts, all but four by name
     name: str,
     cadence: Sequence[int],
     distribution: Distribution,

@@ -107,7 +107,7 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     raise UnusableError(f"is a JPEG of more than {_MAX_SEGMENTS:,} parts")
 
 
-def _walk_jpeg(data: bytes) -> Walk:
+def _walk_jpeg(data: bytes) -> Walk:  # noqa: C901 - a branch for each marker of the format
     frame, size, sampling, scans, together, end = 0, (0, 0), b"", 0, 0, 0
     for marker, start, end in _jpeg_segments(data):
         content = data[start + 4 : end] if marker in _FRAMES or marker == 0xDA else b""

@@ -550,7 +550,7 @@ def _problem(detail: ErrorDetails, *, hint: bool) -> Problem:
     return Problem(field, f"{message}, not {given}")
 
 
-def _contradictions(manifest: Manifest, buckets: set[str] | None, own: str) -> Iterator[Problem]:
+def _contradictions(manifest: Manifest, buckets: set[str] | None, own: str) -> Iterator[Problem]:  # noqa: C901 - a branch for each thing that a manifest can contradict, read from top to bottom
     """What each field allows but the whole does not."""
     hints = iter(range(MAX_PROBLEMS))
 

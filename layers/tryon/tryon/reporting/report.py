@@ -59,7 +59,7 @@ class Report:
     notification: Notification
 
 
-def write_report(
+def write_report(  # noqa: PLR0913 - what a report is made of, by name
     s3: "S3Client",
     ledger: Ledger,
     gate: Gate,

@@ -135,7 +135,7 @@ def descendants(ledger: Ledger, first: str) -> list[Run]:
     return sorted(found, key=lambda run: run.run_id)
 
 
-def look_back(wanted: Manifest, ledger: Ledger, now: float, *, me: str = "") -> Earlier:
+def look_back(wanted: Manifest, ledger: Ledger, now: float, *, me: str = "") -> Earlier:  # noqa: C901 - one decision on each combination of a family of runs
     """What the run left that `wanted` repeats, what the runs left that this one repeated itself, and their retries.
 
     Of a combination that several of them did, a picture counts most, then the latest. Raises `ManifestError` for a run

@@ -53,7 +53,7 @@ _LEAST_SECONDS = 10.0
 _MAY_PASS = (ResultUnavailableError, StorageUnavailableError)
 
 
-def collect(
+def collect(  # noqa: C901, PLR0913 - the tries share what was stored and what failed; its parts, by name: it is given all that it uses
     entry: Entry,
     task_id: str,
     *,
@@ -72,9 +72,9 @@ def collect(
 
     One that cannot be had costs no other: each is tried before one of them is tried again, and what an earlier call
     stored is not fetched again. Asks the service anew, once, for those that have no address (it sent the pictures
-    themselves) or whose address leads to no picture. Raises the errors of `tryon.task.fetch` and `tryon.task.results` when
-    there is not one picture, or when another call may get further: `seconds` were too few, or a candidate's trouble may
-    pass and `tries`, the calls before this one, were few.
+    themselves) or whose address leads to no picture. Raises the errors of `tryon.task.fetch` and `tryon.task.results`
+    when there is not one picture, or when another call may get further: `seconds` were too few, or a candidate's
+    trouble may pass and `tries`, the calls before this one, were few.
     """
     until = clock.now() + seconds
     stored = results.find(s3, bucket, folder.results(entry.model, entry.id))
@@ -166,7 +166,7 @@ class Brought:
     copies: int = 0
 
 
-def bring(
+def bring(  # noqa: PLR0913 - as `collect`
     run_id: str,
     n: int,
     task_id: str,

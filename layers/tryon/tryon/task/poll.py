@@ -45,7 +45,7 @@ class Look:
     again_in: float | None = None
 
 
-def look(
+def look(  # noqa: PLR0913 - its parts, by name
     run_id: str,
     n: int,
     visit: int,

@@ -40,7 +40,7 @@ def client_config() -> Config:
     return Config(s3={"payload_signing_enabled": False}, request_checksum_calculation="when_required")
 
 
-def download(
+def download(  # noqa: PLR0913 - its parts, by name
     session: requests.Session,
     s3: "S3Client",
     candidate: Candidate,

@@ -44,7 +44,7 @@ def requester(run_id: str, n: int) -> str:
     return f"{run_id}#{n}"
 
 
-def ask_for_slot(
+def ask_for_slot(  # noqa: PLR0913 - its parts, by name
     combination: Combination,
     token: str,
     *,

@@ -79,7 +79,7 @@ def check_access(service: TryOnService, gate: Gate) -> None:
         service.result(PREFLIGHT_TASK)
 
 
-def start(
+def start(  # noqa: C901, PLR0913 - paid once: the order of these steps is the point, and is read in one place; its parts, by name
     combination: Combination,
     *,
     run_id: str,
