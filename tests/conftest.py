@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.doubles import HandClock
 from tryon_local import environment
 
 # A loaded machine is slow, not wrong; and what failed once must fail again.
@@ -69,21 +70,6 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
-
-
-class HandClock:
-    """A clock that stands still until a test turns it; sleeping turns it too."""
-
-    def __init__(self, start: float = 1_790_000_000.0) -> None:
-        self.time = start
-        self.slept: list[float] = []
-
-    def now(self) -> float:
-        return self.time
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.time += max(0.0, seconds)
 
 
 @pytest.fixture

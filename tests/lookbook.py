@@ -10,7 +10,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 from PIL import Image, ImageDraw
 
-from tests.unit.fakes import read_manifest, stored
+from tests.doubles import read_manifest, stored
 from tryon.keys import RunFolder, result_copy
 from tryon.reporting import summary
 from tryon.state.entry import Entry, Status

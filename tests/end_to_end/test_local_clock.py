@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 from rich.console import Console
 
-from tests.unit.fakes import outcome
+from tests.doubles import outcome
 from tryon.keys import Picture
 from tryon.planning.plan import Combination, WornGarment
 from tryon.service import Submitted

@@ -14,7 +14,7 @@ import pytest
 from moto import mock_aws
 from moto.dynamodb.responses import DynamoHandler
 
-from tests.conftest import HandClock
+from tests.doubles import HandClock
 from tests.workflow.pipeline import manifest, running
 from tryon.state.gate import Gate, GateLimits
 from tryon_local.aws.functions import KilledError

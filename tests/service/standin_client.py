@@ -3,7 +3,6 @@
 import base64
 import io
 import json
-import threading
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,21 +18,6 @@ from tryon_local.service.transport import StandInAdapter
 REQ_KEY = "dressing_diffusionV2"
 HOST = "visual.volcengineapi.com"
 START = 1_800_000_000.0
-
-
-class FakeClock:
-    """Time that passes only when someone waits."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._now = START
-
-    def now(self) -> float:
-        return self._now
-
-    def sleep(self, seconds: float) -> None:
-        with self._lock:
-            self._now += max(0.0, seconds)
 
 
 def picture(colour: str, form: str = "PNG", size: tuple[int, int] = (8, 8)) -> bytes:

@@ -19,6 +19,7 @@ import pytest
 import requests
 from PIL import Image
 
+from tests.doubles import HandClock
 from tryon.parameters import Parameters
 from tryon.service import GarmentPicture, Submission, TaskStatus, TryOnService
 from tryon.service import errors as e
@@ -53,21 +54,6 @@ from tryon_local.service.transport import StandInAdapter
 KEYS = Credentials(ACCESS_KEY, SECRET_KEY)
 
 
-class VirtualClock:
-    """Starts at the real time, which the SDK signs by, and passes only when someone waits."""
-
-    def __init__(self) -> None:
-        self._time = time.time()
-        self._lock = threading.Lock()
-
-    def now(self) -> float:
-        return self._time
-
-    def sleep(self, seconds: float) -> None:
-        with self._lock:
-            self._time += max(0.0, seconds)
-
-
 def picture(side: int, seed: int = 0) -> bytes:
     noise = random.Random(seed).randbytes(side * side * 3)
     encoded = io.BytesIO()
@@ -83,7 +69,7 @@ SUBMISSION = Submission(MODEL, (GarmentPicture(SHIRT, "upper"),), Parameters())
 class Bench:
     """A stand-in and a client that speaks to it."""
 
-    clock: VirtualClock
+    clock: HandClock
     standin: StandIn
     client: TryOnService
     make: Callable[..., TryOnService]
@@ -108,7 +94,7 @@ class Bench:
 @pytest.fixture(params=["signed in process", "signed on a socket", "sdk on a socket"])
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     client, _, place = request.param.partition(" ")
-    clock = VirtualClock()
+    clock = HandClock(time.time())
     standin = StandIn(clock, picture=pixel, latency=lambda _: 27.0, requests_per_second=None)
     session = requests.Session()
     with ExitStack() as ending:
@@ -395,13 +381,7 @@ def test_rights_that_are_missing_stop_the_run(bench: Bench, change: dict[str, bo
 
 
 def test_a_clock_that_is_wrong_stops_the_run(bench: Bench) -> None:
-    class SlowClock:
-        def now(self) -> float:
-            return bench.clock.now() - 3600
-
-        def sleep(self, seconds: float) -> None: ...
-
-    late = bench.make(clock=SlowClock())
+    late = bench.make(clock=HandClock(bench.clock.now() - 3600))
     if isinstance(late, SdkService):
         # The SDK signs by the machine's clock: the service's runs ahead instead.
         bench.clock.sleep(3600)

@@ -9,7 +9,8 @@ from typing import Any, get_args
 
 import pytest
 
-from tests.service.standin_client import SHIRT, Client, FakeClock, order
+from tests.doubles import HandClock
+from tests.service.standin_client import SHIRT, START, Client, order
 from tryon.pictures.images import prepare
 from tryon_local.service.faults import Answer, Fate, Fault, FaultFileError, FaultPlan, Wire, read_faults
 from tryon_local.service.pixel import pixel
@@ -35,7 +36,7 @@ def test_the_sample_names_one_garment_of_the_sample_manifest_by_the_picture_that
 
 def test_the_sample_refuses_that_garment_to_both_models_every_time_and_nobody_pays() -> None:
     faults = FaultPlan(*read_faults(ONE_GARMENT))
-    client = Client(StandIn(FakeClock(), picture=pixel, requests_per_second=None, slots=99, faults=faults))
+    client = Client(StandIn(HandClock(START), picture=pixel, requests_per_second=None, slots=99, faults=faults))
     models = [sent(f"inputs/models/{name}.jpg") for name in ("anna", "maya")]
     jacket = (sent("inputs/garments/denim-jacket.jpg"), "upper")
     for model in models * 2:
@@ -60,7 +61,7 @@ def test_a_file_is_read_into_the_faults_that_post_would_add(tmp_path: Path) -> N
         Fault("submit", Answer(50500), nth=(1,), image="ab" * 32),
         Fault("submit", Answer(50411)),
     )
-    client = Client(StandIn(FakeClock(), picture=pixel))
+    client = Client(StandIn(HandClock(START), picture=pixel))
     client.session.post("https://standin.test/_standin/faults", data=path.read_bytes())
     assert client.standin.faults.faults == read_faults(path)
 

@@ -3,7 +3,8 @@ from typing import Any
 
 import pytest
 
-from tests.service.standin_client import Client, FakeClock
+from tests.doubles import HandClock
+from tests.service.standin_client import START, Client
 from tryon_local.service.pixel import pixel
 from tryon_local.service.standin import StandIn
 
@@ -12,7 +13,7 @@ ADDRESS = "https://standin.test/_standin"
 
 @pytest.fixture
 def client() -> Client:
-    return Client(StandIn(FakeClock(), picture=pixel, latency=lambda new: 20.0, requests_per_second=None))
+    return Client(StandIn(HandClock(START), picture=pixel, latency=lambda new: 20.0, requests_per_second=None))
 
 
 def test_settings_can_be_read_and_changed_in_part(client: Client) -> None:

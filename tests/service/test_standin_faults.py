@@ -8,7 +8,8 @@ import requests
 import urllib3
 from urllib3.exceptions import IncompleteRead, MaxRetryError, NewConnectionError, ReadTimeoutError
 
-from tests.service.standin_client import HOST, SHIRT, TROUSERS, Client, FakeClock, order, signed_headers
+from tests.doubles import HandClock
+from tests.service.standin_client import HOST, SHIRT, START, TROUSERS, Client, order, signed_headers
 from tryon_local.service.faults import (
     Answer,
     Call,
@@ -33,7 +34,7 @@ from tryon_local.service.standin import StandIn
 
 def client_of(*faults: Fault, **options: Any) -> Client:
     settings = {"picture": pixel, "latency": lambda new: 20.0, "requests_per_second": None, "slots": 100}
-    return Client(StandIn(FakeClock(), faults=FaultPlan(*faults), **(settings | options)))
+    return Client(StandIn(HandClock(START), faults=FaultPlan(*faults), **(settings | options)))
 
 
 def url_of(client: Client) -> str:
@@ -315,7 +316,7 @@ def test_chance_is_repeatable_and_about_right() -> None:
 
     def client_of(faults_seed: int) -> Client:
         plan = FaultPlan(Fault("submit", Answer(50500), chance=0.3), seed=faults_seed)
-        return Client(StandIn(FakeClock(), picture=pixel, slots=999, requests_per_second=None, faults=plan))
+        return Client(StandIn(HandClock(START), picture=pixel, slots=999, requests_per_second=None, faults=plan))
 
     assert struck(1) == struck(1)
     assert struck(1) != struck(2)

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.service.standin_client import SHIRT, TROUSERS, Client, FakeClock, order
+from tests.doubles import HandClock
+from tests.service.standin_client import SHIRT, START, TROUSERS, Client, order
 from tryon_local.service.faults import Fails, Fault
 from tryon_local.service.pixel import pixel
 from tryon_local.service.standin import StandIn
@@ -12,7 +13,7 @@ from tryon_local.service.standin import StandIn
 
 def client_of(**options: Any) -> Client:
     settings = {"picture": pixel, "latency": lambda new: 20.0, **options}
-    return Client(StandIn(FakeClock(), **settings))
+    return Client(StandIn(HandClock(START), **settings))
 
 
 def codes(client: Client, count: int, body: dict[str, Any] | None = None) -> list[int]:

@@ -8,7 +8,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.service.standin_client import Client, FakeClock, order, picture, signed_headers
+from tests.doubles import HandClock
+from tests.service.standin_client import START, Client, order, picture, signed_headers
 from tryon_local.service.pixel import pixel
 from tryon_local.service.protocol import RefusedError
 from tryon_local.service.signature import canonical_request, verify
@@ -29,7 +30,7 @@ def received(vector: dict[str, Any]) -> Request:
 
 @pytest.fixture
 def client() -> Client:
-    return Client(StandIn(FakeClock(), picture=pixel, latency=lambda new: 20.0))
+    return Client(StandIn(HandClock(START), picture=pixel, latency=lambda new: 20.0))
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["name"])

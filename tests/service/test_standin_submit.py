@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from tests.doubles import HandClock
 from tests.service.standin_client import (
     HOST,
     MODEL,
     REQ_KEY,
     SHIRT,
+    START,
     TROUSERS,
     Client,
-    FakeClock,
     order,
     picture,
     signed_headers,
@@ -26,7 +27,7 @@ from tryon_local.service.standin import StandIn
 
 @pytest.fixture
 def client() -> Client:
-    return Client(StandIn(FakeClock(), picture=pixel, requests_per_second=None, slots=100))
+    return Client(StandIn(HandClock(START), picture=pixel, requests_per_second=None, slots=100))
 
 
 def refusal(client: Client, body: dict[str, Any]) -> tuple[int, int]:
@@ -258,7 +259,7 @@ def test_another_method_or_path_has_no_access(client: Client) -> None:
 
 def test_the_same_orders_give_the_same_ids_seeds_and_latencies() -> None:
     def run() -> list[object]:
-        client = Client(StandIn(FakeClock(), picture=pixel, requests_per_second=None, slots=9, seed=3))
+        client = Client(StandIn(HandClock(START), picture=pixel, requests_per_second=None, slots=9, seed=3))
         for garment in (SHIRT, TROUSERS, SHIRT):
             client.task(order((garment, "full")))
         return [(task.id, task.finished_at) for task in client.standin.tasks]

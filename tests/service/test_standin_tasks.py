@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from PIL import Image
 
+from tests.doubles import HandClock
 from tests.service.standin_client import (
     MODEL,
     REQ_KEY,
@@ -15,7 +16,6 @@ from tests.service.standin_client import (
     START,
     TROUSERS,
     Client,
-    FakeClock,
     order,
 )
 from tryon_local.service.faults import (
@@ -41,7 +41,7 @@ HOUR = 3600.0
 
 def client_of(**options: Any) -> Client:
     settings = {"picture": pixel, "latency": lambda new: 20.0, "requests_per_second": None, **options}
-    return Client(StandIn(FakeClock(), **settings))
+    return Client(StandIn(HandClock(START), **settings))
 
 
 @pytest.fixture
@@ -188,13 +188,13 @@ def on_white(box: tuple[int, int, int, int], colour: str, size: tuple[int, int])
 
 
 def test_a_stand_in_left_to_itself_draws_a_try_on() -> None:
-    client = Client(StandIn(FakeClock(), latency=lambda new: 20.0))
+    client = Client(StandIn(HandClock(START), latency=lambda new: 20.0))
     shirt = on_white((10, 10, 50, 50), "blue", (60, 60))
     figure = on_white((30, 10, 50, 110), "red", (80, 120))
     (url,) = urls(client, order((shirt, "upper"), model=figure))
     drawn = Image.open(io.BytesIO(client.session.get(url).content)).convert("RGB")
     assert drawn.height > 120
-    red, green, blue = drawn.getpixel((drawn.width // 2, drawn.height // 3))  # type: ignore[misc]
+    red, green, blue = drawn.getpixel((drawn.width // 2, drawn.height // 4))  # type: ignore[misc]
     assert blue > max(red, green)
 
 

@@ -15,6 +15,7 @@ import pytest
 import requests
 from volcengine.visual.VisualService import VisualService
 
+from tests.doubles import HandClock
 from tests.service.standin_client import REQ_KEY, SHIRT, TROUSERS, order, picture
 from tryon.clock import SystemClock
 from tryon_local.service.faults import Cut, Fault, NoConnection, Page, Reset, Silence, Slow
@@ -25,22 +26,9 @@ from tryon_local.service.standin import ACCESS_KEY, SECRET_KEY, StandIn
 LATENCY = 27.0
 
 
-class LeapingClock:
-    """The real time, which the SDK signs, plus every wait there ever was."""
-
-    def __init__(self) -> None:
-        self._leapt = 0.0
-
-    def now(self) -> float:
-        return time.time() + self._leapt
-
-    def sleep(self, seconds: float) -> None:
-        self._leapt += seconds
-
-
 @pytest.fixture
 def standin() -> StandIn:
-    return StandIn(LeapingClock(), picture=pixel, latency=lambda new: LATENCY, requests_per_second=None)
+    return StandIn(HandClock(running=True), picture=pixel, latency=lambda new: LATENCY, requests_per_second=None)
 
 
 @pytest.fixture

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 
 import boto3
 
-from tests.conftest import HandClock
-from tests.unit.fakes import ledger_and_gate
+from tests.doubles import HandClock, ledger_and_gate
 from tryon_cli.target import Target
 
 BUCKET = "pictures"

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from aws_lambda_powertools import Logger
 
-from tests.unit.fakes import table_of
+from tests.doubles import table_of
 from tryon.keys import RunFolder
 from tryon.pictures import images
 from tryon.planning import manifest

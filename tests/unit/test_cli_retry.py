@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.fakes import outcome
+from tests.doubles import outcome
 from tests.unit.stack import BUCKET, FakeStack, fake_stack
 from tryon.keys import Picture
 from tryon.planning import plan

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.fakes import outcome
+from tests.doubles import outcome
 from tests.unit.stack import BUCKET, FakeStack, fake_stack
 from tryon.state.run import Run
 from tryon_cli.main import main

@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from benchmarks.command_reference import PAGE, page
-from tests.unit.fakes import AWS, outcome
+from tests.doubles import AWS, outcome
 from tests.unit.stack import FakeStack, fake_stack
 from tryon.state.run import Cost, Run
 from tryon_cli.main import main

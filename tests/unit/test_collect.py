@@ -12,9 +12,8 @@ import urllib3
 from moto import mock_aws
 from requests.adapters import BaseAdapter, HTTPAdapter
 
-from tests.conftest import HandClock
+from tests.doubles import RUN, FakeService, HandClock
 from tests.result_pictures import jpeg, png, webp
-from tests.unit.fakes import RUN, FakeService
 from tryon.keys import RunFolder
 from tryon.service import Candidate, TaskResult, TaskStatus
 from tryon.service.errors import ServiceError, ServiceUnavailableError, TaskExpiredError

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.fakes import stored
+from tests.doubles import stored
 from tryon.reporting import cost
 from tryon.state.entry import Entry, Status
 from tryon_local.aws import template

@@ -21,6 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from requests.adapters import BaseAdapter, HTTPAdapter
 
+from tests.doubles import HandClock
 from tests.result_pictures import chunk, jpeg, png, webp
 from tryon.task.fetch import session as fetch_session
 from tryon.task.fetch import stream
@@ -42,21 +43,6 @@ URL = "https://cdn.example.com/results/s3cret-path.png?signature=s3cret-signatur
 URL_WITH_USER = URL.replace("cdn.", "s3cret-user:s3cret-word@cdn.")
 PNG = png()
 PUBLIC = "93.184.216.34"
-
-
-class FakeClock:
-    """Stands still unless told how much every look costs."""
-
-    def __init__(self, seconds_a_look: float = 0.0) -> None:
-        self.time = 1_000.0
-        self.step = seconds_a_look
-
-    def now(self) -> float:
-        self.time += self.step
-        return self.time
-
-    def sleep(self, seconds: float) -> None:
-        self.time += max(0.0, seconds)
 
 
 @dataclass
@@ -119,7 +105,7 @@ def unreachable(*args: Any) -> Any:
 
 
 def fetched(adapter: Served, url: str = URL, **limits: Any) -> tuple[ResultStream, bytes]:
-    limits.setdefault("clock", FakeClock())
+    limits.setdefault("clock", HandClock(1_000.0))
     with open_result(session_with(adapter), url, policy=POLICY, **limits) as stream:
         return stream, b"".join(stream.chunks)
 
@@ -145,7 +131,7 @@ class Net:
 
     def get(self, url: str, policy: OriginPolicy = POLICY) -> None:
         session = guarded_session(policy, resolver=self.resolve, connect=self.connect)
-        with open_result(session, url, policy=policy, clock=FakeClock()):
+        with open_result(session, url, policy=policy, clock=HandClock(1_000.0)):
             raise AssertionError("nothing can be fetched here")
 
 
@@ -296,7 +282,7 @@ REFUSED_URLS = [
 def test_any_other_address_is_refused_before_the_network_is_asked(url: str) -> None:
     with (
         pytest.raises(ResultRefusedError),
-        open_result(session_with(Served()), url, policy=POLICY, clock=FakeClock()),
+        open_result(session_with(Served()), url, policy=POLICY, clock=HandClock(1_000.0)),
     ):
         pass
 
@@ -442,7 +428,7 @@ def test_a_name_without_an_address_may_have_one_later() -> None:
 
     with (
         pytest.raises(ResultUnavailableError, match="no address"),
-        open_result(guarded_session(POLICY, resolver=fails), URL, policy=POLICY, clock=FakeClock()),
+        open_result(guarded_session(POLICY, resolver=fails), URL, policy=POLICY, clock=HandClock(1_000.0)),
     ):
         pass
 
@@ -558,7 +544,7 @@ def test_a_redirect_is_refused_without_reading_its_body() -> None:
 
 def test_a_result_comes_whole_in_small_pieces_with_its_format_and_size() -> None:
     served = Served()
-    with open_result(session_with(served), URL, policy=POLICY, clock=FakeClock()) as stream:
+    with open_result(session_with(served), URL, policy=POLICY, clock=HandClock(1_000.0)) as stream:
         assert (stream.format, stream.width, stream.height) == ("png", 1440, 1920)
         assert stream.content_length == len(PNG)
         assert served.source.read_so_far <= 8192
@@ -782,8 +768,8 @@ def test_a_length_that_is_not_true_does_not_make_a_picture_too_large() -> None:
 
 def test_a_drip_ends_when_the_time_is_up() -> None:
     with pytest.raises(ResultUnavailableError, match="too long"):
-        fetched(Served(bytes(0) + PNG), clock=FakeClock(seconds_a_look=3), max_seconds=5)
-    assert fetched(Served(), clock=FakeClock(seconds_a_look=3), max_seconds=50)[1] == PNG
+        fetched(Served(bytes(0) + PNG), clock=HandClock(1_000.0, step=3), max_seconds=5)
+    assert fetched(Served(), clock=HandClock(1_000.0, step=3), max_seconds=50)[1] == PNG
 
 
 def test_socket_time_outs_are_never_longer_than_the_whole_time() -> None:
@@ -807,7 +793,7 @@ def failing() -> Iterator[tuple[str, Callable[[], object]]]:
     yield "redirect", lambda: fetched(Served(status=302, headers={"Location": URL}))
     yield "page", lambda: fetched(Served(b"<html>"))
     yield "short", lambda: fetched(Served(PNG[:-1]))
-    yield "slow", lambda: fetched(Served(), clock=FakeClock(seconds_a_look=3), max_seconds=5)
+    yield "slow", lambda: fetched(Served(), clock=HandClock(1_000.0, step=3), max_seconds=5)
     yield "private", lambda: Net("127.0.0.1").get(URL)
     yield "refused", lambda: Net(PUBLIC).get(URL)
     yield "unlisted", lambda: fetched(Served(), url=URL.replace("cdn.example.com", "evil.net"))

@@ -11,8 +11,8 @@ from typing import Any, cast
 
 import pytest
 
+from tests.doubles import stored
 from tests.lookbook import FOLDER, RUN, Lookbook, Shelf, jpeg
-from tests.unit.fakes import stored
 from tryon.keys import result_copy
 from tryon.reporting.gallery import publishing
 from tryon.reporting.gallery.render import render

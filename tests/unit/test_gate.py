@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from tests.conftest import HandClock
+from tests.doubles import HandClock
 from tryon.state.gate import (
     MAX_PAUSE,
     MAX_RESUME_WAIT,

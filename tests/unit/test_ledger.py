@@ -4,8 +4,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedError
 
-from tests.conftest import HandClock
-from tests.unit.fakes import RUN, combination, ledger_and_gate, outcome, stored
+from tests.doubles import RUN, HandClock, combination, ledger_and_gate, outcome, stored
 from tryon.planning.plan import Key
 from tryon.service import Submitted
 from tryon.state.entry import Entry, RefusedSubmit, Status

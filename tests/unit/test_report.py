@@ -13,8 +13,7 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.conftest import HandClock
-from tests.unit.fakes import read_manifest, stored
+from tests.doubles import HandClock, read_manifest, stored
 from tryon.reporting import report
 from tryon.reporting.gallery import publishing
 from tryon.state.entry import Entry, Status

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from moto import mock_aws
 from requests.adapters import BaseAdapter, HTTPAdapter
 
-from tests.conftest import HandClock
+from tests.doubles import HandClock
 from tests.result_pictures import PNG_HEAD, jpeg, png, webp
 from tryon.result_formats import EXTENSIONS, ResultFormat
 from tryon.service import Candidate

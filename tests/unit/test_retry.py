@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import HandClock
+from tests.doubles import HandClock
 from tryon.planning.manifest import Manifest, ManifestError
 from tryon.planning.plan import Key
 from tryon.reporting import retry

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.fakes import outcome
+from tests.doubles import outcome
 from tryon.state.run import LearnedFrom, Reason, Run, RunStatus, Spread, read_run
 
 LEARNED = LearnedFrom("spring", 1.0, 120, 2.5, 1.5, 27.0, tuple(float(i) for i in range(19)))

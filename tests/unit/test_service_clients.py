@@ -20,6 +20,7 @@ import urllib3
 from requests.adapters import BaseAdapter, HTTPAdapter
 from volcengine.visual.VisualService import VisualService
 
+from tests.doubles import HandClock
 from tryon.parameters import Parameters
 from tryon.service import GarmentPicture, Submission, TryOnService, vendor
 from tryon.service.clients import build
@@ -42,14 +43,6 @@ SUBMISSION = Submission(b"model", (GarmentPicture(b"shirt", "upper"), GarmentPic
 RECEIPT = b'{"code": 10000, "data": {"task_id": "T-1"}, "request_id": "R-1"}'
 QUEUED = b'{"code": 10000, "data": {"status": "in_queue"}, "request_id": "R-2"}'
 BAD_KEYS = b'{"ResponseMetadata": {"Error": {"CodeN": 100010, "Message": "no match"}}}'
-
-
-class FakeClock:
-    def now(self) -> float:
-        return 1_767_355_200.0
-
-    def sleep(self, seconds: float) -> None:
-        raise AssertionError("a client never waits")
 
 
 @dataclass
@@ -155,7 +148,11 @@ def on(wire: Wire) -> requests.Session:
 @pytest.fixture(params=[SignedService, SdkService])
 def client(request: pytest.FixtureRequest) -> Callable[..., TryOnService]:
     def make(session: requests.Session | Wire, **options: Any) -> TryOnService:
-        settings = {"endpoint": "https://service.example", "credentials": lambda: KEYS, "clock": FakeClock()}
+        settings = {
+            "endpoint": "https://service.example",
+            "credentials": lambda: KEYS,
+            "clock": HandClock(1_767_355_200.0, patient=False),
+        }
         service: TryOnService = request.param(
             on(session) if isinstance(session, Wire) else session, **settings | options
         )
@@ -475,7 +472,12 @@ def test_the_sdks_singleton_is_neither_used_nor_touched() -> None:
     stranger = VisualService()
     stranger.set_ak("stranger")
     wire = Wire(Reply(QUEUED))
-    service = SdkService(on(wire), endpoint="https://service.example", credentials=lambda: KEYS, clock=FakeClock())
+    service = SdkService(
+        on(wire),
+        endpoint="https://service.example",
+        credentials=lambda: KEYS,
+        clock=HandClock(1_767_355_200.0, patient=False),
+    )
     service.result("T-1")
     assert stranger.service_info.credentials.ak == "stranger"
     assert stranger.service_info.scheme == "http"
@@ -495,22 +497,35 @@ def test_the_sdk_finds_no_keys_in_the_environment_or_the_home_folder(
     for name in ("unset", "VOLC_ACCESSKEY"):
         monkeypatch.setenv(name, "from-environment")
         monkeypatch.setenv("VOLC_SECRETKEY", "from-environment")
-        SdkService(on(wire), endpoint="https://service.example", credentials=lambda: KEYS, clock=FakeClock()).result(
-            "T-1"
-        )
+        SdkService(
+            on(wire),
+            endpoint="https://service.example",
+            credentials=lambda: KEYS,
+            clock=HandClock(1_767_355_200.0, patient=False),
+        ).result("T-1")
     assert all("Credential=AKLTEXAMPLEDUMMY/" in sent.headers["Authorization"] for sent in wire.sent)
 
 
 def test_a_missing_sdk_is_said_to_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "volcengine.visual.VisualService", None)
     with pytest.raises(ServiceAccessError, match="layer"):
-        SdkService(on(Wire()), endpoint="https://service.example", credentials=lambda: KEYS, clock=FakeClock())
+        SdkService(
+            on(Wire()),
+            endpoint="https://service.example",
+            credentials=lambda: KEYS,
+            clock=HandClock(1_767_355_200.0, patient=False),
+        )
 
 
 def test_an_sdk_that_fails_by_itself_has_sent_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(VisualService, "get_api_info", staticmethod(dict))
     wire = Wire()
-    service = SdkService(on(wire), endpoint="https://service.example", credentials=lambda: KEYS, clock=FakeClock())
+    service = SdkService(
+        on(wire),
+        endpoint="https://service.example",
+        credentials=lambda: KEYS,
+        clock=HandClock(1_767_355_200.0, patient=False),
+    )
     with pytest.raises(ServiceUnavailableError, match=r"SDK: Exception.*no task was made"):
         service.submit(SUBMISSION)
     assert wire.sent == []
@@ -518,14 +533,24 @@ def test_an_sdk_that_fails_by_itself_has_sent_nothing(monkeypatch: pytest.Monkey
 
 def test_an_sdk_that_calls_nothing_is_no_success(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(VisualService, "cv_submit_task", lambda _self, _form: {"code": 10000})
-    service = SdkService(on(Wire()), endpoint="https://service.example", credentials=lambda: KEYS, clock=FakeClock())
+    service = SdkService(
+        on(Wire()),
+        endpoint="https://service.example",
+        credentials=lambda: KEYS,
+        clock=HandClock(1_767_355_200.0, patient=False),
+    )
     with pytest.raises(ServiceUnavailableError):
         service.submit(SUBMISSION)
 
 
 def test_what_the_sdk_swallows_while_an_answer_is_read_leaves_the_outcome_unknown() -> None:
     wire = Wire(Failure(MemoryError(), taken=None))
-    service = SdkService(on(wire), endpoint="https://service.example", credentials=lambda: KEYS, clock=FakeClock())
+    service = SdkService(
+        on(wire),
+        endpoint="https://service.example",
+        credentials=lambda: KEYS,
+        clock=HandClock(1_767_355_200.0, patient=False),
+    )
     with pytest.raises(SubmitOutcomeUnknownError):
         service.submit(SUBMISSION)
 
@@ -556,7 +581,12 @@ NEW_KEYS = Credentials("AKLTNEWDUMMY", "dummy-secret-2")
 def test_rotated_keys_are_taken_up_within_the_call(name: str) -> None:
     for first, call in ((RECEIPT, "submit"), (QUEUED, "result")):
         wire = Wire(Reply(BAD_KEYS, 401), Reply(first))
-        service = build(name, on(wire), credentials=RotatingCredentials(KEYS, NEW_KEYS), clock=FakeClock())
+        service = build(
+            name,
+            on(wire),
+            credentials=RotatingCredentials(KEYS, NEW_KEYS),
+            clock=HandClock(1_767_355_200.0, patient=False),
+        )
         getattr(service, call)(SUBMISSION if call == "submit" else "T-1")
         used = [sent.headers["Authorization"].split("Credential=")[1].split("/")[0] for sent in wire.sent]
         assert used == ["AKLTEXAMPLEDUMMY", "AKLTNEWDUMMY"]
@@ -566,7 +596,7 @@ def test_rotated_keys_are_taken_up_within_the_call(name: str) -> None:
 def test_wrong_keys_are_tried_once_and_new_ones_once(name: str) -> None:
     for credentials, calls in ((RotatingCredentials(KEYS), 1), (RotatingCredentials(KEYS, NEW_KEYS, KEYS), 2)):
         wire = Wire(Reply(BAD_KEYS, 401))
-        service = build(name, on(wire), credentials=credentials, clock=FakeClock())
+        service = build(name, on(wire), credentials=credentials, clock=HandClock(1_767_355_200.0, patient=False))
         with pytest.raises(ServiceAccessError):
             service.submit(SUBMISSION)
         assert len(wire.sent) == calls
@@ -579,7 +609,12 @@ def test_no_other_failure_is_ever_tried_twice() -> None:
         (Reply(b'{"code": 50522}', 400), TaskFailedError),
     ):
         wire = Wire(reply)
-        service = build("signed", on(wire), credentials=RotatingCredentials(KEYS, NEW_KEYS), clock=FakeClock())
+        service = build(
+            "signed",
+            on(wire),
+            credentials=RotatingCredentials(KEYS, NEW_KEYS),
+            clock=HandClock(1_767_355_200.0, patient=False),
+        )
         with pytest.raises(kind):
             service.submit(SUBMISSION)
         assert len(wire.sent) == 1
@@ -587,17 +622,23 @@ def test_no_other_failure_is_ever_tried_twice() -> None:
 
 def test_the_stacks_default_endpoint_is_the_real_service() -> None:
     wire = Wire()
-    build("signed", on(wire), credentials=RotatingCredentials(KEYS), clock=FakeClock()).submit(SUBMISSION)
+    build(
+        "signed", on(wire), credentials=RotatingCredentials(KEYS), clock=HandClock(1_767_355_200.0, patient=False)
+    ).submit(SUBMISSION)
     assert wire.sent[0].url.startswith("https://visual.volcengineapi.com/?Action=")
 
 
 @pytest.mark.parametrize("name", ["signed", "sdk"])
 def test_the_name_chooses_who_signs(name: str) -> None:
     wire = Wire()
-    build(name, on(wire), credentials=RotatingCredentials(KEYS), clock=FakeClock()).submit(SUBMISSION)
+    build(
+        name, on(wire), credentials=RotatingCredentials(KEYS), clock=HandClock(1_767_355_200.0, patient=False)
+    ).submit(SUBMISSION)
     assert ("volc-sdk" in wire.sent[0].headers.get("User-Agent", "")) == (name == "sdk")
 
 
 def test_a_client_of_an_unknown_name_is_refused_with_the_names_there_are() -> None:
     with pytest.raises(ServiceAccessError, match="signed, sdk"):
-        build("boto", on(Wire()), credentials=RotatingCredentials(KEYS), clock=FakeClock())
+        build(
+            "boto", on(Wire()), credentials=RotatingCredentials(KEYS), clock=HandClock(1_767_355_200.0, patient=False)
+        )

@@ -8,22 +8,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
+from tests.doubles import HandClock
 from tryon.service.credentials import Credentials, SecretCredentials
 from tryon.service.errors import ServiceAccessError, ServiceUnavailableError
 
 SECRET = {"access_key": "AKLTEXAMPLEDUMMY", "secret_key": "dummy-secret"}
 KEYS = Credentials("AKLTEXAMPLEDUMMY", "dummy-secret")
-
-
-class FakeClock:
-    def __init__(self) -> None:
-        self.time = 1000.0
-
-    def now(self) -> float:
-        return self.time
-
-    def sleep(self, seconds: float) -> None:
-        self.time += seconds
 
 
 class FakeSecretsManager:
@@ -44,8 +34,8 @@ class FakeSecretsManager:
         return {"SecretString": self.secret if isinstance(self.secret, str) else json.dumps(self.secret)}
 
 
-def source(manager: Any, clock: FakeClock | None = None, ttl: float = 300) -> SecretCredentials:
-    return SecretCredentials(manager, "tryon/keys", clock or FakeClock(), ttl)
+def source(manager: Any, clock: HandClock | None = None, ttl: float = 300) -> SecretCredentials:
+    return SecretCredentials(manager, "tryon/keys", clock or HandClock(1_000.0), ttl)
 
 
 def refusal(code: str) -> ClientError:
@@ -66,7 +56,7 @@ def test_a_key_that_no_header_can_carry_is_refused_by_name_and_not_quoted(field:
 
 
 def test_the_secret_is_read_once_until_it_is_old() -> None:
-    clock, manager = FakeClock(), FakeSecretsManager()
+    clock, manager = HandClock(1_000.0), FakeSecretsManager()
     credentials = source(manager, clock, ttl=300)
     assert [credentials() for _ in range(3)] == [KEYS] * 3
     clock.sleep(299)
@@ -78,7 +68,7 @@ def test_the_secret_is_read_once_until_it_is_old() -> None:
 
 
 def test_a_clock_set_back_does_not_keep_old_keys_for_ever() -> None:
-    clock, manager = FakeClock(), FakeSecretsManager()
+    clock, manager = HandClock(1_000.0), FakeSecretsManager()
     credentials = source(manager, clock)
     credentials()
     clock.time -= 500

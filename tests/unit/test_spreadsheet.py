@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.fakes import table_of
+from tests.doubles import table_of
 from tryon.reporting.spreadsheet import decoded, marked, truth, unmarked, whole
 from tryon.reporting.summary import table
 from tryon.state.entry import Entry, Status

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.fakes import stored, table_of
+from tests.doubles import stored, table_of
 from tryon.reporting import notification, summary
 from tryon.reporting.summary import Summary
 from tryon.state.entry import Entry, Status

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from tests.conftest import HandClock
-from tests.unit.fakes import RUN, FakeService, combination, done, ledger_and_gate, outcome, stored, submission
+from tests.doubles import RUN, FakeService, HandClock, combination, done, ledger_and_gate, outcome, stored, submission
 from tryon.objects import PictureChangedError
 from tryon.planning.plan import Combination
 from tryon.service import Submission, Submitted, TaskResult, TaskStatus

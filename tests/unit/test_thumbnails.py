@@ -6,8 +6,8 @@ from typing import Any, cast
 import pytest
 from PIL import Image
 
+from tests.doubles import stored
 from tests.lookbook import FOLDER, Shelf, jpeg
-from tests.unit.fakes import stored
 from tryon.keys import result_copy
 from tryon.pictures import containers, images, thumbnails
 

@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 from rich.console import Console
 
-from tests.unit.fakes import outcome
+from tests.doubles import outcome
 from tests.unit.stack import FakeStack, fake_stack
 from tryon.state.run import Run
 from tryon_cli import watch as module

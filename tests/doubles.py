@@ -1,6 +1,8 @@
 """A ledger, a gate and a service without AWS and without a network."""
 
 import io
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -9,7 +11,6 @@ from typing import Any
 import boto3
 from moto import mock_aws
 
-from tests.conftest import HandClock
 from tryon.keys import Picture
 from tryon.planning.manifest import Manifest
 from tryon.planning.plan import Combination, WornGarment
@@ -20,6 +21,35 @@ from tryon.state.gate import Gate, GateLimits
 from tryon.state.ledger import Ledger
 from tryon.state.run import AwsCost, Cost, Outcome, RunStatus
 from tryon.stored import Stored
+
+
+class HandClock:
+    """A clock that stands still until a test turns it; sleeping turns it too, in any thread.
+
+    Each look may cost `step` seconds; a `running` one goes on by itself, from the real time; one that is not `patient`
+    lets nobody sleep.
+    """
+
+    def __init__(
+        self, start: float = 1_790_000_000.0, *, step: float = 0.0, running: bool = False, patient: bool = True
+    ) -> None:
+        self.time = 0.0 if running else start
+        self.slept: list[float] = []
+        self._step = step
+        self._running = running
+        self._patient = patient
+        self._lock = threading.Lock()
+
+    def now(self) -> float:
+        self.time += self._step
+        return self.time + (time.time() if self._running else 0.0)
+
+    def sleep(self, seconds: float) -> None:
+        assert self._patient, "this one never waits"
+        with self._lock:
+            self.slept.append(seconds)
+            self.time += max(0.0, seconds)
+
 
 RUN = "20261123T090000Z-lookbook-1a2b3c4d"
 
