@@ -5,12 +5,15 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.doubles import HandClock
 from tryon_local import environment
+
+if TYPE_CHECKING:
+    from tests.doubles import HandClock
 
 # A loaded machine is slow, not wrong; and what failed once must fail again.
 settings.register_profile(
@@ -41,7 +44,7 @@ if sys.warnoptions:
     warnings.resetwarnings()
 
 LONGEST = (
-    "tests/workflow/test_histories.py",
+    "tests/workflow/test_histories_of_",
     "tests/browser/test_gallery_page.py",
     "tests/local/test_gate_under_fire.py",
     "tests/workflow/test_pipeline.py",
@@ -73,7 +76,10 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture
-def clock() -> HandClock:
+def clock() -> "HandClock":
+    # Not above: the doubles import moto, which reads the environment as it was before `enter`.
+    from tests.doubles import HandClock
+
     return HandClock()
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from botocore.exceptions import ClientError
+from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from tests.workflow.pipeline import TYPES, Ended, Pipeline, item_of, picture, running
@@ -743,3 +744,20 @@ def theatre(slots: int, *, parameters: Mapping[str, str] | None = None) -> Itera
     given = {"PatienceSeconds": str(PATIENCE_SECONDS), **(parameters or {})}
     with running(slots=slots, parameters=given) as pipeline, AwsFaults().on(pipeline.app.stack) as aws:
         yield Theatre(pipeline, aws, slots)
+
+
+EXAMPLES = 20
+"""Histories for each number of slots; `make soak` plays thousands."""
+
+
+def play_many(slots: int) -> None:
+    """Play the same histories each time, others for each number of slots, and hold each against the rules."""
+    with theatre(slots) as stage:
+
+        @seed(slots)
+        @settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        @given(history=HISTORIES)
+        def play(history: History) -> None:
+            stage.play(history).check()
+
+        play()

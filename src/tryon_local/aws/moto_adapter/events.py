@@ -1,7 +1,9 @@
 """Events: what S3 and Step Functions tell EventBridge, and what EventBridge does about a rule's targets."""
 
+import functools
 import itertools
 import json
+import re
 import uuid
 from datetime import UTC, datetime
 from typing import Any
@@ -98,11 +100,18 @@ def _send_to_targets(session: Session, original: Any) -> Any:
 
 @replaces("moto.events.models:EventPattern._wildcard_match", "(item, pattern)")
 def _wildcard_match(session: Session, original: Any) -> Any:
-    # The original's star stops at a line break, which a key may hold.
-    def fits(item: Any, pattern: str) -> bool:
-        return isinstance(item, str) and bool(original(item.replace("\n", " "), pattern.replace("\n", " ")))
+    # The original's star stops at a line break, which a key may hold; and it makes its expression anew each time.
+    return lambda item, pattern: isinstance(item, str) and _expression(pattern).fullmatch(item) is not None
 
-    return fits
+
+@functools.cache
+def _expression(pattern: str) -> "re.Pattern[str]":
+    """A wildcard pattern as a regular expression: `*` is anything, `\\*` and `\\\\` are the characters themselves."""
+    pieces = (
+        ".*" if piece == "*" else re.escape(piece[1] if piece in ("\\*", "\\\\") else piece)
+        for piece in re.findall(r"\\[*\\]|.", pattern, re.DOTALL)
+    )
+    return re.compile("".join(pieces), re.DOTALL)
 
 
 def _deliver(session: Session, account: str, target: Any, event: dict[str, Any]) -> None:

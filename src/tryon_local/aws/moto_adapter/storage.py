@@ -1,8 +1,11 @@
-"""DynamoDB: one call at a time, so that each is atomic as on AWS; moto's are not when two threads call."""
+"""DynamoDB: one call at a time, so that each is atomic as on AWS; S3: versions listed without a copy of all others."""
 
 import functools
 import threading
+from types import SimpleNamespace
 from typing import Any
+
+from moto.s3.utils import _VersionedKeyStore
 
 from .patching import replaces
 from .session import Session
@@ -19,3 +22,20 @@ def _atomic(session: Session, original: Any) -> Any:
             return original(self)
 
     return call_action
+
+
+@replaces(
+    "moto.s3.models:S3Backend.list_object_versions",
+    "(self, bucket_name, delimiter, key_marker, max_keys, prefix, version_id_marker)",
+)
+def _list_versions(session: Session, original: Any) -> Any:
+    # The original copies every version of every key of the bucket deeply, and then looks for the prefix.
+    def listed(self: Any, bucket_name: str, *rest: Any, prefix: str = "", **more: Any) -> Any:
+        keys = _VersionedKeyStore()
+        for key, versions in self.get_bucket(bucket_name).keys.iterlists():
+            if key.startswith(prefix):
+                keys.setlist(key, versions)
+        narrowed = SimpleNamespace(get_bucket=lambda name: SimpleNamespace(keys=keys))
+        return original(narrowed, bucket_name, *rest, prefix=prefix, **more)
+
+    return listed
