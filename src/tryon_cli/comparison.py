@@ -378,7 +378,7 @@ class Comparison:
 
     `superseded` judgements were replaced by a later one of the same person. `agreement` is the share of pairs of
     reviewers who judged one combination alike, None when none was judged twice. `first_shown` counts, in blind
-    judgements of two, those for the left picture: far from even, it tells of habit and not of pictures.
+    judgements of two, those for the left picture: far from even, it shows a habit and not the pictures.
     """
 
     runs: tuple[str, ...]

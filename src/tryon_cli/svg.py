@@ -26,7 +26,7 @@ class Chart:
     _parts: list[str] = field(default_factory=list)
 
     def at(self, x: float, y: float) -> tuple[float, float]:
-        """Where a point of the data lies, in pixels."""
+        """Where a point of the data is, in pixels."""
         top, right, bottom, left = _MARGIN
         low, high = (self.x_scale(end) for end in self.x)
         across = (self.x_scale(x) - low) / (high - low)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 CLOCK_PATH = "/_tryon/clock"
-"""Where a stack that is served tells its time; no bucket can be called so, and all other paths are AWS's."""
+"""Where a stack that is served gives its time; no bucket can be called so, and all other paths are AWS's."""
 
 Owner = tuple[object, ...]
 

@@ -1,6 +1,6 @@
 """The environment of what runs on this machine: its own, whatever the person's says.
 
-A profile, a proxy, an endpoint or a time zone that somebody set for other work would otherwise reach the stack, its
+A profile, a proxy, an endpoint or a time zone set for other work would otherwise reach the stack, its
 functions and its tests, one variable at a time. Here stands which ones are left out, and why; all others stay. The
 command against a deployed stack keeps the person's environment as it is, and so does everything that installs.
 """

@@ -25,6 +25,9 @@ class Meaning:
 
     `ends_task`: the task gave no picture and never will, so that a retry starts another one, which is paid.
     `proves_no_task`: only an answer to the submit itself raises it, so that no task exists.
+    `forgotten`: the service does not know the task any more, so that nothing says when it ended.
+    `after_answer`: the poll was answered, and what followed from the answer, or from the clock, ended the combination.
+    `slot_is_free`: the child ends without the states that give its slot back, since its lease frees it.
     """
 
     means: str
@@ -32,6 +35,9 @@ class Meaning:
     paid: Paid
     ends_task: bool = False
     proves_no_task: bool = False
+    forgotten: bool = False
+    after_answer: bool = False
+    slot_is_free: bool = False
 
 
 _AGAIN = "Retry it: nothing was paid."
@@ -118,6 +124,7 @@ COMBINATION: Mapping[str, Meaning] = MappingProxyType(
             "Another seed may pass; a retry or the manifest's resubmissions start a new, paid task.",
             Paid.YES,
             ends_task=True,
+            after_answer=True,
         ),
         "TaskFailedError": Meaning(
             "the task ended without a picture",
@@ -130,11 +137,14 @@ COMBINATION: Mapping[str, Meaning] = MappingProxyType(
             "Retry it: the service has dropped this task, a new one is paid.",
             Paid.YES,
             ends_task=True,
+            forgotten=True,
         ),
         "TaskDeadlineError": Meaning(
             "the task had not ended at the deadline",
             "Retry it within 12 hours: the task goes on and is resumed without a second payment.",
             Paid.YES,
+            after_answer=True,
+            slot_is_free=True,
         ),
         "TaskAbandonedError": Meaning(
             "the run ended before the task's result was stored",
@@ -197,6 +207,13 @@ ENDS_TASK = frozenset(name for name, one in COMBINATION.items() if one.ends_task
 PROVE_NO_TASK = frozenset(name for name, one in COMBINATION.items() if one.proves_no_task)
 """Errors that only an answer to the submit itself raises: its entry is in no doubt, although the write that takes
 SUBMITTING back was lost."""
+
+FORGOTTEN = frozenset(name for name, one in COMBINATION.items() if one.forgotten)
+"""After these the service is asked once more before another task is paid, and no latency is learned."""
+
+AFTER_ANSWER = frozenset(name for name, one in COMBINATION.items() if one.after_answer)
+SLOT_IS_FREE = frozenset(name for name, one in COMBINATION.items() if one.slot_is_free)
+"""Which states a child went through on its way to its end: what a run costs is counted by them."""
 
 ADVICE: Mapping[str, str] = MappingProxyType({name: one.advice for name, one in COMBINATION.items()})
 """What a reader can do about a failed combination, by its error's name."""

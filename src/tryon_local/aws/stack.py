@@ -44,7 +44,7 @@ class LocalStack:
     """A deployed stack's stand-in, from `template.yaml` alone; a context manager.
 
     In virtual time nothing waits really; with a port the stack also answers the AWS CLI and boto3 there, on `host`,
-    to callers who use one of the machine's usual names, `host` or `names`, and tells its clock's time at `CLOCK_PATH`;
+    to callers who use one of the machine's usual names, `host` or `names`, and gives its clock's time at `CLOCK_PATH`;
     OSError says that the port is taken. `parameters` are the template's. `transports` are mounted on the handlers'
     `session`, by the address each begins with. `secrets` holds the text of secrets by their logical ids. `log` is told
     each line that a handler prints, after the function's logical id. With a `remote`, handlers run where it sends

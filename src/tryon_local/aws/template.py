@@ -24,7 +24,7 @@ _MANAGED_POLICIES = {
 
 @dataclass(frozen=True)
 class FunctionSource:
-    """Where a function's code lies, and what Lambda is told about it.
+    """Where a function's code is, and Lambda's settings for it.
 
     `timeout` in seconds, `memory` in MB; `reserved_concurrency` is None where the template sets none.
     """

@@ -121,7 +121,7 @@ def _parsed(value: Any) -> Any:
 
 
 def _details(event: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What belongs to the event's type, under whatever name it lies."""
+    """What belongs to the event's type, under whatever name it is."""
     return next((value for name, value in event.items() if name.endswith("EventDetails") and value), {})
 
 

@@ -156,7 +156,7 @@ class _Drawing:
     # ------------------------------------------------------------ columns
 
     def _main(self, name: str, edges: Sequence[Edge]) -> str | None:
-        """Where a run that goes well goes on to, as far as the definition tells."""
+        """Where a run that goes well goes on to, as far as the definition shows."""
         ahead = [edge.target for edge in edges if edge.source == name and not edge.caught and not edge.back]
         return next((target for target in ahead if target not in self.failing), ahead[0] if ahead else None)
 

@@ -31,7 +31,7 @@ _FILES = re.compile(
     r")",
     re.ASCII,
 )
-"""Keys of the files that a run has: nothing else that somebody put into the bucket is handed to a browser."""
+"""Keys of the files that a run has: nothing else in the bucket is handed to a browser."""
 
 
 class NotFoundError(LookupError):
@@ -40,7 +40,7 @@ class NotFoundError(LookupError):
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file of a run as it lies in the bucket."""
+    """A file of a run as it is in the bucket."""
 
     body: IO[bytes]
     size: int

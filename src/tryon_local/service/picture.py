@@ -327,7 +327,7 @@ def _mannequin(size: tuple[int, int], axis: float, top: float, height: float) ->
 
 
 def _fill(mask: Image.Image, value: int, left: float, top: float, right: float, bottom: float) -> None:
-    """Paint a rectangle, whatever part of it lies on the mask."""
+    """Paint a rectangle, whatever part of it is on the mask."""
     box = (max(round(left), 0), max(round(top), 0), min(round(right), mask.width), min(round(bottom), mask.height))
     if box[0] < box[2] and box[1] < box[3]:
         mask.paste(value, box)

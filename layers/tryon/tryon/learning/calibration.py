@@ -18,6 +18,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from tryon.cadence import MAX_WAIT, MAX_WAITS, poll_times, waits
+from tryon.errors import FORGOTTEN
 
 if TYPE_CHECKING:
     from tryon.state.entry import Entry
@@ -80,7 +81,7 @@ def observations(entries: Iterable["Entry"]) -> list[Observation]:
     """What each task's entry says of its latency; entries that say nothing are left out."""
     found = []
     for entry in entries:
-        if entry.error == "TaskExpiredError":
+        if entry.error in FORGOTTEN:
             continue  # it was given up by the service: nobody knows when
         if entry.latency is not None:
             found.append(Observation(entry.latency, entry.latency))
@@ -97,7 +98,7 @@ def observations(entries: Iterable["Entry"]) -> list[Observation]:
 class Distribution:
     """How long tasks take, in seconds.
 
-    `body` holds the probability of each step of `BIN` seconds from 0 on, even within a step; `tail_mass` lies
+    `body` holds the probability of each step of `BIN` seconds from 0 on, even within a step; `tail_mass` is
     above `tail_from`, exponential with mean `tail_mean` there. `samples` tasks say so, `exact` of them exactly.
     """
 
@@ -190,7 +191,7 @@ def fit(found: Sequence[Observation]) -> Distribution:
 
 
 def _likeliest(found: Sequence[Observation], width: float) -> tuple[list[float], float]:
-    """The smoothed estimate: the probability of each step, and what lies beyond all that was seen.
+    """The smoothed estimate: the probability of each step, and what is beyond all that was seen.
 
     Every round shares each observation out among the steps that it allows, by what they hold so far, and then
     smooths; without that the mass ends in the few steps where intervals happen to overlap.

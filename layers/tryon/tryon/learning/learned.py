@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 PREFIX = "cadences/"
-"""Where learned cadences lie in the stack's bucket."""
+"""Where learned cadences are in the stack's bucket."""
 
 SHARES = tuple(round(0.05 * i, 2) for i in range(1, 20))
 """The shares of tasks whose latencies are kept, so that later ones can be held against them."""
@@ -95,7 +95,7 @@ def learned(  # noqa: PLR0913 - a stored cadence has this many facts, all but fo
 
 
 def key(name: str) -> str:
-    """Where a cadence of that name lies."""
+    """Where a cadence of that name is."""
     return f"{PREFIX}{name}.json"
 
 

@@ -87,7 +87,7 @@ def take_in(
 ) -> Intake:
     """Check every picture that the manifest names.
 
-    A picture that the service takes as it is stays where it lies, pinned to the bytes that were checked; any other is
+    A picture that the service takes as it is stays where it is, pinned to the bytes that were checked; any other is
     converted and written to the run's folder, and that copy pinned. `kept` are the pictures of the run that this one
     repeats: one that the manifest names as that run did is taken as it was then. Raises `ManifestError` naming every
     field whose picture is missing, unreadable or too large (`max_bytes`); `PicturesMissingError` when all that is wrong
@@ -174,7 +174,7 @@ def _take_in_one(
     source, answer = _open(s3, wanted, named.image)
     note = ""
     if source != wanted:
-        note = f"{named.field}: {quoted(named.image, MAX_SHOWN_KEY)} lies under a key in another Unicode normal form"
+        note = f"{named.field}: {quoted(named.image, MAX_SHOWN_KEY)} is under a key in another Unicode normal form"
     if answer["ContentLength"] > max_bytes:
         answer["Body"].close()
         raise _UnusableError(f"{named.image!r} has {answer['ContentLength']:,} bytes, at most {max_bytes:,} are read")

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
 
+from tryon.errors import AFTER_ANSWER, SLOT_IS_FREE
 from tryon.state.entry import Entry, Status
 from tryon.state.run import AwsCost
 
@@ -118,11 +119,11 @@ def transitions(entry: Entry) -> int:
     count += 3 * entry.polls
     if succeeded:
         return count + 1
-    if entry.step == "Poll" and entry.error not in ("TaskDeadlineError", "OutputRefusedError"):
+    if entry.step == "Poll" and entry.error not in AFTER_ANSWER:
         count -= 1  # the poll itself failed: no Done? after it
     if entry.step == "Download":
         count += 1
-    elif entry.error != "TaskDeadlineError":
+    elif entry.error not in SLOT_IS_FREE:
         count += 2
     return count + 3
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TextIO
 
-from tryon.errors import ENDS_TASK
+from tryon.errors import ENDS_TASK, FORGOTTEN
 from tryon.planning import plan
 from tryon.planning.manifest import Manifest, ManifestError, Problem, Wanted
 from tryon.planning.plan import DEFAULT_VARIANT, Key
@@ -183,7 +183,7 @@ def look_back(wanted: Manifest, ledger: Ledger, now: float, *, me: str = "") -> 
 def doubted(entry: Entry, now: float) -> bool:
     """Whether the entry's task was written off only because the service said that it does not know it."""
     return (
-        entry.error == "TaskExpiredError"
+        entry.error in FORGOTTEN
         and entry.not_found_at is not None
         and entry.submitted_at is not None
         and now - entry.submitted_at < RESUMABLE_SECONDS

@@ -61,7 +61,7 @@ class TaskTimes:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One result picture: where it lies for 24 h, or its bytes when the service sent no address."""
+    """One result picture: where it is for 24 h, or its bytes when the service sent no address."""
 
     # An address opens the picture to whoever reads it in a log.
     url: str | None = field(default=None, repr=False)

@@ -44,7 +44,7 @@ class Answer:
 
 
 class NoAnswerError(Exception):
-    """Not even a status line came back; `sent` tells whether the whole request had left."""
+    """Not even a status line came back; `sent` is whether the whole request had left."""
 
     def __init__(self, reason: str, *, sent: bool) -> None:
         super().__init__(reason)

@@ -351,7 +351,7 @@ def free(state: GateState, holder: str) -> GateState:
 class Gate:
     """The gate of one account.
 
-    `wake(token, seconds)` tells a waiting child to start after that many whole seconds and says whether the
+    `wake(token, seconds)` wakes a waiting child, to start after that many whole seconds, and returns whether the
     child still listened.
     """
 

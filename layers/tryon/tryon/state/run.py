@@ -146,7 +146,7 @@ class Run:
 
     @property
     def opened(self) -> bool:
-        """Whether the manifest was accepted: where it lies and what it is called is known."""
+        """Whether the manifest was accepted: where it is and what it is called is known."""
         return bool(self.bucket)
 
     @property
@@ -179,7 +179,7 @@ def read_run(item: Mapping[str, Json]) -> Run:
     """
     if "succeeded" not in item:
         return _run().validate_python(item)
-    # What the report wrote lies beside the rest: one item a run, so that a list of runs needs nothing else.
+    # What the report wrote is beside the rest: one item a run, so that a list of runs needs nothing else.
     outcome = {name: item[name] for name in _OUTCOME if name in item}
     return _run().validate_python({**item, "outcome": outcome})
 

@@ -36,7 +36,7 @@ _NOT_FOR_A_REQUEST_LINE = re.compile(r"[^\x21-\x7e]+")
 
 @dataclass(frozen=True)
 class Address:
-    """Where a result lies. `target` is what the request line asks for, as the service wrote it."""
+    """Where a result is. `target` is what the request line asks for, as the service wrote it."""
 
     scheme: str
     host: str
