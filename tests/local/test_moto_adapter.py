@@ -12,7 +12,7 @@ from moto.stepfunctions.parser.asl.component.program.program import Program
 from tests.local.machines import APP, START
 from tryon_local.app import ROOT
 from tryon_local.aws import moto_adapter
-from tryon_local.aws.moto_adapter import MOTO_VERSION, MotoMovedError, patching
+from tryon_local.aws.moto_adapter import MOTO_VERSION, MotoMovedError, events, patching
 from tryon_local.aws.stack import LocalStack
 from tryon_local.clock import VirtualClock
 
@@ -81,6 +81,20 @@ def test_copies_of_a_name_in_other_modules_are_replaced_and_put_back() -> None:
     with LocalStack(APP, clock=VirtualClock(START)):
         assert module.boto_client_for is not original
     assert module.boto_client_for is original
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fits", "others"),
+    [
+        ("manifests/*.json", ["manifests/a.json", "manifests/a\nb.json", "manifests/.json"], ["manifests/a.jsonl"]),
+        ("*", ["", "a\n"], []),
+        ("a\\*b", ["a*b"], ["axb", "a\\*b"]),
+        ("a\\\\b.c", ["a\\b.c"], ["a\\bxc"]),
+    ],
+)
+def test_a_wildcard_is_anything_and_what_is_escaped_is_itself(pattern: str, fits: list[str], others: list[str]) -> None:
+    expression = events._expression(pattern)
+    assert [text for text in fits + others if expression.fullmatch(text)] == fits
 
 
 def test_the_page_names_every_replacement_and_no_other() -> None:

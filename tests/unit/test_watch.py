@@ -42,6 +42,12 @@ class StepFunctions:
 @pytest.fixture
 def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeStack]:
     monkeypatch.setattr(module, "ASK_SECONDS", 0.0)
+    looks = iter(range(200))
+
+    def sleep(seconds: float) -> None:
+        assert next(looks, None) is not None, "watched without an end"
+
+    monkeypatch.setattr(module.time, "sleep", sleep)  # type: ignore[attr-defined]
     with fake_stack() as found:
         yield found
 
