@@ -15,9 +15,10 @@ from requests.adapters import BaseAdapter, HTTPAdapter
 from tests.doubles import RUN, FakeService, HandClock
 from tests.result_pictures import jpeg, png, webp
 from tryon.keys import RunFolder
+from tryon.pictures import thumbnails
 from tryon.service import Candidate, TaskResult, TaskStatus
 from tryon.service.errors import ServiceError, ServiceUnavailableError, TaskExpiredError
-from tryon.state.entry import Entry
+from tryon.state.entry import Entry, Status
 from tryon.task import download, results
 from tryon.task.fetch.errors import NotAnImageError, ResultGoneError, ResultRefusedError, ResultUnavailableError
 from tryon.task.fetch.origins import OriginPolicy
@@ -283,3 +284,53 @@ def test_one_that_hangs_does_not_keep_the_others_from_being_tried(bench: Bench) 
     hosts.clock, bench.hosts = bench.clock, hosts
     collected = bench.collect(at("slow"), at("good"), seconds=120)
     assert (numbers(collected), lost(collected)) == ({2}, [(1, "ResultUnavailableError")])
+
+
+# --- the whole of Download ---
+
+
+@dataclass
+class OneEntry:
+    """A ledger of one entry; what was stored of it is kept."""
+
+    entry_: Entry
+    stored: tuple[Any, ...] = ()
+
+    def entry(self, run_id: str, n: int) -> Entry:
+        assert (run_id, n) == (RUN, 1)
+        return self.entry_
+
+    def succeeded(self, run_id: str, n: int, stored: Any, lost: Any) -> None:
+        self.stored = (*stored, *lost)
+
+
+@pytest.mark.parametrize(("left", "copies"), [(300.0, 2), (19.0, 0)], ids=["time for copies", "none"])
+def test_the_outcome_is_written_before_copies_are_made_while_there_is_time(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, left: float, copies: int
+) -> None:
+    bench.hosts.answers = {"a": [PNG], "b": [JPEG], "c": [404]}
+    entry = Entry(
+        1, "anna__01-shirt__a", "anna", "01-shirt", "a", candidates=tuple(Candidate(url=at(n)) for n in "abc")
+    )
+    ledger, copied = OneEntry(entry), []
+    monkeypatch.setattr(thumbnails, "of_result", lambda s3, bucket, one: bool(ledger.stored) and not copied.append(one))
+    session = guarded_session(policy := OriginPolicy.parse("https://*.example.com"))
+    session.mount("https://", bench.hosts)
+    clock = iter([290.0])  # for the pictures; what is left after them is the case's
+    brought = download.bring(
+        RUN, 1, "task-1", bucket=BUCKET, ledger=ledger, service=bench.service, session=session, s3=bench.s3,  # type: ignore[arg-type]
+        policy=policy, clock=bench.clock, seconds_left=lambda: next(clock, left),
+    )  # fmt: skip
+    assert brought.collected is not None
+    assert (brought.copies, len(copied)) == (copies, copies)
+    assert [getattr(one, "candidate", None) for one in ledger.stored] == [1, 2, 3]
+    assert brought.entry is entry
+
+
+def test_what_has_its_outcome_already_is_not_fetched_again(bench: Bench) -> None:
+    entry = Entry(1, "id", "anna", "01-shirt", "a", status=Status.SUCCEEDED)
+    brought = download.bring(
+        RUN, 1, "task-1", bucket=BUCKET, ledger=OneEntry(entry), service=bench.service, session=requests.Session(),  # type: ignore[arg-type]
+        s3=bench.s3, policy=OriginPolicy.parse("https://x.example.com"), clock=bench.clock, seconds_left=lambda: 300.0,
+    )  # fmt: skip
+    assert (brought.collected, brought.copies, bench.hosts.asked, bench.service.asked) == (None, 0, [], [])
