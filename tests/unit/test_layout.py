@@ -5,9 +5,8 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import boto3
-import botocore.exceptions
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -118,54 +117,12 @@ def test_a_handler_reads_no_environment_when_it_is_imported() -> None:
         assert reads == [], path
 
 
-def machine() -> dict[str, object]:
-    found: dict[str, object] = json.loads((ROOT / "statemachine" / "tryon.asl.json").read_text())
+def machine() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((ROOT / "statemachine" / "tryon.asl.json").read_text())
     return found
-
-
-def tasks(states: object) -> Iterator[tuple[str, dict[str, object]]]:
-    """Every state of the machine and of its Map, with its name."""
-    if isinstance(states, dict):
-        for name, state in states.get("States", {}).items():
-            yield name, state
-            yield from tasks(state.get("ItemProcessor", {}))
-
-
-def exceptions() -> set[str]:
-    found = set()
-    for path in LAYER.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ClassDef) and node.name.endswith("Error"):
-                found.add(node.name)
-    return found
-
-
-def boto3s_own() -> set[str]:
-    """What a handler may raise that is botocore's: its exceptions, and those that it makes of DynamoDB's codes."""
-    dynamodb = boto3.client("dynamodb", region_name="us-east-1")
-    shapes = dynamodb.meta.service_model.error_shapes
-    # Not in DynamoDB's model, but among the codes that botocore itself tries again.
-    return {shape.name for shape in shapes} | set(vars(botocore.exceptions)) | {"ThrottlingException"}
-
-
-PLATFORM = ("States.", "Lambda.", "Sandbox.", "Runtime.", "DynamoDB.")
-
-
-def test_every_error_that_the_machine_names_is_a_class_of_the_code() -> None:
-    named = set(re.findall(r"\b([A-Z][A-Za-z]+Error)\b", json.dumps(machine())))
-    for _, state in tasks(machine()):
-        for rule in [*state.get("Retry", []), *state.get("Catch", [])]:  # type: ignore[misc]
-            named |= {name for name in rule["ErrorEquals"] if not name.startswith(PLATFORM)}
-    assert named - exceptions() - boto3s_own() - {"QueryEvaluationError"} == set()
-
-
-def test_every_task_has_a_time_out_a_retry_and_a_catch() -> None:
-    for name, state in tasks(machine()):
-        if state["Type"] == "Task":
-            assert {"TimeoutSeconds", "Retry", "Catch"} <= set(state), name
 
 
 def test_the_machine_says_the_calibrated_numbers_where_it_waits() -> None:
-    wait = dict(tasks(machine()))["Wait"]
-    assert "5, 8, 10, 8, 10 s" in str(wait["Comment"])
-    assert "300 s" in str(wait["Comment"])
+    comment = machine()["States"]["TryOn"]["ItemProcessor"]["States"]["Wait"]["Comment"]
+    assert "5, 8, 10, 8, 10 s" in comment
+    assert "300 s" in comment
