@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import threading
 import traceback
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from moto.stepfunctions.parser.asl.component.program.program import Program
 from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.itemprocessor.distributed_item_processor_worker import (  # noqa: E501
     DistributedItemProcessorWorker,
 )
@@ -902,3 +904,30 @@ def test_times_are_the_clocks(machines: Machines) -> None:
     assert described["stopDate"].timestamp() == pytest.approx(machines.stack.clock.now(), abs=0.001)
     waited = ended.events[-1]["timestamp"] - ended.events[0]["timestamp"]
     assert waited.total_seconds() == 30.0
+
+
+@pytest.mark.parametrize(("stopped", "errors"), [(True, []), (False, ["States.Runtime"])])
+def test_what_breaks_because_of_a_stop_leaves_the_execution_stopped(
+    machines: Machines, stopped: bool, errors: list[str]
+) -> None:
+    found: list[str] = []
+
+    class Env:
+        next_state_name = "Wait"
+        _state_mutex = threading.RLock()
+        running = True
+
+        def is_running(self) -> bool:
+            return self.running
+
+        def set_error(self, error: Any) -> None:
+            found.append(error["error"])
+            self.running = False
+
+    class State:
+        def eval(self, env: Env) -> None:
+            env.running = not stopped
+            raise RuntimeError("interrupted")
+
+    Program._eval_body(SimpleNamespace(_get_state=lambda name: State()), Env())
+    assert found == errors

@@ -196,15 +196,19 @@ def _run_states(session: Session, original: Any) -> Any:
                 env.stack.clear()
                 env.heap.clear()
         except FailureEventException as failure:
-            env.set_error(error=failure.get_execution_failed_event_details())
+            _fail(env, failure.get_execution_failed_event_details())
         except Exception as error:  # noqa: BLE001 - whatever it is, it ends this execution and no other
-            env.set_error(
-                ExecutionFailedEventDetails(
-                    error=StatesErrorNameType.StatesRuntime.to_name(), cause=f"{type(error).__name__}({error})"
-                )
-            )
+            name = StatesErrorNameType.StatesRuntime.to_name()
+            _fail(env, ExecutionFailedEventDetails(error=name, cause=f"{type(error).__name__}({error})"))
 
     return eval_body
+
+
+def _fail(env: Any, error: ExecutionFailedEventDetails) -> None:
+    # A stop interrupts what a state waits for: what breaks then is not why the execution ended.
+    with env._state_mutex:
+        if env.is_running():
+            env.set_error(error=error)
 
 
 # ---------------------------------------------------------------- states
