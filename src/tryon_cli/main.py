@@ -10,6 +10,7 @@ import shtab
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
+from tryon.json_types import UnreadableError
 from tryon.planning.manifest import ManifestError
 from tryon_cli import calibrate, compare, local, new, plan, run, runs
 from tryon_cli.options import LOG_WIDTH
@@ -55,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for problem in error.problems:
             errors.print(f"  {problem}", markup=False, highlight=False, soft_wrap=True)
         return 2
-    except (TargetError, OSError, ClientError, BotoCoreError) as error:
+    except (TargetError, UnreadableError, OSError, ClientError, BotoCoreError) as error:
         errors.print(_reason(error), style="red", markup=False, highlight=False, soft_wrap=True)
         return 2
     except KeyboardInterrupt as error:

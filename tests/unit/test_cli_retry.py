@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import boto3
 import pytest
 
 from tests.doubles import outcome
@@ -142,3 +143,21 @@ def test_runs_that_are_going_on_are_listed_alone_and_show_in_the_exit_code(
     assert [run["run_id"] for run in json.loads(capsys.readouterr().out)] == ["2026-run-03"]
     stack.ledger.report("2026-run-03", outcome("FAILED"))
     assert main(["list", "--running"]) == 0
+
+
+@pytest.mark.parametrize("command", [["list"], ["watch", "run-1"], ["retry", "run-1"]])
+def test_a_damaged_item_is_named_with_its_field(
+    stack: FakeStack, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    run(stack, "run-1", {1})
+    boto3.resource("dynamodb").Table("ledger").update_item(
+        Key={"pk": "run#run-1", "sk": "run"},
+        UpdateExpression="SET #total = :many",
+        ExpressionAttributeNames={"#total": "total"},
+        ExpressionAttributeValues={":many": "x"},
+    )
+    assert main(command) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("run run-1 cannot be read: total: ")
+    assert said.err.count("\n") == 1

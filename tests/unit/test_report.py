@@ -222,6 +222,9 @@ def test_a_manifest_that_this_version_does_not_understand_costs_no_report() -> N
     told, _ = end(Pages(20), bucket=bucket)
     assert (told.failed, bucket.pages) == (2, 1)
     assert sorted(bucket.kept) == [FOLDER + "combinations.csv", FOLDER + "summary.json"]
+    (note,) = json.loads(bucket.kept[FOLDER + "summary.json"])["notes"]
+    assert note.startswith("there is no retry manifest, because this version does not understand the manifest: ")
+    assert "a field of later" in note
 
 
 @pytest.mark.parametrize("changes", [{"status": RunStatus.REJECTED}, {"planned_at": None}])

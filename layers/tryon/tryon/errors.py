@@ -26,8 +26,8 @@ class Meaning:
     `ends_task`: the task gave no picture and never will, so that a retry starts another one, which is paid.
     `proves_no_task`: only an answer to the submit itself raises it, so that no task exists.
     `forgotten`: the service does not know the task any more, so that nothing says when it ended.
-    `after_answer`: the poll was answered, and what followed from the answer, or from the clock, ended the combination.
-    `slot_is_free`: the child ends without the states that give its slot back, since its lease frees it.
+    `ends_in_choice`: a Choice state behind the last poll ended the combination, not the poll's own failure.
+    `keeps_slot`: the task may go on, so that its slot is not given back: the lease's end frees it.
     """
 
     means: str
@@ -36,8 +36,8 @@ class Meaning:
     ends_task: bool = False
     proves_no_task: bool = False
     forgotten: bool = False
-    after_answer: bool = False
-    slot_is_free: bool = False
+    ends_in_choice: bool = False
+    keeps_slot: bool = False
 
 
 _AGAIN = "Retry it: nothing was paid."
@@ -124,7 +124,7 @@ COMBINATION: Mapping[str, Meaning] = MappingProxyType(
             "Another seed may pass; a retry or the manifest's resubmissions start a new, paid task.",
             Paid.YES,
             ends_task=True,
-            after_answer=True,
+            ends_in_choice=True,
         ),
         "TaskFailedError": Meaning(
             "the task ended without a picture",
@@ -143,8 +143,8 @@ COMBINATION: Mapping[str, Meaning] = MappingProxyType(
             "the task had not ended at the deadline",
             "Retry it within 12 hours: the task goes on and is resumed without a second payment.",
             Paid.YES,
-            after_answer=True,
-            slot_is_free=True,
+            ends_in_choice=True,
+            keeps_slot=True,
         ),
         "TaskAbandonedError": Meaning(
             "the run ended before the task's result was stored",
@@ -196,6 +196,11 @@ RUN: Mapping[str, Meaning] = MappingProxyType(
         "NotificationError": Meaning(
             "no notification could be published", "Look at the topic: the run's record is whole.", Paid.PERHAPS
         ),
+        "UnreadableError": Meaning(
+            "an item of the ledger, or a summary, is not what this version can read",
+            "Mend the item and the field that it names, then retry.",
+            Paid.PERHAPS,
+        ),
         "ServiceAccessError": COMBINATION["ServiceAccessError"],
     }
 )
@@ -211,9 +216,9 @@ SUBMITTING back was lost."""
 FORGOTTEN = frozenset(name for name, one in COMBINATION.items() if one.forgotten)
 """After these the service is asked once more before another task is paid, and no latency is learned."""
 
-AFTER_ANSWER = frozenset(name for name, one in COMBINATION.items() if one.after_answer)
-SLOT_IS_FREE = frozenset(name for name, one in COMBINATION.items() if one.slot_is_free)
-"""Which states a child went through on its way to its end: what a run costs is counted by them."""
+ENDS_IN_CHOICE = frozenset(name for name, one in COMBINATION.items() if one.ends_in_choice)
+KEEPS_SLOT = frozenset(name for name, one in COMBINATION.items() if one.keeps_slot)
+"""By these it is known which states a child entered on its way to its end: the cost is counted by them."""
 
 ADVICE: Mapping[str, str] = MappingProxyType({name: one.advice for name, one in COMBINATION.items()})
 """What a reader can do about a failed combination, by its error's name."""

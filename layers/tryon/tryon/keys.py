@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 CopySize = Literal["thumbnails", "previews"]
 """The two sizes that a picture is shown in: in a grid, and large."""
 
-
 _FROZEN = ConfigDict(frozen=True)
 
 

@@ -153,10 +153,10 @@ def plan_run(
         total = len(combinations)
         ledger.add(run_id, combinations)
     ledger.plan_done(run_id, total=total)
-    planned_run = ledger.run(run_id)
-    if planned_run is None:
+    opened = ledger.run(run_id)
+    if opened is None:
         raise RunEndedError(f"run {run_id} is not in the ledger any more")
-    return _planned(planned_run)
+    return _planned(opened)
 
 
 def _planned(run: Run) -> Run:

@@ -178,7 +178,6 @@ Cadence = Annotated[list[Annotated[int, Field(ge=1, le=MAX_WAIT)]], Field(min_le
 
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-
 ImageKind = Literal["models", "garments"]
 """Whom or what a picture shows, by the manifest's list that names it."""
 
@@ -291,7 +290,7 @@ class Manifest(BaseModel):
         description="With retry_of: whether the newest pictures are taken, instead of those that the run was made of.",
     )
 
-    def images(self) -> Iterator["NamedImage"]:
+    def images(self) -> Iterator[NamedImage]:
         """Every picture that the manifest names: the models', then the garments'."""
         for i, model in enumerate(self.models):
             yield NamedImage(f"models[{i}].image", "models", model.id, model.image)
@@ -321,21 +320,14 @@ def parse(data: bytes, *, bucket: str, allowed_buckets: Iterable[str] = (), any_
 
     With `any_bucket` every bucket may be named: which ones may be read is a stack's to say.
     """
-    raw = read_json(data)
-    if not isinstance(raw, dict):
-        raise ManifestError([Problem("", 'the manifest must be a JSON object, such as {"models": […], …}')])
+    raw = _read_object(data)
     _check_bytes(len(data), retry="retry_of" in raw)
     for field, value in raw.items():
         if isinstance(value, list | dict) and len(value) > MAX_ENTRIES:
             raise ManifestError(
                 [Problem(shown(field), f"has {len(value):,} entries, at most {MAX_ENTRIES:,} are read")]
             )
-    try:
-        manifest = Manifest.model_validate(raw)
-    except ValidationError as error:
-        details = _first_mistakes(raw, error)
-        described = [_problem(detail, hint=i < MAX_PROBLEMS) for i, detail in enumerate(details)]
-        raise ManifestError(described, error.error_count() - len(described)) from None
+    manifest = _validated(raw)
     found = _contradictions(manifest, None if any_bucket else {bucket, *allowed_buckets}, bucket)
     problems = list(islice(found, MAX_DESCRIBED))
     if problems:
@@ -346,10 +338,25 @@ def parse(data: bytes, *, bucket: str, allowed_buckets: Iterable[str] = (), any_
 def read_again(s3: "S3Client", bucket: str, key: str, version: str = "") -> Manifest:
     """A manifest from S3 that was accepted before: what only a stack can say of it is not looked at again.
 
-    Raises `pydantic.ValidationError`, a ValueError, for one that this version does not understand.
+    Raises `ManifestError` for one that this version does not understand.
     """
-    data = objects.get(s3, bucket, key, version)["Body"].read()
-    return Manifest.model_validate(json.loads(data.decode("utf-8-sig")))
+    return _validated(_read_object(objects.read(s3, bucket, key, version)))
+
+
+def _read_object(data: bytes) -> Mapping[str, Json]:
+    raw = read_json(data)
+    if not isinstance(raw, dict):
+        _refuse('the manifest must be a JSON object, such as {"models": […], …}')
+    return raw
+
+
+def _validated(raw: Mapping[str, Json]) -> Manifest:
+    try:
+        return Manifest.model_validate(raw)
+    except ValidationError as error:
+        details = _first_mistakes(raw, error)
+        described = [_problem(detail, hint=i < MAX_PROBLEMS) for i, detail in enumerate(details)]
+        raise ManifestError(described, error.error_count() - len(described)) from None
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,8 @@ if TYPE_CHECKING:
 DEFAULT_VARIANT = "default"
 """The variant's name in keys and ledger when a manifest names none."""
 
-
 Key = tuple[str, str, str]
 """Which combination of a manifest: its model, its garment or outfit, its variant. Numbers may shift, these do not."""
-
 
 _FROZEN = ConfigDict(frozen=True)
 

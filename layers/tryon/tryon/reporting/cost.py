@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
 
-from tryon.errors import AFTER_ANSWER, SLOT_IS_FREE
+from tryon.errors import ENDS_IN_CHOICE, KEEPS_SLOT
 from tryon.state.entry import Entry, Status
 from tryon.state.run import AwsCost
 
@@ -119,11 +119,11 @@ def transitions(entry: Entry) -> int:
     count += 3 * entry.polls
     if succeeded:
         return count + 1
-    if entry.step == "Poll" and entry.error not in AFTER_ANSWER:
+    if entry.step == "Poll" and entry.error not in ENDS_IN_CHOICE:
         count -= 1  # the poll itself failed: no Done? after it
     if entry.step == "Download":
         count += 1
-    elif entry.error not in SLOT_IS_FREE:
+    elif entry.error not in KEEPS_SLOT:
         count += 2
     return count + 3
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tryon import objects
 from tryon.clock import Clock
 from tryon.keys import RunFolder
-from tryon.planning.manifest import Manifest, read_again
+from tryon.planning.manifest import Manifest, ManifestError, read_again
 from tryon.reporting import notification, retry, summary
 from tryon.reporting.gallery import publishing
 from tryon.reporting.summary import Summary
@@ -17,9 +17,13 @@ from tryon.state.gate import Gate
 from tryon.state.ledger import Ledger, RunEndedError
 from tryon.state.run import Run, RunStatus
 from tryon.task.slots import holder, holders_of
+from tryon.text import cut
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+_MAX_WHY = 1_000
+"""Bytes of the reason why there is no retry manifest: a manifest may have many problems, and a mail has little room."""
 
 
 class RunNotPlannedError(Exception):
@@ -94,14 +98,14 @@ def write_report(  # noqa: PLR0913 - what a report is made of, by name
             keep.add(holder(run_id, entry.n, entry.visit))
     # What the service may still work on fills its slots too: the lease's end frees those.
     gate.release_run(holders_of(run_id), keep=frozenset(keep))
-    original = _manifest(s3, run)
+    original, note = _manifest(s3, run)
     with objects.spool() as table, objects.spool() as again:
         # All three from one reading, so that they agree whatever is written to the ledger meanwhile.
         passing = summary.table(ledger.entries(run_id), table)
         if original is not None:
             passing = retry.write(original, run_id, passing, again)
         result = summary.summarize(
-            run,
+            replace(run, notes=(*run.notes, *note)),
             passing,
             now=clock.now(),
             price=price,
@@ -184,7 +188,7 @@ def _publish_repaired(s3: "S3Client", ledger: Ledger, run: Run, hurry: Callable[
             repaired.bucket,
             summary.recount(told, entries),
             entries,
-            _manifest(s3, repaired),
+            _manifest(s3, repaired)[0],
             repaired_by=by if _whole(entries) else [],
             hurry=hurry,
         )
@@ -202,9 +206,13 @@ def _whole(entries: Iterable[Entry]) -> bool:
     return all(entry.status is Status.SUCCEEDED for entry in entries)
 
 
-def _manifest(s3: "S3Client", run: Run) -> Manifest | None:
-    """The run's manifest; None of one that another version accepted and this one does not understand."""
+def _manifest(s3: "S3Client", run: Run) -> tuple[Manifest | None, list[str]]:
+    """The run's manifest; None, with a note, of one that another version accepted and this one does not understand.
+
+    The results are worth more than the garments' types and a retry manifest.
+    """
     try:
-        return read_again(s3, run.bucket, run.manifest_key, run.manifest_version)
-    except ValueError:
-        return None  # the results are worth more than the names of garment types and a retry manifest
+        return read_again(s3, run.bucket, run.manifest_key, run.manifest_version), []
+    except ManifestError as error:
+        why = cut(str(error), _MAX_WHY)
+        return None, [f"there is no retry manifest, because this version does not understand the manifest: {why}"]

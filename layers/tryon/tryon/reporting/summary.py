@@ -12,7 +12,7 @@ from typing import Annotated, TextIO
 
 from pydantic import Field, TypeAdapter
 
-from tryon.json_types import Json
+from tryon.json_types import Json, validated
 from tryon.learning.drift import Drift, DriftMeter
 from tryon.reporting import cost, spreadsheet
 from tryon.state.entry import Entry, Status
@@ -83,7 +83,7 @@ class Summary:
     nothing_left: Annotated[
         tuple[str, ...] | None, Field(description="Where a retry had nothing to do: the runs that have it done.")
     ] = None
-    notes: Annotated[tuple[str, ...], Field(description="What is to be said of the pictures.")] = ()
+    notes: Annotated[tuple[str, ...], Field(description="What is to be said of the pictures and of the manifest.")] = ()
     pictures_lost: Annotated[
         int, Field(description="Pictures that could not be had beside others of their combination.")
     ] = 0
@@ -110,9 +110,9 @@ class Summary:
 def read(data: str | bytes) -> Summary:
     """A summary from its file, also from one that an older version wrote.
 
-    Raises `pydantic.ValidationError`, a ValueError, for anything else.
+    Raises `UnreadableError` for anything else, and ValueError for what is no JSON.
     """
-    return _summary().validate_json(data)
+    return validated(_summary(), json.loads(data), "summary.json")
 
 
 @cache

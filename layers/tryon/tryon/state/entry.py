@@ -8,7 +8,7 @@ from functools import cache
 from pydantic import TypeAdapter
 
 from tryon.errors import PROVE_NO_TASK
-from tryon.json_types import Json
+from tryon.json_types import Json, validated
 from tryon.service import Candidate
 from tryon.stored import Lost, Stored
 
@@ -102,9 +102,9 @@ class Entry:
 def read_entry(item: Mapping[str, Json]) -> Entry:
     """An entry from its item in plain values; what an older or a newer version kept besides is not looked at.
 
-    Raises `pydantic.ValidationError`, a ValueError, for an item that is none of a combination.
+    Raises `UnreadableError` for an item that is none of a combination.
     """
-    return _entry().validate_python(item)
+    return validated(_entry(), item, f"combination {item.get('id')}")
 
 
 @cache

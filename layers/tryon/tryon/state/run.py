@@ -7,7 +7,7 @@ from functools import cache
 
 from pydantic import TypeAdapter
 
-from tryon.json_types import Json
+from tryon.json_types import Json, validated
 
 
 class RunStatus(StrEnum):
@@ -175,13 +175,12 @@ class Run:
 def read_run(item: Mapping[str, Json]) -> Run:
     """A run from its item in plain values; what an older or a newer version kept besides is not looked at.
 
-    Raises `pydantic.ValidationError`, a ValueError, for an item that is none of a run.
+    Raises `UnreadableError` for an item that is none of a run.
     """
-    if "succeeded" not in item:
-        return _run().validate_python(item)
-    # What the report wrote is beside the rest: one item a run, so that a list of runs needs nothing else.
-    outcome = {name: item[name] for name in _OUTCOME if name in item}
-    return _run().validate_python({**item, "outcome": outcome})
+    if "succeeded" in item:
+        # What the report wrote is beside the rest: one item a run, so that a list of runs needs nothing else.
+        item = {**item, "outcome": {name: item[name] for name in _OUTCOME if name in item}}
+    return validated(_run(), item, f"run {item.get('run_id')}")
 
 
 _OUTCOME = tuple(field.name for field in fields(Outcome))

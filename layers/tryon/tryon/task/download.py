@@ -12,9 +12,7 @@ from tryon.keys import RunFolder
 from tryon.objects import StorageUnavailableError
 from tryon.pictures import thumbnails
 from tryon.service import Candidate, TryOnService
-from tryon.service.errors import (
-    ServiceError,
-)
+from tryon.service.errors import ServiceError
 from tryon.state.entry import Entry, Status
 from tryon.state.ledger import Ledger
 from tryon.stored import Lost, Stored
@@ -38,17 +36,13 @@ class Collected:
 RETRY_DELAYS = (2.0, 5.0)
 """Seconds before a candidate is tried again within a call."""
 
-
 PATIENT_TRIES = 4
 """Calls in which a candidate whose trouble may pass keeps the others waiting; after them its loss is recorded."""
-
 
 COLLECT_SECONDS = 260.0
 """How long a call may try: a little less than the function lives."""
 
-
 _LEAST_SECONDS = 10.0
-
 
 _MAY_PASS = (ResultUnavailableError, StorageUnavailableError)
 
@@ -86,7 +80,7 @@ def collect(  # noqa: C901, PLR0913 - the tries share what was stored and what f
     def may_pass(n: int) -> bool:
         return n not in stored and isinstance(failures.get(n), _MAY_PASS)
 
-    def bring(candidates: Mapping[int, Candidate]) -> None:
+    def fetch(candidates: Mapping[int, Candidate]) -> None:
         for n, candidate in candidates.items():
             left = until - clock.now()
             if left < _LEAST_SECONDS:
@@ -107,17 +101,17 @@ def collect(  # noqa: C901, PLR0913 - the tries share what was stored and what f
             except (FetchError, StorageUnavailableError) as error:
                 failures[n] = error
 
-    def bring_again(candidates: Mapping[int, Candidate], pauses: Sequence[float]) -> None:
+    def fetch_again(candidates: Mapping[int, Candidate], pauses: Sequence[float]) -> None:
         for pause in pauses:
             again = {n: candidate for n, candidate in candidates.items() if may_pass(n)}
             if not again or until - clock.now() < pause + _LEAST_SECONDS:
                 return
             clock.sleep(pause)
-            bring(again)
+            fetch(again)
 
     with_address = {n: candidate for n, candidate in known.items() if candidate.url and n not in stored}
-    bring(with_address)
-    bring_again(with_address, delays)
+    fetch(with_address)
+    fetch_again(with_address, delays)
     refusal: ServiceError | None = None
     if not known or any(n not in stored and not may_pass(n) for n in known):
         try:
@@ -127,8 +121,8 @@ def collect(  # noqa: C901, PLR0913 - the tries share what was stored and what f
         else:
             wanted = {n: candidate for n, candidate in renewed.items() if n not in stored and not may_pass(n)}
             known |= wanted
-            bring(wanted)
-            bring_again(wanted, delays)
+            fetch(wanted)
+            fetch_again(wanted, delays)
     for n in known:
         failures.setdefault(n, ResultGoneError("the service gave neither an address nor the bytes of this result"))
     missing = [n for n in sorted(known) if n not in stored]
@@ -148,7 +142,6 @@ def _worst(task_id: str, failures: Sequence[Exception], refusal: ServiceError | 
 
 COPY_SECONDS = 20.0
 """What must be left of a call for a small copy to be begun: the largest takes a few seconds."""
-
 
 SETTLING_SECONDS = 30.0
 """What must be left of a call when the last result is stored: the outcome is written, copies are begun."""

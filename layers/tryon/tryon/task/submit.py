@@ -35,19 +35,15 @@ if TYPE_CHECKING:
 SUBMIT_DEAD_SECONDS = 115.0
 """Seconds after which a Submit that began is dead: its function's time limit is 110 s."""
 
-
 CONFIRM_SECONDS = 120.0
 """Seconds over which refusals that would end a run must repeat: keys are switched off before their successors are in
 the secret, a firewall's page passes."""
 
-
 CONFIRM_SUBMITS = 3
 """Submits in a row whose refusal ends a run where the free question is answered."""
 
-
 MOST_REFUSALS = 5
 """Refusals of that kind after which a combination ends by itself, where others pass meanwhile."""
-
 
 PREFLIGHT_TASK = "0"
 """An id that no task has: asking for it is free and shows whether keys, clock and signature are right."""

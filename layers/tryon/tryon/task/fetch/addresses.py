@@ -28,20 +28,16 @@ _FORBIDDEN_V4 = tuple(
     )
 )
 
-
 # Global unicast is 2000::/3 and nothing else; out of it go the protocol assignments (Teredo among them), the
 # documentation ranges and 6to4. No picture host lives behind a tunnel, so tunnels are refused whole, whatever
 # IPv4 address they carry.
 _GLOBAL_V6 = ipaddress.IPv6Network("2000::/3")
 
-
 _FORBIDDEN_V6 = tuple(
     ipaddress.IPv6Network(network) for network in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")
 )
 
-
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 

@@ -20,7 +20,6 @@ from tryon.task.fetch.stream import CHUNK_BYTES, MAX_BYTES, ResultStream, capped
 
 MAX_SECONDS = 120.0
 
-
 # How long a server may keep a connection open after everything that it announced, or after the picture's end.
 _LINGER_SECONDS = 3.0
 

@@ -9,19 +9,14 @@ from tryon.task.fetch.errors import ResultRefusedError
 
 _MAX_URL_LENGTH = 8192
 
-
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-
 
 # The last label begins with a letter: this alone keeps out dotted, decimal, octal and hexadecimal IPv4 forms.
 _HOST = re.compile(rf"(?:{_LABEL}\.)+[a-z](?:[a-z0-9-]{{0,61}}[a-z0-9])?")
 
-
 _LOCAL_HOSTS = ("127.0.0.1", "host.docker.internal")
 
-
 _ORIGIN = re.compile(r"(https?)://(\*\.)?([a-z0-9.-]+)(?::([1-9][0-9]{0,4}))?")
-
 
 # Scheme, host and port in ASCII, without user info, and then nothing that could belong to them: every URL parser
 # reads alike what this pattern accepts. The target is whatever a request line can carry; a fragment is never sent.
@@ -29,7 +24,6 @@ _URL = re.compile(
     r"(https?)://([a-z0-9.-]+)(?::([1-9][0-9]{0,4}))?([/?][^\x00-\x1f\x7f#]*)?(?:\#.*)?",
     re.ASCII | re.IGNORECASE | re.DOTALL,
 )
-
 
 _NOT_FOR_A_REQUEST_LINE = re.compile(r"[^\x21-\x7e]+")
 

@@ -25,14 +25,11 @@ from tryon.task.fetch.origins import Address, OriginPolicy
 
 SOCKET_SECONDS = 30.0
 
-
 # A host with many addresses may not multiply the connect time-out by their number.
 _MAX_ADDRESSES_TRIED = 3
 
-
 Resolver = Callable[..., list[Any]]
 """`socket.getaddrinfo`, or a fake with its shape."""
-
 
 Connector = Callable[[str, int, float], socket.socket]
 """Opens a TCP connection to a numeric address and port, with a time-out in seconds."""

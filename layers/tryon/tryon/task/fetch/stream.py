@@ -10,7 +10,6 @@ from tryon.task.fetch.errors import FetchError, NotAnImageError, ResultRefusedEr
 
 CHUNK_BYTES = 8192
 
-
 MAX_BYTES = 100_000_000
 
 
