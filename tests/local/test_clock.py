@@ -529,6 +529,9 @@ def test_a_clock_that_ran_ahead_waits_for_the_machines(looked: list[float]) -> N
     while waiting.is_alive():  # two seconds at this speed, however long the thread takes on a busy machine
         looked[0] = min(looked[0] + 0.01, 103.0)
         time.sleep(0.0001)
+    # Its thread says that it is over a moment before the clock rests, and until then time stands still.
+    while clock._resting_since is None:
+        time.sleep(0.0001)
     ahead = clock.now()
     assert ahead == pytest.approx(5120.0, abs=1.0)
     began = looked[0]
