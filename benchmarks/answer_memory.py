@@ -23,10 +23,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from tryon.service.vendor import RESULT_ANSWER_LIMIT
+from tryon.service.volcengine.vendor import RESULT_ANSWER_LIMIT
 
 if TYPE_CHECKING:
-    from tryon.service.signed import SignedService
+    from tryon.service.volcengine.signed import SignedService
 
 MB = 1 << 20
 FUNCTION_MB = 512
@@ -134,8 +134,8 @@ def _service(port: int) -> "SignedService":
     from aws_lambda_powertools import Logger, Metrics, Tracer  # noqa: F401 the functions have them too
 
     from tryon.clock import SystemClock
-    from tryon.service.credentials import Credentials
-    from tryon.service.signed import SignedService
+    from tryon.service.volcengine.credentials import Credentials
+    from tryon.service.volcengine.signed import SignedService
 
     boto3.client("dynamodb", region_name="us-east-1")
     return SignedService(

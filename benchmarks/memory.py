@@ -262,23 +262,31 @@ def _client(client: str, port: int) -> Any:
     import requests
 
     from tryon.clock import SystemClock
-    from tryon.service.clients import build
-    from tryon.service.credentials import Credentials
+    from tryon.service import registry
+    from tryon.service.secret import Secret
+    from tryon.service.volcengine.credentials import Credentials
 
     class Keys:
         def __call__(self) -> Credentials:
             return Credentials("AKLTEXAMPLEDUMMY", "dummy-secret")
 
-        def renew(self, refused: Credentials) -> Credentials:
-            return refused
+        def renew(self, refused: Secret) -> Credentials:
+            return self()
 
     endpoint = f"http://127.0.0.1:{port}"
-    return build(client, requests.Session(), credentials=Keys(), clock=SystemClock(), endpoint=endpoint)
+    return registry.build(
+        registry.find(registry.FIRST),
+        requests.Session(),
+        credentials=Keys(),
+        clock=SystemClock(),
+        endpoint=endpoint,
+        options={"client": client},
+    )
 
 
 def _large_answer(folder: Path) -> Path:
     """The longest answer to a poll that is read, with a picture in base64, as a file."""
-    from tryon.service import vendor
+    from tryon.service.volcengine import vendor
 
     frame = b'{"code":10000,"data":{"status":"done","binary_data_base64":["'
     text = base64.b64encode(random.Random(1).randbytes((vendor.RESULT_ANSWER_LIMIT - len(frame) - 10) // 4 * 3))
@@ -301,8 +309,8 @@ def _asking(name: str, client: str) -> Callable[[Path], str]:
 def _submitting(client: str) -> Callable[[Path], str]:
     def measure(folder: Path) -> str:
         _app("submit")
-        from tryon.parameters import Parameters
         from tryon.service import GarmentPicture, Submission
+        from tryon.service.volcengine.parameters import Parameters
 
         receipt = folder / "receipt.answer"
         with _answering(receipt) as port:

@@ -8,8 +8,9 @@ from typing import Any
 
 from PIL import Image
 
-from tryon.parameters import GarmentType, Parameters
+from tryon.parameters import GarmentType
 from tryon.service import GarmentPicture, Submission
+from tryon.service.volcengine.parameters import Parameters
 from tryon_local.clock import VirtualClock
 from tryon_local.service.pixel import pixel
 from tryon_local.service.standin import StandIn

@@ -9,10 +9,11 @@ from typing import Any
 import requests
 from volcengine.visual.VisualService import VisualService
 
-from tryon.service import Submission, TaskStatus, vendor
-from tryon.service.credentials import Credentials
+from tryon.service import Submission, TaskStatus
 from tryon.service.errors import ServiceBusyError, ServiceThrottledError
-from tryon.service.signed import SignedService
+from tryon.service.volcengine import vendor
+from tryon.service.volcengine.credentials import Credentials
+from tryon.service.volcengine.signed import SignedService
 from tryon_local.clock import VirtualClock
 from tryon_local.service.standin import ACCESS_KEY, SECRET_KEY, StandIn
 from tryon_local.service.transport import StandInAdapter

@@ -89,20 +89,25 @@ def through_build(client: str, port: int) -> Callable[[list[bytes]], object]:
     import requests
 
     from tryon.clock import SystemClock
-    from tryon.parameters import Parameters
-    from tryon.service import GarmentPicture, Submission
-    from tryon.service.clients import build
-    from tryon.service.credentials import Credentials
+    from tryon.service import GarmentPicture, Submission, registry
+    from tryon.service.secret import Secret
+    from tryon.service.volcengine.credentials import Credentials
+    from tryon.service.volcengine.parameters import Parameters
 
     class Keys:
         def __call__(self) -> Credentials:
             return Credentials(*KEYS)
 
-        def renew(self, refused: Credentials) -> Credentials:
-            return refused
+        def renew(self, refused: Secret) -> Credentials:
+            return self()
 
-    service = build(
-        client, requests.Session(), credentials=Keys(), clock=SystemClock(), endpoint=f"http://127.0.0.1:{port}"
+    service = registry.build(
+        registry.find(registry.FIRST),
+        requests.Session(),
+        credentials=Keys(),
+        clock=SystemClock(),
+        endpoint=f"http://127.0.0.1:{port}",
+        options={"client": client},
     )
 
     def submit(pictures: list[bytes]) -> object:

@@ -9,13 +9,28 @@ from dataclasses import replace
 from typing import Any
 
 import boto3
+import requests
 from moto import mock_aws
 
+from tryon.clock import Clock
 from tryon.keys import Picture
 from tryon.planning.manifest import Manifest
 from tryon.planning.plan import Combination, WornGarment
 from tryon.reporting import summary
-from tryon.service import Candidate, Submission, Submitted, TaskResult, TaskStatus, TaskTimes
+from tryon.service import (
+    Balance,
+    Candidate,
+    Submission,
+    Submitted,
+    TaskResult,
+    TaskStatus,
+    TaskTimes,
+    TryOnService,
+    registry,
+)
+from tryon.service.errors import TaskError
+from tryon.service.secret import Keys
+from tryon.service.volcengine.credentials import Credentials
 from tryon.state.entry import Entry
 from tryon.state.gate import Gate, GateLimits
 from tryon.state.ledger import Ledger
@@ -108,8 +123,11 @@ def submission(_: Combination) -> Submission:
 class FakeService:
     """Counts the tasks it makes: each is one payment. `before` and `after` may raise around the making.
 
-    `asked` are the tasks that it was asked after.
+    `asked` are the tasks that it was asked after, and `CHECK` for the free question.
     """
+
+    CHECK = "the free question"
+    capabilities = registry.find(registry.FIRST)
 
     def __init__(self) -> None:
         self.tasks: list[str] = []
@@ -117,6 +135,7 @@ class FakeService:
         self.before: Callable[[], None] = lambda: None
         self.after: Callable[[], None] = lambda: None
         self.answer: TaskResult | Exception = TaskResult(TaskStatus.GENERATING, "r")
+        self.balance: Balance | None = None
 
     def submit(self, submission: Submission) -> Submitted:
         self.before()
@@ -129,6 +148,34 @@ class FakeService:
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
+
+    def check(self) -> Balance | None:
+        self.asked.append(self.CHECK)
+        if isinstance(self.answer, Exception) and not isinstance(self.answer, TaskError):
+            raise self.answer
+        return self.balance
+
+
+def volcengine(
+    client: str,
+    session: requests.Session,
+    *,
+    credentials: Keys[Credentials],
+    clock: Clock,
+    endpoint: str = "",
+    timeout: tuple[float, float] = registry.TIMEOUT,
+    region: str = "",
+) -> TryOnService:
+    """The client called `signed` or `sdk`, as the registry builds it."""
+    return registry.build(
+        registry.find(registry.FIRST),
+        session,
+        credentials=credentials,
+        clock=clock,
+        endpoint=endpoint,
+        timeout=timeout,
+        options={"client": client, "region": region},
+    )
 
 
 def done(latency: float = 27.0) -> TaskResult:

@@ -19,14 +19,14 @@ import pytest
 import requests
 from PIL import Image
 
-from tests.doubles import HandClock
-from tryon.parameters import Parameters
+from tests.doubles import HandClock, volcengine
 from tryon.service import GarmentPicture, Submission, TaskStatus, TryOnService
 from tryon.service import errors as e
-from tryon.service.clients import build
-from tryon.service.credentials import Credentials
-from tryon.service.sdk import SdkService
-from tryon.service.signed import SignedService
+from tryon.service.secret import Secret
+from tryon.service.volcengine.credentials import Credentials
+from tryon.service.volcengine.parameters import Parameters
+from tryon.service.volcengine.sdk import SdkService
+from tryon.service.volcengine.signed import SignedService
 from tryon_local.service.faults import (
     Addresses,
     Answer,
@@ -397,14 +397,14 @@ def test_keys_that_were_rotated_are_taken_up_without_a_second_payment(bench: Ben
         def __call__(self) -> Credentials:
             return self.keys
 
-        def renew(self, refused: Credentials) -> Credentials:
+        def renew(self, refused: Secret) -> Credentials:
             self.keys = KEYS
             return self.keys
 
     name = "sdk" if isinstance(bench.client, SdkService) else "signed"
     session, endpoint = requests.Session(), "https://service.example"
     session.mount("https://", StandInAdapter(bench.standin))
-    service = build(name, session, credentials=Rotating(), clock=bench.clock, endpoint=endpoint)
+    service = volcengine(name, session, credentials=Rotating(), clock=bench.clock, endpoint=endpoint)
     service.submit(SUBMISSION)
     assert bench.standin.requests.submit == {"100010": 1, "10000": 1}
     assert len(bench.standin.tasks) == 1

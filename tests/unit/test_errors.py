@@ -22,6 +22,7 @@ NEVER_AN_END = {
     "NoAnswerError": "turned into one of the service's errors where it is raised",
     "LedgerConflictError": "turned into an outcome where it is raised",
     "LedgerWriteError": "Plan is tried again; the run then ends with its name and cause",
+    "UnknownServiceError": "a field of the manifest, which is rejected",
     "UnusableError": "a field of the manifest, which is rejected",
     "ImageError": "a field of the manifest, which is rejected",
     "InflateError": "turned into one of the fetch's errors where it is raised",

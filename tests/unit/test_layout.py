@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tryon.service import registry
+
 ROOT = Path(__file__).resolve().parents[2]
 LAYER = ROOT / "layers" / "tryon" / "tryon"
 
@@ -92,11 +94,22 @@ def test_the_layer_reads_no_environment_and_knows_no_lambda_event() -> None:
         assert "LambdaContext" not in text, path
 
 
-def test_the_vendors_names_live_in_one_place() -> None:
-    vendor = re.compile(r"dressing_diffusion|CVSubmitTask|CVGetResult|volcengine|req_key", re.IGNORECASE)
-    allowed = {"vendor.py", "sdk.py", "signature.py"}
-    found = {path.name for path in LAYER.rglob("*.py") if vendor.search(path.read_text())}
-    assert found <= allowed
+def test_a_services_words_live_in_its_folder() -> None:
+    """Its name stands in the registry besides, in its one line and in what a plan of before means."""
+    words = re.compile(r"dressing_diffusion|CVSubmitTask|CVGetResult|req_key", re.IGNORECASE)
+    names = re.compile("|".join(registry.SERVICES), re.IGNORECASE)
+    folders = {LAYER / "service" / name for name in registry.SERVICES}
+    outside = [path for path in LAYER.rglob("*.py") if path.parent not in folders]
+    assert [path for path in outside if words.search(path.read_text())] == []
+    assert {path.name for path in outside if names.search(path.read_text())} <= {
+        "registry.py",
+        "capabilities.py",
+        "manifest.py",
+        "plan.py",
+    }
+    for name in registry.SERVICES:
+        others = re.compile(rf"tryon\.service\.({'|'.join(set(registry.SERVICES) - {name}) or '-'})\b")
+        assert [path for path in (LAYER / "service" / name).rglob("*.py") if others.search(path.read_text())] == []
 
 
 def test_a_handler_reads_as_a_table_of_contents() -> None:

@@ -20,11 +20,8 @@ import urllib3
 from requests.adapters import BaseAdapter, HTTPAdapter
 from volcengine.visual.VisualService import VisualService
 
-from tests.doubles import HandClock
-from tryon.parameters import Parameters
-from tryon.service import GarmentPicture, Submission, TryOnService, vendor
-from tryon.service.clients import build
-from tryon.service.credentials import Credentials
+from tests.doubles import HandClock, volcengine
+from tryon.service import GarmentPicture, Submission, TryOnService
 from tryon.service.errors import (
     ServiceAccessError,
     ServiceError,
@@ -34,9 +31,13 @@ from tryon.service.errors import (
     SubmitOutcomeUnknownError,
     TaskFailedError,
 )
-from tryon.service.sdk import SdkService
-from tryon.service.signature import sign
-from tryon.service.signed import SignedService
+from tryon.service.secret import Secret
+from tryon.service.volcengine import vendor
+from tryon.service.volcengine.credentials import Credentials
+from tryon.service.volcengine.parameters import Parameters
+from tryon.service.volcengine.sdk import SdkService
+from tryon.service.volcengine.signature import sign
+from tryon.service.volcengine.signed import SignedService
 
 KEYS = Credentials("AKLTEXAMPLEDUMMY", "dummy-secret", "dummy-token")
 SUBMISSION = Submission(b"model", (GarmentPicture(b"shirt", "upper"), GarmentPicture(b"skirt", "lower")), Parameters())
@@ -567,7 +568,7 @@ class RotatingCredentials:
     def __call__(self) -> Credentials:
         return self._keys[0]
 
-    def renew(self, refused: Credentials) -> Credentials:
+    def renew(self, refused: Secret) -> Credentials:
         assert refused == self._keys[0]
         if len(self._keys) > 1:
             self._keys.pop(0)
@@ -581,7 +582,7 @@ NEW_KEYS = Credentials("AKLTNEWDUMMY", "dummy-secret-2")
 def test_rotated_keys_are_taken_up_within_the_call(name: str) -> None:
     for first, call in ((RECEIPT, "submit"), (QUEUED, "result")):
         wire = Wire(Reply(BAD_KEYS, 401), Reply(first))
-        service = build(
+        service = volcengine(
             name,
             on(wire),
             credentials=RotatingCredentials(KEYS, NEW_KEYS),
@@ -596,7 +597,7 @@ def test_rotated_keys_are_taken_up_within_the_call(name: str) -> None:
 def test_wrong_keys_are_tried_once_and_new_ones_once(name: str) -> None:
     for credentials, calls in ((RotatingCredentials(KEYS), 1), (RotatingCredentials(KEYS, NEW_KEYS, KEYS), 2)):
         wire = Wire(Reply(BAD_KEYS, 401))
-        service = build(name, on(wire), credentials=credentials, clock=HandClock(1_767_355_200.0, patient=False))
+        service = volcengine(name, on(wire), credentials=credentials, clock=HandClock(1_767_355_200.0, patient=False))
         with pytest.raises(ServiceAccessError):
             service.submit(SUBMISSION)
         assert len(wire.sent) == calls
@@ -609,7 +610,7 @@ def test_no_other_failure_is_ever_tried_twice() -> None:
         (Reply(b'{"code": 50522}', 400), TaskFailedError),
     ):
         wire = Wire(reply)
-        service = build(
+        service = volcengine(
             "signed",
             on(wire),
             credentials=RotatingCredentials(KEYS, NEW_KEYS),
@@ -622,7 +623,7 @@ def test_no_other_failure_is_ever_tried_twice() -> None:
 
 def test_the_stacks_default_endpoint_is_the_real_service() -> None:
     wire = Wire()
-    build(
+    volcengine(
         "signed", on(wire), credentials=RotatingCredentials(KEYS), clock=HandClock(1_767_355_200.0, patient=False)
     ).submit(SUBMISSION)
     assert wire.sent[0].url.startswith("https://visual.volcengineapi.com/?Action=")
@@ -631,7 +632,7 @@ def test_the_stacks_default_endpoint_is_the_real_service() -> None:
 @pytest.mark.parametrize("name", ["signed", "sdk"])
 def test_the_name_chooses_who_signs(name: str) -> None:
     wire = Wire()
-    build(
+    volcengine(
         name, on(wire), credentials=RotatingCredentials(KEYS), clock=HandClock(1_767_355_200.0, patient=False)
     ).submit(SUBMISSION)
     assert ("volc-sdk" in wire.sent[0].headers.get("User-Agent", "")) == (name == "sdk")
@@ -639,6 +640,6 @@ def test_the_name_chooses_who_signs(name: str) -> None:
 
 def test_a_client_of_an_unknown_name_is_refused_with_the_names_there_are() -> None:
     with pytest.raises(ServiceAccessError, match="signed, sdk"):
-        build(
+        volcengine(
             "boto", on(Wire()), credentials=RotatingCredentials(KEYS), clock=HandClock(1_767_355_200.0, patient=False)
         )

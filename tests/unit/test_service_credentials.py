@@ -9,8 +9,9 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from tests.doubles import HandClock
-from tryon.service.credentials import Credentials, SecretCredentials
+from tryon.service.credentials import SecretCredentials
 from tryon.service.errors import ServiceAccessError, ServiceUnavailableError
+from tryon.service.volcengine.credentials import Credentials
 
 SECRET = {"access_key": "AKLTEXAMPLEDUMMY", "secret_key": "dummy-secret"}
 KEYS = Credentials("AKLTEXAMPLEDUMMY", "dummy-secret")
@@ -34,8 +35,8 @@ class FakeSecretsManager:
         return {"SecretString": self.secret if isinstance(self.secret, str) else json.dumps(self.secret)}
 
 
-def source(manager: Any, clock: HandClock | None = None, ttl: float = 300) -> SecretCredentials:
-    return SecretCredentials(manager, "tryon/keys", clock or HandClock(1_000.0), ttl)
+def source(manager: Any, clock: HandClock | None = None, ttl: float = 300) -> SecretCredentials[Credentials]:
+    return SecretCredentials(manager, "tryon/keys", clock or HandClock(1_000.0), Credentials, ttl)
 
 
 def refusal(code: str) -> ClientError:

@@ -15,10 +15,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tryon.parameters import GarmentType, Parameters
+from tryon.parameters import GarmentType
 from tryon.service import Candidate, GarmentPicture, Submission, Submitted, TaskResult, TaskStatus, TaskTimes
 from tryon.service import errors as e
-from tryon.service.vendor import (
+from tryon.service.volcengine.parameters import Parameters
+from tryon.service.volcengine.vendor import (
     RESULT_ANSWER_LIMIT,
     encode_query,
     encode_submission,

@@ -15,10 +15,11 @@ from volcengine.auth.SignerV4 import SignerV4
 from volcengine.auth.SignParam import SignParam
 from volcengine.Credentials import Credentials as SdkCredentials
 
-from tryon.parameters import Parameters
-from tryon.service import GarmentPicture, Submission, signature, vendor
-from tryon.service.credentials import Credentials
-from tryon.service.signature import sign
+from tryon.service import GarmentPicture, Submission
+from tryon.service.volcengine import signature, vendor
+from tryon.service.volcengine.credentials import Credentials
+from tryon.service.volcengine.parameters import Parameters
+from tryon.service.volcengine.signature import sign
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "data/signing-vectors.json").read_text("utf-8"))
 VECTORS = [pytest.param(vector, id=vector["name"]) for vector in GOLDEN["vectors"]]

@@ -384,7 +384,7 @@ def test_the_free_question_confirms_within_a_few_minutes_and_then_the_run_is_hal
     assert raised == [RefusalUnconfirmedError] * 3 + [ServiceAccessError]
     assert submit.CONFIRM_SECONDS <= bench.clock.time - visits.began < 300
     assert bench.entry.submits == 1, "the others ask the free question first"
-    assert bench.service.asked == [submit.PREFLIGHT_TASK] * 3
+    assert bench.service.asked == [FakeService.CHECK] * 3
     assert bench.halted == "ServiceAccessError: no such key (100009)"
 
 
@@ -828,12 +828,6 @@ def test_expired_is_the_end_at_once(bench: Bench) -> None:
     with pytest.raises(TaskExpiredError):
         bench.look()
     assert bench.holders == set()
-
-
-@pytest.mark.parametrize("answer", [TaskResult(TaskStatus.NOT_FOUND, "r"), TaskFailedError("50400")])
-def test_access_is_proved_by_any_answer_about_the_task(bench: Bench, answer: TaskResult | Exception) -> None:
-    bench.service.answer = answer
-    submit.check_access(bench.service, bench.gate)
 
 
 def test_broken_access_is_told_before_anything_is_submitted(bench: Bench) -> None:

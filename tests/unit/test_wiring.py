@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from requests.adapters import HTTPAdapter
 
 from tests.doubles import HandClock
-from tryon.service.clients import RenewingService
+from tryon.service.renewing import RenewingService
 from tryon.state.gate import RequestLimit
 from tryon.wiring.plan import PlanWiring
 from tryon.wiring.results import ResultWiring

@@ -17,8 +17,7 @@ import requests
 from tests.workflow.histories import Theatre
 from tryon import objects
 from tryon.reporting import retry
-from tryon.service import TaskResult, TaskStatus, signed, transport, vendor
-from tryon.service.clients import RenewingService
+from tryon.service import TaskResult, TaskStatus, transport
 from tryon.service.errors import (
     ServiceError,
     ServiceUnavailableError,
@@ -26,6 +25,8 @@ from tryon.service.errors import (
     TaskError,
     TaskFailedError,
 )
+from tryon.service.renewing import RenewingService
+from tryon.service.volcengine import signed, vendor
 from tryon.state.entry import Entry
 from tryon.state.gate import Gate
 from tryon.state.ledger import Ledger, LedgerConflictError, _run_key

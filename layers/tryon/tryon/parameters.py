@@ -1,41 +1,30 @@
-"""What a user may set about a picture, in the project's own words."""
+"""What a user may set about a picture: each try-on service has its own parameters, in its own words."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 GarmentType = Literal["upper", "lower", "full"]
 
 
-class Parameters(BaseModel):
-    """The parameters of one combination; the defaults are the calibrated ones.
+class ServiceParameters(BaseModel):
+    """The parameters of one combination, for one service: a service's own model is made of this one.
 
-    `max_side` is in pixels: the service shrinks larger pictures to it.
+    Every field has a default, the calibrated one, and none is called `service`, which stands beside them in a variant.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    super_resolution: bool = Field(True, description="Sharpen the result with super-resolution.")
-    keep_head: bool = Field(True, description="Keep the model's head as photographed.")
-    keep_hands: bool = Field(False, description="Keep the hands as photographed; otherwise they are drawn anew.")
-    keep_feet: bool = Field(False, description="Keep the feet as photographed.")
-    keep_upper: bool = Field(False, description="Keep what the model wears above the waist.")
-    keep_lower: bool = Field(False, description="Keep what the model wears below the waist.")
-    mask: Literal["loose", "tight", "bbox"] = Field(
-        "loose", description="How closely the repainted area follows the body."
-    )
-    seed: int = Field(-1, ge=-1, le=2**32 - 1, description="Random seed; -1 lets the service draw one.")
-    steps: int = Field(16, ge=8, le=50, description="Diffusion steps.")
-    box_overlap: float = Field(
-        0.3,
-        ge=0,
-        le=1,
-        description="Overlap of garment and body boxes below which the service repaints more.",
-    )
-    box_expansion: float = Field(1.1, ge=1, le=1.5, description="How far the body's box is widened.")
-    max_side: int = Field(
-        1920,
-        ge=1080,
-        le=4096,
-        description="Longest side of the picture that the service works on, in pixels.",
-    )
+    @property
+    def pictures(self) -> int:
+        """How many pictures one task with these parameters makes."""
+        return 1
+
+    @property
+    def longest_side(self) -> int | None:
+        """The longest side in pixels that the service is asked to work on; None leaves it to its limits."""
+        return None
+
+    def with_another_seed(self, n: int) -> Self:
+        """The same for the n-th task after a refused result; unchanged where the service draws a seed for each task."""
+        return self

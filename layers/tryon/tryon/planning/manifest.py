@@ -25,7 +25,8 @@ from pydantic_core import ErrorDetails
 from tryon import objects
 from tryon.cadence import MAX_WAIT, MAX_WAITS
 from tryon.json_types import Json
-from tryon.parameters import GarmentType, Parameters
+from tryon.parameters import GarmentType
+from tryon.service.volcengine.parameters import Parameters
 from tryon.text import cut, escaped_bytes, misleads, on_one_line, quoted, shown
 
 if TYPE_CHECKING:

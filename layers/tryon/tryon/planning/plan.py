@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict
 from tryon.cadence import MAX_POLLS, waits
 from tryon.keys import Picture
 from tryon.objects import SPOOL_BYTES
-from tryon.parameters import GarmentType, Parameters
+from tryon.parameters import GarmentType
 from tryon.planning.manifest import Manifest, ManifestError, Problem
+from tryon.service.volcengine.parameters import Parameters
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -1,13 +1,18 @@
-"""The try-on service: one small interface, whichever client speaks to it.
+"""Try-on services: one small interface, whichever of them is spoken to; `registry` has them all.
 
-A client's two calls either return what is below or raise one of `tryon.service.errors`.
+A client's calls either return what is below or raise one of `tryon.service.errors`.
 """
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from tryon.parameters import GarmentType, Parameters
+from tryon.parameters import GarmentType, ServiceParameters
+
+if TYPE_CHECKING:
+    from tryon.service.capabilities import Capabilities
+
+_Own = TypeVar("_Own", bound=ServiceParameters)
 
 
 @dataclass(frozen=True)
@@ -20,11 +25,17 @@ class GarmentPicture:
 
 @dataclass(frozen=True)
 class Submission:
-    """All that the service needs for one task: pictures as JPEG or PNG bytes, one or two garments."""
+    """All that a service needs for one task: pictures as JPEG or PNG bytes, one or two garments."""
 
     model: bytes = field(repr=False)
     garments: tuple[GarmentPicture, ...]
-    parameters: Parameters
+    parameters: ServiceParameters
+
+    def own(self, kind: type[_Own]) -> _Own:
+        """The parameters as the service's own model; raises `TypeError` for those of another."""
+        if not isinstance(self.parameters, kind):
+            raise TypeError(f"{type(self.parameters).__name__} given to a service that takes {kind.__name__}")
+        return self.parameters
 
 
 @dataclass(frozen=True)
@@ -36,7 +47,7 @@ class Submitted:
 
 
 class TaskStatus(StrEnum):
-    """Where a task is, in the service's own five words."""
+    """Where a task is, in five words, whatever the service's own are."""
 
     IN_QUEUE = "in_queue"
     GENERATING = "generating"
@@ -61,7 +72,7 @@ class TaskTimes:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One result picture: where it is for 24 h, or its bytes when the service sent no address."""
+    """One result picture: where it is for some hours, or its bytes when the service sent no address."""
 
     # An address opens the picture to whoever reads it in a log.
     url: str | None = field(default=None, repr=False)
@@ -71,16 +82,32 @@ class Candidate:
 
 @dataclass(frozen=True)
 class TaskResult:
-    """The answer to "how is my task?"; `candidates` only when `status` is DONE."""
+    """The answer to "how is my task?"; `candidates` only when `status` is DONE.
+
+    `billed` is what the service says that the task took of the account's credits, None where it says nothing.
+    """
 
     status: TaskStatus
     request_id: str
     candidates: tuple[Candidate, ...] = ()
     times: TaskTimes | None = None
+    billed: float | None = None
+
+
+@dataclass(frozen=True)
+class Balance:
+    """What is left of a prepaid account, in credits."""
+
+    credits: float
 
 
 class TryOnService(Protocol):
-    """What a client of the service offers."""
+    """What a client of a service offers, to any number of threads."""
+
+    @property
+    def capabilities(self) -> "Capabilities":
+        """What this model of this service can do."""
+        ...
 
     def submit(self, submission: Submission) -> Submitted:
         """Start one task, which is paid for.
@@ -94,6 +121,14 @@ class TryOnService(Protocol):
         """Ask for a task, free of charge.
 
         Raises `TaskError` subclasses when the task itself failed; `ServiceUnavailableError` and
+        `ServiceThrottledError` say only that this question got no answer.
+        """
+        ...
+
+    def check(self) -> Balance | None:
+        """Ask the service's free question: would it take a submit? Returns the account's balance where it says one.
+
+        Raises `ServiceAccessError` when keys, rights or the model's name are wrong; `ServiceUnavailableError` and
         `ServiceThrottledError` say only that this question got no answer.
         """
         ...

@@ -1,6 +1,6 @@
-"""One POST to the service: sent once, never redirected, its answer limited in size.
+"""One request to a service: sent once, never redirected, its answer limited in size.
 
-Whichever client signs the request, it leaves through here, so that both know the same about what was sent.
+Whichever client makes the request, it leaves through here, so that all know the same about what was sent.
 """
 
 import contextlib
@@ -61,27 +61,51 @@ def post(
     limit: int,
     reuse: bool,
 ) -> Answer:
-    """Send `body` as it is; `timeout` is connect and read in seconds, `limit` the bytes of answer to read, unpacked.
+    """POST `body` as it is; `timeout` is connect and read in seconds, `limit` the bytes of answer to read, unpacked.
 
     Of a refusal `REFUSAL_LIMIT` bytes are read, of a redirect nothing. Without `reuse` the connection is closed
     afterwards. Raises `NoAnswerError`.
     """
-    if not reuse:
-        # A connection kept over a Lambda's freeze may be dead unnoticed: a submission sent into it would get
-        # no answer and count as one whose outcome is unknown.
-        headers = {**headers, "Connection": "close"}
     # From a file object a body leaves in blocks, each with a timeout to itself, while one sendall of 20 MB
     # would get the connect timeout for all of it. And how far it was read proves what cannot have arrived.
     outgoing = io.BytesIO(body)
     try:
-        # Prepared outside the session: its .netrc look-up would open a file and overwrite the signature.
-        request = requests.Request("POST", url, headers=dict(headers), data=outgoing).prepare()
-        settings = session.merge_environment_settings(url, {}, True, None, None)
-        # By the adapter, because a session reads a redirect's body whole, even when it does not follow it.
-        response = session.get_adapter(url).send(request, timeout=timeout, **settings)  # type: ignore[arg-type] # `verify` is never None here
+        return _exchange(session, "POST", url, headers, outgoing, timeout=timeout, limit=limit, reuse=reuse)
     except _BROKEN as error:
         # Not by the error's name: a TLS handshake that stalls is a ReadTimeout too.
         raise NoAnswerError(type(error).__name__, sent=outgoing.tell() >= len(body)) from error
+
+
+def get(
+    session: requests.Session, url: str, headers: Mapping[str, str], *, timeout: tuple[float, float], limit: int
+) -> Answer:
+    """Ask a question, as `post` sends, over a connection that is kept; raises `NoAnswerError`."""
+    try:
+        return _exchange(session, "GET", url, headers, None, timeout=timeout, limit=limit, reuse=True)
+    except _BROKEN as error:
+        raise NoAnswerError(type(error).__name__, sent=True) from error
+
+
+def _exchange(
+    session: requests.Session,
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    outgoing: io.BytesIO | None,
+    *,
+    timeout: tuple[float, float],
+    limit: int,
+    reuse: bool,
+) -> Answer:
+    if not reuse:
+        # A connection kept over a Lambda's freeze may be dead unnoticed: a submission sent into it would get
+        # no answer and count as one whose outcome is unknown.
+        headers = {**headers, "Connection": "close"}
+    # Prepared outside the session: its .netrc look-up would open a file and overwrite the signature.
+    request = requests.Request(method, url, headers=dict(headers), data=outgoing).prepare()
+    settings = session.merge_environment_settings(url, {}, True, None, None)
+    # By the adapter, because a session reads a redirect's body whole, even when it does not follow it.
+    response = session.get_adapter(url).send(request, timeout=timeout, **settings)  # type: ignore[arg-type] # `verify` is never None here
     with response:
         status = response.status_code
         if 300 <= status < 400:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tryon import objects
-from tryon.parameters import Parameters
 from tryon.planning.plan import Combination
 from tryon.service import GarmentPicture, Submission, TaskStatus, TryOnService
 from tryon.service import errors as service_errors
@@ -45,9 +44,6 @@ CONFIRM_SUBMITS = 3
 MOST_REFUSALS = 5
 """Refusals of that kind after which a combination ends by itself, where others pass meanwhile."""
 
-PREFLIGHT_TASK = "0"
-"""An id that no task has: asking for it is free and shows whether keys, clock and signature are right."""
-
 
 class SubmitUnansweredError(Exception):
     """An earlier call of the same Submit may still run: what became of it is not known before it is dead."""
@@ -62,7 +58,7 @@ class Started:
 
 
 def check_access(service: TryOnService, gate: Gate) -> None:
-    """Ask the service for a task that does not exist, so that broken access stops a run before it begins.
+    """Ask the service its free question, so that broken access stops a run before it begins.
 
     Raises `ServiceAccessError`, or the errors that say to ask again later.
     """
@@ -70,9 +66,7 @@ def check_access(service: TryOnService, gate: Gate) -> None:
         gate.take_turn()
     except TurnLaterError as later:
         raise ServiceThrottledError(str(later)) from later
-    # Any opinion about the task itself proves that the question was let in.
-    with suppress(TaskError):
-        service.result(PREFLIGHT_TASK)
+    service.check()
 
 
 def start(  # noqa: C901, PLR0913 - paid once: the order of these steps is the point, and is read in one place; its parts, by name
@@ -104,7 +98,7 @@ def start(  # noqa: C901, PLR0913 - paid once: the order of these steps is the p
     me = holder(run_id, n, visit)
     if refused_task is not None:
         refused = len(ledger.replan(run_id, n, refused_task).refused_tasks)
-        combination = combination.model_copy(update={"parameters": _with_another_seed(combination.parameters, refused)})
+        combination = combination.model_copy(update={"parameters": combination.parameters.with_another_seed(refused)})
     elif combination.task_id is not None:
         return _resume(combination.task_id, run_id, n, ledger, now)
 
@@ -286,10 +280,3 @@ def _after_refusal(
         case _:
             gate.refused(me, Refusal.UNAVAILABLE, word=word)
     return error
-
-
-def _with_another_seed(parameters: Parameters, refused: int) -> Parameters:
-    # Without a seed the service draws one for each task.
-    if parameters.seed < 0:
-        return parameters
-    return parameters.model_copy(update={"seed": (parameters.seed + refused) % 2**32})

@@ -6,8 +6,7 @@ import boto3
 import requests
 from pydantic import BaseModel, Field
 
-from tryon.service import TryOnService
-from tryon.service.clients import build
+from tryon.service import TryOnService, registry
 from tryon.service.credentials import SecretCredentials
 from tryon.wiring.state import FROM_ENVIRONMENT, Wiring
 
@@ -30,13 +29,16 @@ class ServiceWiring(Wiring):
     def service(self) -> TryOnService:
         """The chosen client; its keys are read from the secret at the first call."""
         settings = ServiceSettings.model_validate(self.environ)
-        return build(
-            settings.client,
+        capabilities = registry.find(registry.FIRST)
+        return registry.build(
+            capabilities,
             self.mounted(requests.Session()),
-            credentials=SecretCredentials(boto3.client("secretsmanager"), settings.secret, self.clock),
+            credentials=SecretCredentials(
+                boto3.client("secretsmanager"), settings.secret, self.clock, capabilities.secret
+            ),
             clock=self.clock,
             endpoint=settings.endpoint,
-            region=settings.region,
+            options={"client": settings.client, "region": settings.region},
         )
 
     def mounted(self, session: requests.Session) -> requests.Session:

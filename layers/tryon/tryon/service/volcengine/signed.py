@@ -6,10 +6,13 @@ from collections.abc import Callable
 import requests
 
 from tryon.clock import Clock
-from tryon.service import Submission, Submitted, TaskResult, vendor
-from tryon.service.credentials import Credentials
-from tryon.service.signature import sign
+from tryon.service import Submission, Submitted, TaskResult
+from tryon.service.capabilities import Capabilities
 from tryon.service.transport import Answer, NoAnswerError, origin, post, result_failure, submit_failure
+from tryon.service.volcengine import vendor
+from tryon.service.volcengine.capabilities import CAPABILITIES
+from tryon.service.volcengine.credentials import Credentials
+from tryon.service.volcengine.signature import sign
 
 
 class SignedService:
@@ -27,7 +30,9 @@ class SignedService:
         clock: Clock,
         timeout: tuple[float, float] = (3.05, 30),
         region: str = vendor.REGION,
+        capabilities: Capabilities = CAPABILITIES[0],
     ) -> None:
+        self.capabilities = capabilities
         scheme, host = origin(endpoint)
         self._session = session
         self._origin = f"{scheme}://{host}"
@@ -55,6 +60,9 @@ class SignedService:
         except NoAnswerError as error:
             raise result_failure(error) from error
         return vendor.read_result_answer(answer.status, answer.headers, answer.body, now=self._clock.now())
+
+    def check(self) -> None:
+        vendor.check(self.result)
 
     def _post(self, query: str, body: bytes, *, limit: int, reuse: bool) -> Answer:
         url = f"{self._origin}/?{query}"

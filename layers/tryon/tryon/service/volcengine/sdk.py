@@ -7,10 +7,13 @@ import requests
 
 from tryon.clock import Clock
 from tryon.json_types import Json
-from tryon.service import Submission, Submitted, TaskResult, vendor
-from tryon.service.credentials import Credentials
+from tryon.service import Submission, Submitted, TaskResult
+from tryon.service.capabilities import Capabilities
 from tryon.service.errors import ServiceAccessError
 from tryon.service.transport import Answer, NoAnswerError, origin, post, result_failure, submit_failure
+from tryon.service.volcengine import vendor
+from tryon.service.volcengine.capabilities import CAPABILITIES
+from tryon.service.volcengine.credentials import Credentials
 
 
 class SdkService:
@@ -28,7 +31,9 @@ class SdkService:
         clock: Clock,
         timeout: tuple[float, float] = (3.05, 30),
         region: str = vendor.REGION,
+        capabilities: Capabilities = CAPABILITIES[0],
     ) -> None:
+        self.capabilities = capabilities
         try:
             from volcengine.Credentials import Credentials as SdkCredentials
             from volcengine.visual.VisualService import VisualService
@@ -63,6 +68,9 @@ class SdkService:
         except NoAnswerError as error:
             raise result_failure(error) from error
         return vendor.read_result_answer(answer.status, answer.headers, answer.body, now=self._clock.now())
+
+    def check(self) -> None:
+        vendor.check(self.result)
 
     def _client(self, exchange: "_Exchange") -> Any:
         """The SDK's client for one call, sharing nothing that a call changes.

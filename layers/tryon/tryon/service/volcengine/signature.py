@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from urllib.parse import SplitResult, parse_qsl, quote, unquote_to_bytes, urlsplit
 
-from tryon.service.credentials import Credentials
+from tryon.service.volcengine.credentials import Credentials
 
 _ALGORITHM = "HMAC-SHA256"
 _SET_HERE = frozenset({"authorization", "x-content-sha256", "x-date", "x-security-token"})

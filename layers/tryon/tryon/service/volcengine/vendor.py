@@ -1,6 +1,6 @@
 """The service's own language: its names, its request bodies, its answers and its codes.
 
-No other module knows the vendor's words, apart from the name of its SDK's methods in `tryon.service.sdk`.
+No other module knows the vendor's words, apart from the name of its SDK's methods in `tryon.service.volcengine.sdk`.
 """
 
 import base64
@@ -9,7 +9,8 @@ import io
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -18,7 +19,7 @@ from itertools import zip_longest
 from typing import Literal
 
 from tryon.json_types import Json
-from tryon.parameters import GarmentType, Parameters
+from tryon.parameters import GarmentType
 from tryon.service import Candidate, Submission, Submitted, TaskResult, TaskStatus, TaskTimes
 from tryon.service.errors import (
     MOST_RETRY_AFTER,
@@ -30,11 +31,12 @@ from tryon.service.errors import (
     ServiceThrottledError,
     ServiceUnavailableError,
     SubmitOutcomeUnknownError,
+    TaskError,
     TaskFailedError,
     UnknownRefusalError,
 )
+from tryon.service.volcengine.parameters import Parameters
 
-ENDPOINT = "https://visual.volcengineapi.com"
 REGION = "cn-north-1"
 SERVICE = "cv"
 SUBMIT_QUERY = "Action=CVSubmitTask&Version=2022-08-31"
@@ -119,6 +121,17 @@ _GATEWAY_NAMES = {
     "AccessDenied": 100013,
     "FlowLimitExceeded": 100018,
 }
+
+
+NO_TASK = "0"
+"""An id that no task has: asking for it is free and shows whether keys, clock and signature are right."""
+
+
+def check(ask: Callable[[str], TaskResult]) -> None:
+    """The free question; raises what `ask` raises unless it is about the task."""
+    # Any opinion about the task itself proves that the question was let in.
+    with suppress(TaskError):
+        ask(NO_TASK)
 
 
 def encode_submission(submission: Submission) -> dict[str, Json]:
@@ -250,7 +263,7 @@ def _without_pictures(submission: Submission) -> dict[str, Json]:
         "req_key": _REQ_KEY,
         "req_image_store_type": 0,
         "garment": {"data": [{"type": _GARMENT_TYPES[garment.type]} for garment in submission.garments]},
-        "inference_config": _inference_config(submission.parameters),
+        "inference_config": _inference_config(submission.own(Parameters)),
     }
 
 

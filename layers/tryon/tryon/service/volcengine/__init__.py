@@ -1,0 +1,1 @@
+"""Volcengine's dressing diffusion: signed requests, or the vendor's SDK."""
