@@ -69,11 +69,11 @@ class Bench:
     hosts: Hosts = field(default_factory=Hosts)
     service: FakeService = field(default_factory=FakeService)
 
-    def collect(self, *addresses: str | None, **options: Any) -> download.Collected:
+    def collect(self, *addresses: str | Candidate | None, **options: Any) -> download.Collected:
         policy = OriginPolicy.parse("https://*.example.com")
         session = guarded_session(policy)
         session.mount("https://", self.hosts)
-        known = tuple(Candidate(url=address) for address in addresses)
+        known = tuple(one if isinstance(one, Candidate) else Candidate(url=one) for one in addresses)
         return download.collect(
             Entry(n=1, id="anna__01-shirt__a", model="anna", worn="01-shirt", variant="a", candidates=known),
             "task-1",
@@ -122,6 +122,13 @@ def test_each_picture_lies_under_its_number_and_its_own_extension(bench: Bench) 
     assert bench.files == ["1.png", "2.jpg", "3.webp"]
     assert (numbers(collected), collected.lost) == ({1, 2, 3}, ())
     assert bench.hosts.asked == ["a", "b", "c"]
+
+
+def test_what_the_service_said_of_a_candidate_stays_with_its_picture(bench: Bench) -> None:
+    bench.hosts.answers = {"a": [404], "b": [PNG]}
+    bench.service.answer = done(Candidate(url=at("a")), Candidate(url=at("b"), score=0.4))
+    first = bench.collect(Candidate(url=at("a")), Candidate(url=at("b"), score=0.83, reason="hands"))
+    assert [(one.candidate, one.score, one.reason) for one in first.stored] == [(2, 0.83, "hands")]
 
 
 BAD: list[tuple[list[Answer], str]] = [

@@ -6,7 +6,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedErro
 
 from tests.doubles import RUN, HandClock, combination, ledger_and_gate, outcome, stored
 from tryon.planning.plan import Key
-from tryon.service import Submitted
+from tryon.service import Candidate, Submitted, TaskResult, TaskStatus
 from tryon.state.entry import Entry, RefusedSubmit, Status
 from tryon.state.items import from_item, to_item
 from tryon.state.ledger import Ledger, LedgerConflictError, LedgerWriteError, RunEndedError, Standing
@@ -44,6 +44,20 @@ def test_the_addresses_of_results_are_forgotten_once_they_are_stored(ledger: Led
     ledger.ended(RUN, ledger.entry(RUN, 1), "task-1")
     ledger.succeeded(RUN, 1, [])
     assert ledger.entry(RUN, 1).candidates == ()
+
+
+def test_what_the_service_said_of_a_candidate_waits_for_its_download(ledger: Ledger) -> None:
+    said = (Candidate(url="https://r.example/1.png", seed=7, score=0.83, reason="hands"), Candidate(data=b"picture"))
+    ledger.add(RUN, [combination()])
+    ledger.ended(RUN, ledger.entry(RUN, 1), "task-1", TaskResult(TaskStatus.DONE, "r", said))
+    assert ledger.entry(RUN, 1).candidates == (said[0], Candidate())
+
+
+def test_a_result_keeps_what_the_service_said_of_it(ledger: Ledger) -> None:
+    results = (stored("a.png", score=0.83, reason="hands"), stored("b.png", width=None))
+    ledger.add(RUN, [combination()])
+    ledger.succeeded(RUN, 1, results)
+    assert ledger.entry(RUN, 1).results == results
 
 
 # --- each state, and what each call makes of it: twice, late, out of turn ---

@@ -592,13 +592,35 @@ def test_every_candidate_is_taken_with_its_seed_and_the_tasks_times() -> None:
         TaskStatus.DONE,
         "R-1",
         (
-            Candidate(url="https://r.example/0.png", seed=2636286795),
+            Candidate(url="https://r.example/0.png", seed=2636286795, score=7.0),
             Candidate(url="https://r.example/1.png", seed=5),
         ),
         TaskTimes(1747915233.5144498, 1747915233.0, 1747915311.0),
     )
     assert answer.times
     assert answer.times.latency == pytest.approx(77.5, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("said", "score", "reason"),
+    [
+        ({"score": 0.83, "reason": " face redrawn "}, 0.83, "face redrawn"),
+        ({"score": 1, "reason": ""}, 1.0, None),
+        ({"score": "0.9", "reason": 4}, None, None),
+        ({"score": True}, None, None),
+        ({"score": float("nan")}, None, None),
+        ({"score": 1e300}, None, None),
+        ({"reason": "x" * 5000}, None, "x" * 199 + "…"),
+        ("no object", None, None),
+        (None, None, None),
+    ],
+)
+def test_what_the_service_says_of_a_candidate_is_taken_where_it_is_understood(
+    said: object, score: float | None, reason: str | None
+) -> None:
+    (candidate,) = result(200, done(resp_data=json.dumps({"results": [said]}))).candidates
+    assert (candidate.score, candidate.reason) == (score, reason)
+    assert candidate.url is not None
 
 
 def test_pictures_in_base64_are_taken_when_there_are_no_addresses() -> None:

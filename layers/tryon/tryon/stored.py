@@ -1,7 +1,8 @@
 """A result picture in S3, and one that could not be had."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
+from tryon.json_types import Json
 from tryon.result_formats import ResultFormat
 
 
@@ -10,7 +11,8 @@ class Stored:
     """A result as it is in S3.
 
     `bytes` is its size, `sha256` in hex, `width` and `height` in pixels, None when the first bytes do not show
-    them. `candidate` counts the task's results from 1; runs from before it was kept have none.
+    them. `candidate` counts the task's results from 1; runs from before it was kept have none. `score` and `reason` are
+    what the service itself said of the picture; what they mean is its own.
     """
 
     key: str
@@ -20,6 +22,15 @@ class Stored:
     width: int | None
     height: int | None
     candidate: int | None = None
+    score: float | None = None
+    reason: str | None = None
+
+    def as_item(self) -> dict[str, Json]:
+        """The result in plain values; what the service did not say is left out."""
+        return {name: value for name, value in asdict(self).items() if value is not None or name not in _SAID}
+
+
+_SAID = ("score", "reason")
 
 
 @dataclass(frozen=True)

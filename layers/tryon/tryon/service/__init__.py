@@ -72,12 +72,17 @@ class TaskTimes:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One result picture: where it is for some hours, or its bytes when the service sent no address."""
+    """One result picture: where it is for some hours, or its bytes when the service sent no address.
+
+    `score` and `reason` are what the service itself says of it; what they mean is its own.
+    """
 
     # An address opens the picture to whoever reads it in a log.
     url: str | None = field(default=None, repr=False)
     data: bytes | None = field(default=None, repr=False)
     seed: int | None = None
+    score: float | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True)

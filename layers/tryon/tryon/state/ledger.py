@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tryon.clock import Clock
 from tryon.json_types import Json
 from tryon.planning.plan import Combination, Key
-from tryon.service import Submitted, TaskResult
+from tryon.service import Candidate, Submitted, TaskResult
 from tryon.state.entry import Entry, RefusedSubmit, Status, read_entry
 from tryon.state.items import from_item, to_item
 from tryon.state.run import Outcome, Run, RunStatus, read_run
@@ -463,10 +463,7 @@ class Ledger:
         now = self._clock.now()
         seen: dict[str, Json] = {"ended_at": now}
         if result is not None:
-            seen["candidates"] = [
-                {"url": candidate.url, "seed": candidate.seed} if candidate.url else {"seed": candidate.seed}
-                for candidate in result.candidates
-            ]
+            seen["candidates"] = [_candidate(candidate) for candidate in result.candidates]
             latency = None if result.times is None else result.times.latency
             # A time that is longer than the task can have lasted is no time: one would spoil every mean of the run.
             longest = KEPT if entry.resumed else now - (entry.submitted_at or now) + SLACK
@@ -519,7 +516,7 @@ class Ledger:
                 n,
                 {
                     "status": Status.SUCCEEDED,
-                    "results": [asdict(one) for one in stored],
+                    "results": [one.as_item() for one in stored],
                     "lost": [asdict(one) for one in lost] or None,
                     "bytes": sum(one.bytes for one in stored),
                     "finished_at": self._clock.now(),
@@ -616,6 +613,12 @@ def _claim_name(key: Key) -> str:
 
 def _claim_key(first: str, name: str) -> "Item":
     return to_item({"pk": f"repair#{first}", "sk": name})
+
+
+def _candidate(candidate: Candidate) -> dict[str, Json]:
+    """What the last poll leaves of a candidate: never its bytes, which an item could not hold."""
+    known: dict[str, Json] = {"url": candidate.url, "score": candidate.score, "reason": candidate.reason}
+    return {"seed": candidate.seed, **{name: value for name, value in known.items() if value is not None}}
 
 
 def _planned(combination: Combination) -> dict[str, Json]:

@@ -129,8 +129,13 @@ def collect(  # noqa: C901, PLR0913 - the tries share what was stored and what f
     waits = tries < PATIENT_TRIES and any(may_pass(n) for n in missing)
     if not stored or waits or (untried.intersection(missing) and len(stored) > before):
         raise _worst(task_id, [failures[n] for n in missing], refusal)
-    found = tuple(replace(stored[n], candidate=n) for n in sorted(stored))
+    found = tuple(_said(replace(stored[n], candidate=n), known.get(n)) for n in sorted(stored))
     return Collected(found, tuple(Lost(n, type(failures[n]).__name__, str(failures[n])) for n in missing))
+
+
+def _said(one: Stored, candidate: Candidate | None) -> Stored:
+    """A stored picture with what the service said of it; nothing where an answer without it came last."""
+    return one if candidate is None else replace(one, score=candidate.score, reason=candidate.reason)
 
 
 def _worst(task_id: str, failures: Sequence[Exception], refusal: ServiceError | None) -> Exception:

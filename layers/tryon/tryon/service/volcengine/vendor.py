@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -36,6 +36,7 @@ from tryon.service.errors import (
     UnknownRefusalError,
 )
 from tryon.service.volcengine.parameters import Parameters
+from tryon.text import shown
 
 REGION = "cn-north-1"
 SERVICE = "cv"
@@ -53,6 +54,9 @@ _MOST_VALUES = 500_000
 
 # A larger answer is pictures: one character beyond ASCII would double or quadruple what it takes as text.
 _PLAIN_TEXT_BYTES = 1 << 20
+
+MAX_REASON = 200
+"""Characters that are kept of what the service says of a picture: a run's entries are read as a whole."""
 
 # The vendor's example has three. With the longest address each these fit in an item of DynamoDB, which takes 400 KB.
 _MOST_CANDIDATES = 16
@@ -383,16 +387,16 @@ def _candidates(answer: _Answer, details: Mapping[str, Json]) -> tuple[Candidate
     if max(len(addresses), len(pictures)) > _MOST_CANDIDATES:
         raise answer.error(ServiceUnavailableError, "the task is done but names too many pictures to be true")
     found = []
-    seeds = _seeds(details, max(len(addresses), len(pictures)))
-    for n, (address, picture, seed) in enumerate(zip_longest(addresses, pictures, seeds)):
+    said = _said(details, max(len(addresses), len(pictures)))
+    for n, (address, picture, one) in enumerate(zip_longest(addresses, pictures, said)):
         url = address.strip() if isinstance(address, str) else ""
         if url.isprintable() and 0 < len(url) <= 8192:
-            found.append(Candidate(url=url, seed=seed))
+            found.append(replace(one, url=url))
         elif data := _decoded(picture):
-            found.append(Candidate(data=data, seed=seed))
+            found.append(replace(one, data=data))
         elif n < len(addresses) or picture:
             # It keeps its number, and is told as lost.
-            found.append(Candidate(seed=seed))
+            found.append(one)
     if any(candidate.url or candidate.data for candidate in found):
         return tuple(found)
     if any([*addresses, *pictures]):
@@ -411,12 +415,31 @@ def _details(data: Mapping[str, Json]) -> Mapping[str, Json]:
     return _object(text) if isinstance(text, str) else {}
 
 
-def _seeds(details: Mapping[str, Json], count: int) -> list[int | None]:
+def _said(details: Mapping[str, Json], count: int) -> list[Candidate]:
+    """What the service says of each candidate, as candidates that have no picture yet."""
     results = details.get("results")
-    # Another number of results than of pictures leaves open whose seed is whose.
+    # Another number of results than of pictures leaves open what belongs to which.
     if not isinstance(results, list) or len(results) != count:
-        return [None] * count
-    return [_seed(_dict(_dict(result).get("inference_config")).get("seed")) for result in results]
+        return [Candidate()] * count
+    return [
+        Candidate(
+            seed=_seed(_dict(result.get("inference_config")).get("seed")),
+            score=_score(result.get("score")),
+            reason=_reason(result.get("reason")),
+        )
+        for result in map(_dict, results)
+    ]
+
+
+def _score(value: Json) -> float | None:
+    # DynamoDB's numbers end at 1e125; a score that large is none.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e9:
+        return None
+    return round(float(value), 6)
+
+
+def _reason(value: Json) -> str | None:
+    return shown(value.strip(), MAX_REASON) if isinstance(value, str) and value.strip() else None
 
 
 def _seed(value: Json) -> int | None:
