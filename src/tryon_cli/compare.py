@@ -7,8 +7,9 @@ from rich.console import Console
 from rich.table import Table
 
 from tryon.json_types import Json
-from tryon_cli.comparison import Comparison, ExportError, Tally, compare, read_export
+from tryon_cli.comparison import Comparison, Tally, compare
 from tryon_cli.options import counted, json_option, print_json
+from tryon_cli.review import ExportError, read_export
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -60,6 +61,11 @@ def _show(found: Comparison, console: Console) -> None:
     )
     if found.agreement is not None:
         console.print(f"reviewers agree in {100 * found.agreement:.0f} % of what more than one judged", highlight=False)
+    if found.both_bad:
+        console.print(f"{counted(found.both_bad, 'judgement')} said that both are bad", highlight=False)
+    if found.steady[1]:
+        alike, repeated = found.steady
+        console.print(f"{alike} of {counted(repeated, 'repeated pair')} judged as the first time", highlight=False)
 
 
 def _odds(tally: Tally) -> tuple[str, str, str]:
@@ -93,4 +99,6 @@ def _told(found: Comparison) -> dict[str, Json]:
         ],
         "ratings": {variant: {"count": stars.count, "mean": stars.mean} for variant, stars in found.ratings.items()},
         "agreement": found.agreement,
+        "both_bad": found.both_bad,
+        "repeated": {"alike": found.steady[0], "pairs": found.steady[1]},
     }

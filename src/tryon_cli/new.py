@@ -21,6 +21,7 @@ from tryon.pictures.formats import HEAD_BYTES, looks_like, recognise_format, sen
 from tryon.planning import manifest as manifests
 from tryon.planning.manifest import parse
 from tryon.reporting import summary
+from tryon_cli import review
 from tryon_cli.options import counted
 from tryon_cli.target import TargetError
 
@@ -224,12 +225,12 @@ def _text_of(schema: Mapping[str, Json]) -> str:
 
 def add_schema_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `schema`."""
-    parser = commands.add_parser("schema", help="print the JSON Schema of a manifest or a summary")
+    parser = commands.add_parser("schema", help="print the JSON Schema of a manifest, a summary or a review")
     parser.add_argument("of", nargs="?", choices=tuple(_SCHEMAS), default="manifest", help="which one (%(default)s)")
     parser.set_defaults(command=print_schema)
 
 
-_SCHEMAS = {"manifest": manifests.json_schema, "summary": summary.json_schema}
+_SCHEMAS = {"manifest": manifests.json_schema, "summary": summary.json_schema, "review": review.json_schema}
 
 
 def print_schema(arguments: argparse.Namespace, console: Console) -> int:

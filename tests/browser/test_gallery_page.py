@@ -19,7 +19,7 @@ from tests.lookbook import FOLDER, RUN, Lookbook, Shelf
 from tryon.reporting.gallery import publishing
 from tryon.reporting.gallery.render import render
 from tryon.stored import Lost
-from tryon_cli.comparison import read_export
+from tryon_cli.review import read_export
 
 AB = ("mask-loose", "mask-tight")
 FAILURES = {4: ("InputRefusedError", "the service refused an input (50411)"), 9: ("TaskDeadlineError", "too late")}

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tryon_cli.comparison import COLUMNS, ExportError, Review, Tally, compare, read_export
+from tryon_cli.comparison import Tally, compare
+from tryon_cli.review import COLUMNS, ExportError, Review, read_export
 
 
 def preference(
@@ -63,7 +64,7 @@ def test_a_csv_export_says_what_the_json_export_says() -> None:
         ("", "lin.json: is empty"),
         ("{", "is not JSON"),
         ("[]", 'is no review of the gallery: "format" is not "tryon-review"'),
-        ('{"format": "tryon-review", "version": 2}', "another version of the gallery (2)"),
+        ('{"format": "tryon-review", "version": 3}', "another version of the gallery (3)"),
         ("some,table\n1,2\n", "has no column 'run_id'"),
         (",".join(COLUMNS) + "\n", "holds no judgement"),
         (

@@ -13,7 +13,8 @@ from tests.doubles import table_of
 from tryon.reporting.spreadsheet import decoded, marked, truth, unmarked, whole
 from tryon.reporting.summary import table
 from tryon.state.entry import Entry, Status
-from tryon_cli.comparison import COLUMNS, ExportError, Review, compare, read_export
+from tryon_cli.comparison import compare
+from tryon_cli.review import COLUMNS, ExportError, Review, read_export
 
 CHANGED = (
     *("007", "2024", "7392616336519610409", "1e5", "12-5", "3-4-5", "5.10", "10:30", "50%", "1,000", "٣٤"),

@@ -143,6 +143,7 @@ def plan_run(
         done=done,
         paid=earlier.paid,
         doubted=earlier.doubted,
+        first=earlier.first,
     )
     if plan.write(s3, origin.bucket, folder.plan, planned()):
         total = plan.count(manifest, done)

@@ -26,6 +26,7 @@ from tryon import objects
 from tryon.cadence import MAX_WAIT, MAX_WAITS
 from tryon.json_types import Json
 from tryon.parameters import GarmentType
+from tryon.planning.takes import MAX_TAKES
 from tryon.service.volcengine.parameters import Parameters
 from tryon.text import cut, escaped_bytes, misleads, on_one_line, quoted, shown
 
@@ -227,6 +228,12 @@ class Wanted(BaseModel):
     garment: Id | None = Field(None, description="The id of a garment, unless an outfit is given.")
     outfit: Id | None = Field(None, description="The id of an outfit, unless a garment is given.")
     variant: Id | None = Field(None, description="One variant; every variant when left out.")
+    take: int = Field(
+        1,
+        ge=1,
+        le=MAX_TAKES,
+        description="With retry_of: from 2 on, what was rejected is made again, with another seed; each is paid once.",
+    )
 
     @model_validator(mode="after")
     def _names_one(self) -> "Wanted":
@@ -602,6 +609,8 @@ def _contradictions(manifest: Manifest, buckets: set[str] | None, own: str) -> I
             "variant": manifest.variants,
         }
         for i, wanted in enumerate(manifest.combinations):
+            if wanted.take > 1 and manifest.retry_of is None:
+                yield Problem(f"combinations[{i}].take", "is for a retry: name the run that it repeats in retry_of")
             for part, choices in known.items():
                 value = getattr(wanted, part)
                 if value is not None and value not in choices:

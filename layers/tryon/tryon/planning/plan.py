@@ -13,6 +13,7 @@ from tryon.keys import Picture
 from tryon.objects import SPOOL_BYTES
 from tryon.parameters import GarmentType
 from tryon.planning.manifest import Manifest, ManifestError, Problem
+from tryon.planning.takes import take_of, take_seed, variant_of_take
 from tryon.service.volcengine.parameters import Parameters
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ DEFAULT_VARIANT = "default"
 """The variant's name in keys and ledger when a manifest names none."""
 
 Key = tuple[str, str, str]
-"""Which combination of a manifest: its model, its garment or outfit, its variant. Numbers may shift, these do not."""
+"""Which combination of a manifest: its model, its garment or outfit, its variant. Numbers may shift, these do not.
+
+A further take of it is another key: its variant is `variant_of_take`'s."""
 
 _FROZEN = ConfigDict(frozen=True)
 
@@ -44,7 +47,7 @@ class Combination(BaseModel):
     `n` counts from 1 in the plan's order; `worn` is the garment's or outfit's number and id; `task_id` names
     a task of an earlier run that is resumed instead of paying for a new one, `doubted_task` one that the service did
     not know then and is asked for once more before another is paid; `resubmissions` is how often a result that the
-    service refused is tried again.
+    service refused is tried again. `take` counts from 1: a further one is of what was rejected.
     """
 
     model_config = _FROZEN
@@ -59,6 +62,7 @@ class Combination(BaseModel):
     task_id: str | None = None
     doubted_task: str | None = None
     resubmissions: int = 0
+    take: int = 1
 
     @property
     def id(self) -> str:
@@ -96,7 +100,7 @@ def check_size(manifest: Manifest, maximum: int, done: Set[Key] = frozenset()) -
         )
     first: dict[Key, int] = {}
     for i, key in named(manifest):
-        j = first.setdefault(key, i)
+        j = first.setdefault((*key[:2], take_of(key[2])[0]), i)
         if j != i:
             raise ManifestError([Problem(f"combinations[{i}]", f"is the same as combinations[{j}]")])
     return total
@@ -108,7 +112,7 @@ def named(manifest: Manifest) -> Iterator[tuple[int, Key]]:
         return
     for i, wanted in enumerate(manifest.combinations):
         for variant in [wanted.variant] if wanted.variant else [*manifest.variants] or [DEFAULT_VARIANT]:
-            yield i, (wanted.model, wanted.garment or wanted.outfit or "", variant)
+            yield i, (wanted.model, wanted.garment or wanted.outfit or "", variant_of_take(variant, wanted.take))
 
 
 def keys(manifest: Manifest, done: Set[Key] = frozenset()) -> Iterator[Key]:
@@ -145,16 +149,19 @@ def expand(
     done: Set[Key] = frozenset(),
     paid: Mapping[Key, str] | None = None,
     doubted: Mapping[Key, str] | None = None,
+    first: str | None = None,
 ) -> Iterator[Combination]:
     """Yield the combinations in the manifest's order: model by model, garment by garment, variant by variant.
 
     Those in `done` are left out; `paid` gives combinations the tasks that an earlier run paid for, `doubted` those
-    that are asked for once more before another is paid.
+    that are asked for once more before another is paid. `first` is the run that a retry goes back to, from which the
+    seeds of further takes derive.
     """
     wearables = _wearables(manifest, garments)
     variants = _variants(manifest)
     for n, key in enumerate(keys(manifest, done), start=1):
-        model_id, worn_id, variant = key
+        model_id, worn_id, named_variant = key
+        variant, take = take_of(named_variant)
         number, worn = wearables[worn_id]
         combination = Combination(
             n=n,
@@ -166,6 +173,10 @@ def expand(
             parameters=variants[variant],
             resubmissions=manifest.resubmissions,
         )
+        if take > 1:
+            seed = take_seed(first or "", model_id, worn_id, variant, take)
+            parameters = combination.parameters.model_copy(update={"seed": seed})
+            combination = combination.model_copy(update={"take": take, "parameters": parameters})
         tasks = {"task_id": (paid or {}).get(key), "doubted_task": (doubted or {}).get(key)}
         yield combination.model_copy(update=tasks) if any(tasks.values()) else combination
 

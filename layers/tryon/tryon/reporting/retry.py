@@ -1,14 +1,15 @@
 """What a run left undone, as a manifest that does only that."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
-from typing import TextIO
+from typing import Any, TextIO
 
 from tryon.errors import ENDS_TASK, FORGOTTEN
 from tryon.planning import plan
 from tryon.planning.manifest import Manifest, ManifestError, Problem, Wanted
 from tryon.planning.plan import DEFAULT_VARIANT, Key
+from tryon.planning.takes import variant_of_take
 from tryon.state.entry import Entry, Status
 from tryon.state.ledger import Ledger
 from tryon.state.run import Run
@@ -54,17 +55,32 @@ def write(original: Manifest, run_id: str, entries: Iterable[Entry], out: TextIO
 
 def _chooser(original: Manifest) -> Callable[[Entry], Wanted]:
     """How the manifest names an entry's combination."""
-    outfits = {outfit.id for outfit in original.outfits}
-    default_is_named = DEFAULT_VARIANT in original.variants
+    outfits = frozenset(outfit.id for outfit in original.outfits)
 
     def choice(entry: Entry) -> Wanted:
-        worn = worn_id(entry)
-        chosen = {"model": entry.model, "outfit" if worn in outfits else "garment": worn}
-        if entry.variant != DEFAULT_VARIANT or default_is_named:
-            chosen["variant"] = entry.variant
-        return Wanted(**chosen)
+        return _wanted(original, outfits, (entry.model, worn_id(entry), entry.variant), entry.take)
 
     return choice
+
+
+def _wanted(original: Manifest, outfits: Set[str], key: Key, take: int) -> Wanted:
+    model, worn, variant = key
+    chosen: dict[str, Any] = {"model": model, "outfit" if worn in outfits else "garment": worn}
+    if variant != DEFAULT_VARIANT or DEFAULT_VARIANT in original.variants:
+        chosen["variant"] = variant
+    if take > 1:
+        chosen["take"] = take
+    return Wanted(**chosen)
+
+
+def takes(original: Manifest, run_id: str, wanted: Iterable[tuple[Key, int]]) -> Manifest | None:
+    """The manifest that makes further takes of combinations of a run, None of none.
+
+    Each comes with its number, 2 or more. `original` is the run's own manifest.
+    """
+    outfits = frozenset(outfit.id for outfit in original.outfits)
+    chosen = [_wanted(original, outfits, which, take) for which, take in wanted]
+    return original.model_copy(update={"combinations": chosen, "retry_of": run_id}) if chosen else None
 
 
 def worn_id(entry: Entry) -> str:
@@ -74,7 +90,7 @@ def worn_id(entry: Entry) -> str:
 
 def key(entry: Entry) -> Key:
     """Which combination an entry is of, whatever numbers the garments have."""
-    return entry.model, worn_id(entry), entry.variant
+    return entry.model, worn_id(entry), variant_of_take(entry.variant, entry.take)
 
 
 class NothingLeftError(Exception):
@@ -234,13 +250,42 @@ class Merged:
 def repaired(
     ledger: Ledger, run_id: str, entries_of: Callable[[str], Iterable[Entry]]
 ) -> tuple[Iterable[Entry], list[str]]:
-    """A run's entries with all that its retries brought, and those retries' ids, oldest first."""
+    """A run's entries with all that its retries brought, and those retries' ids, oldest first.
+
+    Runs of further takes repair nothing: what they brought is beside what was there (`further_takes`).
+    """
     later: list[str] = []
     merged = entries_of(run_id)
     known = {run_id}
     for run in descendants(ledger, ancestors(ledger, run_id)[-1].run_id):
         if run.run_id != run_id and run.retry_of in known:
             known.add(run.run_id)
+            if all(entry.take > 1 for entry in entries_of(run.run_id)):
+                continue
             later.append(run.run_id)
             merged = Merged(merged, entries_of(later[-1]))
     return merged, later
+
+
+def further_takes(
+    ledger: Ledger, run_id: str, entries_of: Callable[[str], Iterable[Entry]]
+) -> dict[Key, tuple[Entry, ...]]:
+    """All takes that the family of a run has pictures of, by combination, for those of which there are several.
+
+    The keys name no take; a combination's takes come in the order of their numbers.
+    """
+    family = [*(run.run_id for run in ancestors(ledger, run_id))]
+    family += [run.run_id for run in descendants(ledger, family[-1])] if family else []
+    several: set[Key] = set()
+    for one in family:
+        several |= {_any_take(entry) for entry in entries_of(one) if entry.take > 1 and entry.results}
+    found: dict[Key, dict[int, Entry]] = {}
+    for one in dict.fromkeys(family) if several else ():
+        for entry in entries_of(one):
+            if entry.results and (which := _any_take(entry)) in several:
+                found.setdefault(which, {})[entry.take] = entry
+    return {which: tuple(of[take] for take in sorted(of)) for which, of in found.items()}
+
+
+def _any_take(entry: Entry) -> Key:
+    return entry.model, worn_id(entry), entry.variant

@@ -44,7 +44,8 @@ class Entry:
     belong to one visit. `submit_call` names the call of Submit that began the latest one. `refusal` is how the service
     refused the latest submit without making a task. `said` is the
     last answer to a poll that was not understood, or the last trouble of one, `unanswered` how many there were.
-    `not_found_at` is when the service began to say that it does not know the task.
+    `not_found_at` is when the service began to say that it does not know the task. `take` is 2 and more where what was
+    made before was rejected.
     """
 
     n: int
@@ -81,6 +82,7 @@ class Entry:
     said: str | None = None
     unanswered: int = 0
     not_found_at: float | None = None
+    take: int = 1
 
     @property
     def tasks(self) -> tuple[str, ...]:

@@ -630,4 +630,5 @@ def _planned(combination: Combination) -> dict[str, Json]:
         "variant": combination.variant,
         "garments": [garment.id for garment in combination.garments],
         "status": Status.PLANNED,
+        "take": combination.take if combination.take > 1 else None,
     }
