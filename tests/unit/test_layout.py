@@ -53,6 +53,7 @@ FLOORS = (
     {"planning"},
     {"state"},
     {"task", "learning"},
+    {"checks"},
     {"reporting"},
     {"plan_run", "events"},
     {"wiring"},

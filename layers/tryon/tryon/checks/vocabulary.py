@@ -1,0 +1,82 @@
+"""The words of the checks: what is looked for, how a look ends, and what each is called for people."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class Check(StrEnum):
+    """What is looked for in a result."""
+
+    SAME_FILE = "same_file"
+    BLANK = "blank"
+    CUT_OFF = "cut_off"
+    BLURRED = "blurred"
+    BANDED = "banded"
+    CROPPED = "cropped"
+    STRETCHED = "stretched"
+    ZOOMED = "zoomed"
+    SHIFTED = "shifted"
+    NOTHING_APPLIED = "nothing_applied"
+    CHANGED_BESIDE = "changed_beside"
+    WRONG_PART = "wrong_part"
+    OTHER_COLOURS = "other_colours"
+    TEXTURE_LOST = "texture_lost"
+    FACE_DIFFERS = "face_differs"
+    FACE_COLOURS = "face_colours"
+    ANOTHER_PERSON = "another_person"
+
+
+WORDS: Mapping[Check, str] = MappingProxyType(
+    {
+        Check.SAME_FILE: "The same file as another result",
+        Check.BLANK: "The picture is blank",
+        Check.CUT_OFF: "A part of the picture is missing",
+        Check.BLURRED: "The picture is blurred",
+        Check.BANDED: "The picture has too few shades",
+        Check.CROPPED: "The picture is cropped",
+        Check.STRETCHED: "The picture is stretched",
+        Check.ZOOMED: "The picture is zoomed",
+        Check.SHIFTED: "The picture is shifted",
+        Check.NOTHING_APPLIED: "The garment was not put on",
+        Check.CHANGED_BESIDE: "Something changed beside the body",
+        Check.WRONG_PART: "Another part of the body was changed",
+        Check.OTHER_COLOURS: "The garment has other colours",
+        Check.TEXTURE_LOST: "The garment's texture is lost",
+        Check.FACE_DIFFERS: "The face differs from the model's",
+        Check.FACE_COLOURS: "The face has another colour",
+        Check.ANOTHER_PERSON: "The face is another person's",
+    }
+)
+"""A reason of a flag as people read it."""
+
+
+class State(StrEnum):
+    """How the look at a result ended."""
+
+    FLAGGED = "flagged"
+    CLEAR = "clear"
+    NOT_COMPARABLE = "not_comparable"
+    """Nothing stands out, and checks that need others to compare with could not look."""
+    UNCHECKED = "unchecked"
+
+
+class FaceChecks(StrEnum):
+    """How faces are looked at. `structure` compares pictures of faces, `network` recognises them as well."""
+
+    OFF = "off"
+    STRUCTURE = "structure"
+    NETWORK = "network"
+
+
+class FaceState(StrEnum):
+    """What came of the look at a face."""
+
+    OFF = "off"
+    COMPARED = "compared"
+    NONE_IN_MODEL = "none_in_model"
+    NONE_IN_RESULT = "none_in_result"
+
+
+NO_LAYER = "no vision layer"
+"""Why a result is unchecked where numpy is not installed."""
