@@ -29,6 +29,9 @@ NEVER_AN_END = {
     "TooFewSamplesError": "calibration, in the command",
     "LimitError": "calibration, in the command",
     "ExportError": "reviews, in the command",
+    "SignatureError": "a check: the result is unchecked",
+    "MeasurementsError": "a check: the result is unchecked",
+    "TooFewApprovedError": "limits of checks, in the command",
 }
 """Names of classes that no combination and no run ends with, each with its reason."""
 
