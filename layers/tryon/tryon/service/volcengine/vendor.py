@@ -7,13 +7,10 @@ import base64
 import binascii
 import io
 import json
-import math
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from itertools import zip_longest
 from typing import Literal
@@ -21,6 +18,7 @@ from typing import Literal
 from tryon.json_types import Json
 from tryon.parameters import GarmentType
 from tryon.service import Candidate, Submission, Submitted, TaskResult, TaskStatus, TaskTimes
+from tryon.service.answers import as_object, epoch_seconds, json_object, plain, retry_after, text_of, whole_number
 from tryon.service.errors import (
     MOST_RETRY_AFTER,
     InputRefusedError,
@@ -48,12 +46,6 @@ RESULT_QUERY = "Action=CVGetResult&Version=2022-08-31"
 # a process of 300 MB (benchmarks/answer_memory.py); Poll and Download have 512 MB.
 SUBMIT_ANSWER_LIMIT = 1 << 20
 RESULT_ANSWER_LIMIT = 32 << 20
-
-# An answer holds a few hundred values, and an object takes up to thirty times its text in memory.
-_MOST_VALUES = 500_000
-
-# A larger answer is pictures: one character beyond ASCII would double or quadruple what it takes as text.
-_PLAIN_TEXT_BYTES = 1 << 20
 
 MAX_REASON = 200
 """Characters that are kept of what the service says of a picture: a run's entries are read as a whole."""
@@ -173,7 +165,7 @@ def read_submit_answer(status: int, headers: Mapping[str, str], body: bytes, *, 
     answer = _open(status, headers, body, now)
     task_id = _task_id(answer.data)
     if not task_id and answer.code in (_SUCCESS, None):
-        task_id = _loose_task_id(_text(body))
+        task_id = _loose_task_id(text_of(body))
     # Whatever the HTTP status and the other fields say: a task_id that came with a success is never thrown away.
     if task_id and answer.code == _SUCCESS:
         return Submitted(task_id, answer.request_id)
@@ -207,7 +199,7 @@ def read_result_answer(status: int, headers: Mapping[str, str], body: bytes, *, 
         raise answer.error(ServiceUnavailableError, f"unreadable answer about the task ({len(body)} bytes)")
     if answer.code != _SUCCESS:
         raise _failure("result", answer, done=word == TaskStatus.DONE)
-    said = _plain(answer.data.get("status")) or _plain(word)
+    said = plain(answer.data.get("status")) or plain(word)
     if word in _ENDS:
         raise answer.error(TaskFailedError, f"the service ended the task: its status is {said!r}")
     if word not in set(TaskStatus):
@@ -290,38 +282,38 @@ def _inference_config(parameters: Parameters) -> Mapping[str, Json]:
 
 def _open(status: int, headers: Mapping[str, str], body: bytes, now: float) -> _Answer:
     lowered = {name.lower(): value for name, value in headers.items()}
-    fields = _object(_text(body))
-    metadata = _dict(fields.get("ResponseMetadata"))
-    refusal = _refusal(_dict(metadata.get("Error")))
+    fields = json_object(text_of(body))
+    metadata = as_object(fields.get("ResponseMetadata"))
+    refusal = _refusal(as_object(metadata.get("Error")))
     data = fields.get("data")
     gateway = _gateway_code(refusal) if refusal else None
     request_id = fields.get("request_id") or metadata.get("RequestId") or lowered.get("x-tt-logid")
     return _Answer(
         status=status,
-        code=_integer(fields.get("code")),
+        code=whole_number(fields.get("code")),
         gateway=gateway,
-        message=_plain(refusal.get("Message") if refusal else fields.get("message")),
+        message=plain(refusal.get("Message") if refusal else fields.get("message")),
         request_id=request_id if isinstance(request_id, str) and _ID.fullmatch(request_id) else "",
-        retry_after=_retry_after(lowered, now),
-        data=_object(data) if isinstance(data, str) else _dict(data),
+        retry_after=retry_after(lowered, now),
+        data=json_object(data) if isinstance(data, str) else as_object(data),
         size=len(body),
     )
 
 
 def _refusal(error: Mapping[str, Json]) -> Mapping[str, Json]:
     """The gateway's error; one that names neither a code nor a reason is none."""
-    number, name = _integer(error.get("CodeN")), error.get("Code")
-    said = number or _integer(name) or (isinstance(name, str) and name.strip(" 0")) or _plain(error.get("Message"))
+    number, name = whole_number(error.get("CodeN")), error.get("Code")
+    said = number or whole_number(name) or (isinstance(name, str) and name.strip(" 0")) or plain(error.get("Message"))
     return error if said else {}
 
 
 def _gateway_code(refusal: Mapping[str, Json]) -> int | str:
-    number = _integer(refusal.get("CodeN"))
+    number = whole_number(refusal.get("CodeN"))
     if number is None:
-        number = _integer(refusal.get("Code"))
+        number = whole_number(refusal.get("Code"))
     if number is not None:
         return number
-    name = _plain(refusal.get("Code"))
+    name = plain(refusal.get("Code"))
     return _GATEWAY_NAMES.get(name, name)
 
 
@@ -412,7 +404,7 @@ def _status_word(data: Mapping[str, Json]) -> str:
 
 def _details(data: Mapping[str, Json]) -> Mapping[str, Json]:
     text = data.get("resp_data")
-    return _object(text) if isinstance(text, str) else {}
+    return json_object(text) if isinstance(text, str) else {}
 
 
 def _said(details: Mapping[str, Json], count: int) -> list[Candidate]:
@@ -423,11 +415,11 @@ def _said(details: Mapping[str, Json], count: int) -> list[Candidate]:
         return [Candidate()] * count
     return [
         Candidate(
-            seed=_seed(_dict(result.get("inference_config")).get("seed")),
+            seed=_seed(as_object(result.get("inference_config")).get("seed")),
             score=_score(result.get("score")),
             reason=_reason(result.get("reason")),
         )
-        for result in map(_dict, results)
+        for result in map(as_object, results)
     ]
 
 
@@ -448,18 +440,11 @@ def _seed(value: Json) -> int | None:
 
 def _times(details: Mapping[str, Json]) -> TaskTimes | None:
     received, processed, finished = (
-        _seconds(details.get(name)) for name in ("received_at", "processed_at", "finished_at")
+        epoch_seconds(details.get(name)) for name in ("received_at", "processed_at", "finished_at")
     )
     if received is None or processed is None or finished is None or finished < received:
         return None
     return TaskTimes(received, processed, finished)
-
-
-def _seconds(value: Json) -> float | None:
-    # Up to the year 5138, which also refuses milliseconds.
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e11:
-        return None
-    return float(value)
 
 
 _STANDARD = str.maketrans("-_", "+/")
@@ -506,63 +491,3 @@ def _loose_task_id(text: str) -> str:
         return ""
     found = {in_quotes or bare for in_quotes, bare in _LOOSE_ID.findall(text)}
     return found.pop() if len(found) == 1 else ""
-
-
-def _text(body: bytes) -> str:
-    """A body as text, whatever is wrong with its bytes."""
-    if len(body) > _PLAIN_TEXT_BYTES:
-        return body.decode("ascii", "ignore")
-    return body.decode(json.detect_encoding(body), "replace")
-
-
-# Line breaks and tabs inside texts are let through.
-_DECODER = json.JSONDecoder(strict=False)
-
-
-def _object(text: str) -> Mapping[str, Json]:
-    """The JSON object that a text begins with; what follows it is not looked at."""
-    if text.count(",") + text.count("{") + text.count("[") > _MOST_VALUES:
-        return {}
-    try:
-        return _dict(_DECODER.raw_decode(text.lstrip("\ufeff\x00 \t\r\n"))[0])
-    except (ValueError, RecursionError):
-        return {}
-
-
-def _dict(value: Json) -> Mapping[str, Json]:
-    return value if isinstance(value, dict) else {}
-
-
-def _integer(value: Json) -> int | None:
-    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value.strip()):
-        return int(value)
-    if isinstance(value, float) and value.is_integer() and 0 <= value < 1e9:
-        return int(value)
-    return value if type(value) is int and 0 <= value < 10**9 else None
-
-
-def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Seconds to wait as the service asks, given as a number or as a date."""
-    value = headers.get("retry-after", "").strip()
-    if re.fullmatch(r"[0-9]{1,9}", value):
-        return float(value)
-    try:
-        date = parsedate_to_datetime(value)
-        # A date without a zone is GMT's, as every HTTP date is, not that of the machine's own zone.
-        moment = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    return max(0.0, moment - now) if math.isfinite(moment) else None
-
-
-# Keys, tokens, signatures and addresses, all of which servers like to quote back.
-_SECRET = re.compile(r"\S+://\S+|AK(?:LT|TP)\S*|(?=\S*[0-9])[A-Za-z0-9+/=_.%:-]{24,}")
-
-
-def _plain(text: Json, length: int = 160) -> str:
-    """The server's words, safe to show: one line, printable, no addresses, no long opaque words."""
-    if not isinstance(text, str):
-        return ""
-    printable = "".join(char if char.isprintable() else " " for char in text[:4096])
-    words = " ".join(_SECRET.sub("…", printable).split())
-    return words if len(words) <= length else f"{words[: length - 1]}…"
