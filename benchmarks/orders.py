@@ -13,8 +13,8 @@ from tryon.service import GarmentPicture, Submission
 from tryon.service.volcengine.parameters import Parameters
 from tryon_local.clock import VirtualClock
 from tryon_local.service.pixel import pixel
-from tryon_local.service.standin import StandIn
 from tryon_local.service.tasks import TypicalLatency
+from tryon_local.service.volcengine.standin import StandIn
 
 START = 1_790_000_000.0
 TYPES: tuple[GarmentType, ...] = ("upper", "lower", "full")

@@ -14,7 +14,7 @@ from benchmarks.orders import START, Order, service
 from tryon.state.entry import Entry
 from tryon_local.app import LocalApp
 from tryon_local.clock import VirtualClock
-from tryon_local.service.standin import StandIn
+from tryon_local.service.volcengine.standin import StandIn
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from tryon.service.volcengine import vendor
 from tryon.service.volcengine.credentials import Credentials
 from tryon.service.volcengine.signed import SignedService
 from tryon_local.clock import VirtualClock
-from tryon_local.service.standin import ACCESS_KEY, SECRET_KEY, StandIn
 from tryon_local.service.transport import StandInAdapter
+from tryon_local.service.volcengine.standin import ACCESS_KEY, SECRET_KEY, StandIn
 
 HOST = "service.standin.test"
 PAUSE = 2.0

@@ -20,7 +20,7 @@ from tryon_local.app import LocalApp
 from tryon_local.aws.moto_adapter import Invocation
 from tryon_local.aws.template import load
 from tryon_local.clock import ScaledClock
-from tryon_local.service.standin import StandIn
+from tryon_local.service.volcengine.standin import StandIn
 
 HOST = "host.docker.internal"
 """This machine, as containers know it."""

@@ -120,9 +120,9 @@ def _started(arguments: argparse.Namespace, faults: tuple["Fault", ...]) -> Iter
     from tryon_local.app import LocalApp
     from tryon_local.clock import PacedClock
     from tryon_local.service.faults import FaultPlan
-    from tryon_local.service.standin import StandIn
     from tryon_local.service.studio import Studio
     from tryon_local.service.tasks import TypicalLatency
+    from tryon_local.service.volcengine.standin import StandIn
 
     logging.getLogger("moto").setLevel(logging.CRITICAL)
     clock = PacedClock(arguments.speed)

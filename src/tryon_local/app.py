@@ -11,8 +11,8 @@ from tryon_local.aws.functions import Remote
 from tryon_local.aws.stack import LocalStack
 from tryon_local.clock import ScaledClock, VirtualClock
 from tryon_local.service.server import serve
-from tryon_local.service.standin import StandIn
 from tryon_local.service.transport import StandInAdapter
+from tryon_local.service.volcengine.standin import StandIn
 
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout's folder, which has template.yaml; somewhere else when the package was installed without one."""

@@ -13,7 +13,7 @@ from tryon_local.callers import refusal
 from tryon_local.clock import PacedClock
 from tryon_local.console.server import serve as serve_console
 from tryon_local.service.pixel import pixel
-from tryon_local.service.standin import StandIn
+from tryon_local.service.volcengine.standin import StandIn
 
 BUCKET = "pictures"
 KEY = "inputs/anna.jpg"

@@ -23,7 +23,7 @@ from tryon_local.aws.stack import LocalStack
 from tryon_local.clock import PacedClock, VirtualClock
 from tryon_local.guard import ForeignAddressError, is_this_machine, only_this_machine
 from tryon_local.service.pixel import pixel
-from tryon_local.service.standin import StandIn
+from tryon_local.service.volcengine.standin import StandIn
 
 HOSTILE = {
     "AWS_PROFILE": "work",

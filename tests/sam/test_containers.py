@@ -19,7 +19,7 @@ from tryon.state.gate import Gate, GateLimits
 from tryon.task.slots import holder
 from tryon_local.app import ROOT, LocalApp
 from tryon_local.clock import ScaledClock
-from tryon_local.service.standin import StandIn
+from tryon_local.service.volcengine.standin import StandIn
 
 PNG = b"\x89PNG\r\n\x1a\n"
 FAST = {"PaceSeconds": "0", "RequestsPerSecond": "0"}

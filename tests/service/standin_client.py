@@ -12,8 +12,8 @@ from volcengine.auth.SignerV4 import SignerV4
 from volcengine.auth.SignParam import SignParam
 from volcengine.Credentials import Credentials
 
-from tryon_local.service.standin import ACCESS_KEY, SECRET_KEY, StandIn
 from tryon_local.service.transport import StandInAdapter
+from tryon_local.service.volcengine.standin import ACCESS_KEY, SECRET_KEY, StandIn
 
 REQ_KEY = "dressing_diffusionV2"
 HOST = "visual.volcengineapi.com"

@@ -48,8 +48,8 @@ from tryon_local.service.faults import (
 )
 from tryon_local.service.pixel import pixel
 from tryon_local.service.server import serve
-from tryon_local.service.standin import ACCESS_KEY, SECRET_KEY, StandIn
 from tryon_local.service.transport import StandInAdapter
+from tryon_local.service.volcengine.standin import ACCESS_KEY, SECRET_KEY, StandIn
 
 KEYS = Credentials(ACCESS_KEY, SECRET_KEY)
 

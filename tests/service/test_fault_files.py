@@ -14,7 +14,7 @@ from tests.service.standin_client import SHIRT, START, Client, order
 from tryon.pictures.images import prepare
 from tryon_local.service.faults import Answer, Fate, Fault, FaultFileError, FaultPlan, Wire, read_faults
 from tryon_local.service.pixel import pixel
-from tryon_local.service.standin import StandIn
+from tryon_local.service.volcengine.standin import StandIn
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 ONE_GARMENT = SAMPLES / "faults-one-garment.json"

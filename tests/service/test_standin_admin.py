@@ -6,7 +6,7 @@ import pytest
 from tests.doubles import HandClock
 from tests.service.standin_client import START, Client
 from tryon_local.service.pixel import pixel
-from tryon_local.service.standin import StandIn
+from tryon_local.service.volcengine.standin import StandIn
 
 ADDRESS = "https://standin.test/_standin"
 

@@ -29,7 +29,7 @@ from tryon_local.service.faults import (
     Wire,
 )
 from tryon_local.service.pixel import pixel
-from tryon_local.service.standin import StandIn
+from tryon_local.service.volcengine.standin import StandIn
 
 
 def client_of(*faults: Fault, **options: Any) -> Client:

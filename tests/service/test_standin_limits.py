@@ -8,7 +8,7 @@ from tests.doubles import HandClock
 from tests.service.standin_client import SHIRT, START, TROUSERS, Client, order
 from tryon_local.service.faults import Fails, Fault
 from tryon_local.service.pixel import pixel
-from tryon_local.service.standin import StandIn
+from tryon_local.service.volcengine.standin import StandIn
 
 
 def client_of(**options: Any) -> Client:

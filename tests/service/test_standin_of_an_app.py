@@ -10,7 +10,7 @@ from tests.service.standin_client import order
 from tryon_local.app import LocalApp
 from tryon_local.clock import PacedClock
 from tryon_local.service.pixel import pixel
-from tryon_local.service.standin import StandIn
+from tryon_local.service.volcengine.standin import StandIn
 
 
 def outside_client(app: LocalApp) -> VisualService:

@@ -11,9 +11,9 @@ import pytest
 from tests.doubles import HandClock
 from tests.service.standin_client import START, Client, order, picture, signed_headers
 from tryon_local.service.pixel import pixel
-from tryon_local.service.protocol import RefusedError
-from tryon_local.service.signature import canonical_request, verify
-from tryon_local.service.standin import StandIn
+from tryon_local.service.volcengine.protocol import RefusedError
+from tryon_local.service.volcengine.signature import canonical_request, verify
+from tryon_local.service.volcengine.standin import StandIn
 from tryon_local.service.wire import Request, request
 
 GOLDEN: dict[str, Any] = json.loads((Path(__file__).parents[1] / "data" / "signing-vectors.json").read_text())

@@ -22,7 +22,7 @@ from tests.service.standin_client import (
     signed_headers,
 )
 from tryon_local.service.pixel import pixel
-from tryon_local.service.standin import StandIn
+from tryon_local.service.volcengine.standin import StandIn
 
 
 @pytest.fixture

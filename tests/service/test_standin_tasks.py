@@ -31,10 +31,10 @@ from tryon_local.service.faults import (
     RespData,
     Takes,
 )
+from tryon_local.service.orders import Combination
 from tryon_local.service.pixel import pixel
-from tryon_local.service.protocol import Combination
-from tryon_local.service.standin import StandIn
 from tryon_local.service.tasks import NewTask, TypicalLatency
+from tryon_local.service.volcengine.standin import StandIn
 
 HOUR = 3600.0
 

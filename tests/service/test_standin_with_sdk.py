@@ -21,7 +21,7 @@ from tryon.clock import SystemClock
 from tryon_local.service.faults import Cut, Fault, NoConnection, Page, Reset, Silence, Slow
 from tryon_local.service.pixel import pixel
 from tryon_local.service.server import Served, serve
-from tryon_local.service.standin import ACCESS_KEY, SECRET_KEY, StandIn
+from tryon_local.service.volcengine.standin import ACCESS_KEY, SECRET_KEY, StandIn
 
 LATENCY = 27.0
 

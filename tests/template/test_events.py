@@ -16,7 +16,7 @@ from tryon_local.app import ROOT, LocalApp
 from tryon_local.aws.template import expand
 from tryon_local.clock import VirtualClock
 from tryon_local.service.pixel import pixel
-from tryon_local.service.standin import StandIn
+from tryon_local.service.volcengine.standin import StandIn
 
 FUNCTIONS = ("plan", "reserve", "submit", "poll", "download", "summarize")
 PICTURES = ROOT / "samples" / "inputs"

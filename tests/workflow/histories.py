@@ -44,7 +44,7 @@ from tryon_local.service.faults import (
     Takes,
     Wire,
 )
-from tryon_local.service.standin import ACCESS_KEY, SECRET_KEY
+from tryon_local.service.volcengine.standin import ACCESS_KEY, SECRET_KEY
 
 FORGOTTEN = 13 * 3600.0
 """Seconds after which no task of an earlier history is left at the service, nor any lease at the gate."""

@@ -20,7 +20,7 @@ from tryon_local.aws.functions import RefusedError
 from tryon_local.clock import VirtualClock
 from tryon_local.service.faults import Fault, FaultPlan
 from tryon_local.service.pixel import pixel
-from tryon_local.service.standin import StandIn
+from tryon_local.service.volcengine.standin import StandIn
 
 START = 1_790_000_000.0
 TYPES = ("upper", "lower", "full")

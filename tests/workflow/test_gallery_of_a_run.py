@@ -14,7 +14,7 @@ from tryon.state.entry import Status
 from tryon_local.app import LocalApp
 from tryon_local.aws.functions import KilledError
 from tryon_local.clock import VirtualClock
-from tryon_local.service.standin import StandIn
+from tryon_local.service.volcengine.standin import StandIn
 
 
 def portrait(

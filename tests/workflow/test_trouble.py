@@ -16,7 +16,7 @@ from tryon.state.gate import MAX_PAUSE
 from tryon.state.items import to_item
 from tryon_local.aws.faults import AwsFault, AwsFaults, Refused, Throttled
 from tryon_local.service.faults import Answer, Fault, NoConnection, Page, Takes, Wire
-from tryon_local.service.standin import ACCESS_KEY, SECRET_KEY
+from tryon_local.service.volcengine.standin import ACCESS_KEY, SECRET_KEY
 
 PATIENCE = 9000
 """Seconds for which runs wait here while everything is refused: more than the two hours that one task hangs."""

@@ -10,8 +10,8 @@ from tryon.clock import SystemClock
 from tryon_local.service import admin
 from tryon_local.service.faults import FaultFileError, FaultPlan, read_faults
 from tryon_local.service.server import serve
-from tryon_local.service.standin import StandIn
 from tryon_local.service.tasks import TypicalLatency
+from tryon_local.service.volcengine.standin import StandIn
 
 
 def main(arguments: list[str] | None = None) -> None:

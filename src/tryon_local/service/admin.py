@@ -17,21 +17,21 @@ They need no signature: the server listens on the loopback only. Two faults as t
 
 import json
 from dataclasses import asdict
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from tryon_local.service.faults import FAULTS
-from tryon_local.service.protocol import json_response
-from tryon_local.service.standin import Settings, StandIn
+from tryon_local.service.kernel import Kernel
 from tryon_local.service.tasks import TaskRecord
-from tryon_local.service.wire import NoAnswer, Request, Response
+from tryon_local.service.wire import NoAnswer, Request, Response, json_response
 
 PREFIX = "/_standin/"
 
-_SETTINGS = TypeAdapter(Settings)
+AnyStandIn = Kernel[Any, Any]
 
 
-def handle(standin: StandIn, request: Request) -> Response | NoAnswer:
+def handle(standin: AnyStandIn, request: Request) -> Response | NoAnswer:
     """Answer a request to the service or to the stand-in itself."""
     if not request.path.startswith(PREFIX):
         return standin.handle(request)
@@ -44,7 +44,7 @@ def handle(standin: StandIn, request: Request) -> Response | NoAnswer:
     return json_response(404, {"errors": ["no such address"]}) if body is None else json_response(200, body)
 
 
-def _administer(standin: StandIn, method: str, name: str, body: bytes) -> object | None:
+def _administer(standin: AnyStandIn, method: str, name: str, body: bytes) -> object | None:
     match method, name:
         case "GET", "settings":
             return asdict(standin.settings)
@@ -56,7 +56,7 @@ def _administer(standin: StandIn, method: str, name: str, body: bytes) -> object
             unknown = sorted(changes.keys() - asdict(standin.settings).keys())
             if unknown:
                 raise ValueError(f"no such setting: {', '.join(unknown)}")
-            checked = _SETTINGS.validate_python({**asdict(standin.settings), **changes})
+            checked = TypeAdapter(type(standin.settings)).validate_python({**asdict(standin.settings), **changes})
             return asdict(standin.change(**asdict(checked)))
         case "GET", "tasks":
             return [_task(record) for record in standin.tasks]
@@ -87,7 +87,7 @@ def _task(record: TaskRecord) -> dict[str, object]:
     }
 
 
-def _faults(standin: StandIn) -> list[dict[str, object]]:
+def _faults(standin: AnyStandIn) -> list[dict[str, object]]:
     plan = standin.faults
     return [
         {**entry, "struck": struck}

@@ -12,7 +12,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from tryon_local.service.protocol import Combination
+from tryon_local.service.orders import Combination
 
 Kind = Literal["submit", "result", "download", "task"]
 

@@ -12,7 +12,6 @@ from typing import Any
 
 from tryon_local.callers import CheckedHandler
 from tryon_local.service import admin
-from tryon_local.service.standin import StandIn
 from tryon_local.service.wire import NoAnswer, Request, Response, pieces
 
 # SO_LINGER with no time to linger: closing sends a reset instead of an orderly end.
@@ -29,7 +28,7 @@ class Served:
 
 @contextmanager
 def serve(
-    standin: StandIn,
+    standin: admin.AnyStandIn,
     port: int = 0,
     *,
     host: str = "127.0.0.1",
@@ -62,7 +61,7 @@ def serve(
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
-    standin: StandIn
+    standin: admin.AnyStandIn
     names: Collection[str] = ()
 
     def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:

@@ -3,7 +3,7 @@
 import heapq
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from random import Random
 from types import MappingProxyType
@@ -21,9 +21,7 @@ from tryon_local.service.faults import (
     RespData,
     Takes,
 )
-from tryon_local.service.protocol import Combination
-
-REMEMBERED = 12 * 3600.0
+from tryon_local.service.orders import Combination
 
 
 @dataclass(frozen=True)
@@ -64,8 +62,8 @@ class TaskRecord:
     """What the stand-in remembers of one task; each is one payment.
 
     Times are the clock's seconds; `finished_at` is when the task frees its slot, planned while `outcome` is
-    "pending". `outcome` is also "done", "failed" (then `code` says why), "expired", or "forgotten" when 12
-    hours passed without an end.
+    "pending". `outcome` is also "done", "failed" (then `code` says why), "expired", or "forgotten" when the
+    service forgot it without an end.
     """
 
     id: str
@@ -94,6 +92,7 @@ class Task:
     latency: float
     candidates: int
     seed: int
+    remembered: float
     scores: tuple[float, ...] = ()
     expires_after: float = math.inf
     code: int = 10000
@@ -141,7 +140,7 @@ class Task:
     @property
     def ends_at(self) -> float:
         """When the task stops to count against the limit."""
-        return self.submitted_at + min(self.latency, self.expires_after, REMEMBERED)
+        return self.submitted_at + min(self.latency, self.expires_after, self.remembered)
 
     def seeds(self) -> tuple[int, ...]:
         return tuple(self.seed + number for number in range(self.candidates))
@@ -149,7 +148,7 @@ class Task:
     def status(self, now: float) -> TaskStatus:
         """The status that a poll at this time sees; call it before the poll is noted."""
         age = now - self.submitted_at
-        if age > REMEMBERED or age < self.hidden_seconds or len(self.polls) < self.hidden_polls:
+        if age > self.remembered or age < self.hidden_seconds or len(self.polls) < self.hidden_polls:
             return TaskStatus.NOT_FOUND
         if age >= self.expires_after:
             return TaskStatus.EXPIRED
@@ -177,7 +176,7 @@ class Task:
             return "pending"
         if now >= self.submitted_at + self.expires_after:
             return "expired"
-        if self.latency > REMEMBERED:
+        if self.latency > self.remembered:
             return "forgotten"
         return "done" if self.code == 10000 else "failed"
 
@@ -185,8 +184,9 @@ class Task:
 class TaskBook:
     """All tasks, and how many run; guarded by the stand-in's lock."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, remembered: float) -> None:
         self._seed = seed
+        self._remembered = remembered
         self._tasks: dict[str, Task] = {}
         self._attempts: Counter[Combination] = Counter()
         self._ends: dict[str, list[float]] = {}
@@ -220,7 +220,7 @@ class TaskBook:
     ) -> Task:
         """Begin a task: one payment."""
         random = Random(f"{self._seed}:{new.combination}:{new.attempt}")
-        asked = parameters["seed"]
+        asked = parameters.get("seed")
         drawn = random.randrange(2**31 - 64)
         task = Task(
             id=f"{random.randrange(10**14, 10**15)}{new.number:04d}",
@@ -232,6 +232,7 @@ class TaskBook:
             latency=latency,
             candidates=candidates,
             seed=asked if isinstance(asked, int) and asked >= 0 else drawn,
+            remembered=self._remembered,
         )
         task.meet(fates)
         task.scores = tuple(round(random.uniform(0.5, 1.0), 4) for _ in range(task.candidates))
@@ -240,6 +241,9 @@ class TaskBook:
         heapq.heappush(self._ends.setdefault(req_key, []), task.ends_at)
         self.most_running = max(self.most_running, self.running(req_key, now))
         return task
+
+    def __iter__(self) -> Iterator[Task]:
+        return iter(self._tasks.values())
 
     def find(self, task_id: str) -> Task | None:
         return self._tasks.get(task_id)

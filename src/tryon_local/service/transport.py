@@ -18,7 +18,6 @@ from urllib3.exceptions import (
 
 from tryon.clock import Clock
 from tryon_local.service import admin
-from tryon_local.service.standin import StandIn
 from tryon_local.service.wire import NoAnswer, Request, Response, pieces
 
 # What a client without a time-out waits for an answer that never comes, before the connection is closed.
@@ -32,7 +31,7 @@ class StandInAdapter(BaseAdapter):
     time has passed. Bodies come through urllib3's own reader, so a cut one raises what it raises on a socket.
     """
 
-    def __init__(self, standin: StandIn) -> None:
+    def __init__(self, standin: admin.AnyStandIn) -> None:
         super().__init__()
         self._standin = standin
         self._builder = HTTPAdapter()

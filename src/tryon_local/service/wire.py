@@ -1,5 +1,6 @@
 """What passes between a client and the stand-in, on a socket or without one."""
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -67,6 +68,16 @@ class Response:
 
     def header(self, name: str) -> str | None:
         return next((value for key, value in self.headers if key.lower() == name.lower()), None)
+
+
+def json_response(status: int, body: object, extra: tuple[tuple[str, str], ...] = ()) -> Response:
+    """A JSON body with its length and type."""
+    data = json.dumps(body, ensure_ascii=False).encode()
+    return Response(
+        status,
+        (("Content-Type", "application/json; charset=utf-8"), ("Content-Length", str(len(data))), *extra),
+        data,
+    )
 
 
 class NoAnswer(Enum):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from urllib.parse import quote
 
-from tryon_local.service.protocol import RefusedError
+from tryon_local.service.volcengine.protocol import RefusedError
 from tryon_local.service.wire import Request
 
 ALGORITHM = "HMAC-SHA256"

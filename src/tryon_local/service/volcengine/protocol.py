@@ -9,7 +9,6 @@ import base64
 import binascii
 import io
 import json
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -18,7 +17,8 @@ from typing import Annotated, Literal
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from tryon_local.service.wire import Request, Response
+from tryon_local.service.orders import Combination, ImageGate, Order
+from tryon_local.service.wire import Request, Response, json_response
 
 REQ_KEY = "dressing_diffusionV2"
 VERSION = "2022-08-31"
@@ -127,31 +127,6 @@ class _ResultBody(BaseModel):
 
 
 @dataclass(frozen=True)
-class Combination:
-    """What was asked for, by content: SHA-256 of each picture, garments with the service's word for their
-    type.
-
-    `parameters` is the whole `inference_config`, defaults filled in, as JSON with sorted keys.
-    """
-
-    model: str
-    garments: tuple[tuple[str, str], ...]
-    parameters: str
-
-    @property
-    def images(self) -> tuple[str, ...]:
-        return (self.model, *(digest for digest, _ in self.garments))
-
-
-@dataclass(frozen=True)
-class Order:
-    """A submit body that passed every check, with the pictures' bytes in the combination's order."""
-
-    combination: Combination
-    images: tuple[bytes, ...]
-
-
-@dataclass(frozen=True)
 class Question:
     """A result body that passed every check."""
 
@@ -174,26 +149,8 @@ def read_json(request: Request) -> dict[str, object]:
     return value
 
 
-class ImageGate:
-    """Checks each picture once, by its hash, however often it is sent."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._verdicts: dict[str, int] = {}
-
-    def check(self, digest: str, data: bytes, name: str) -> None:
-        """Raise `RefusedError`: 50205 for a picture that is too large, 50207 for one nobody can decode."""
-        with self._lock:
-            code = self._verdicts.get(digest)
-        if code is None:
-            code = _verdict(data)
-            with self._lock:
-                self._verdicts[digest] = code
-        if code != 10000:
-            raise RefusedError(code, name)
-
-
-def _verdict(data: bytes) -> int:
+def verdict(data: bytes) -> int:
+    """The code that a picture is answered with: 50205 too large, 50207 one that nobody can decode, 10000 fit."""
     if len(data) > MAX_IMAGE_BYTES:
         return 50205
     try:
@@ -231,7 +188,9 @@ def read_submit(body: Mapping[str, object], gate: ImageGate) -> Order:
             raise RefusedError(50207, f"binary_data_base64[{number}] is not base64") from error
     digests = [sha256(image).hexdigest() for image in images]
     for number, (digest, image) in enumerate(zip(digests, images, strict=True)):
-        gate.check(digest, image, f"binary_data_base64[{number}]")
+        code = gate.verdict(digest, image)
+        if code != 10000:
+            raise RefusedError(code, f"binary_data_base64[{number}]")
     return Order(
         Combination(
             digests[0],
@@ -301,13 +260,3 @@ def answer(
             "time_elapsed": f"{elapsed * 1000:.6f}ms",
         }
     return json_response(http or status, body, extra)
-
-
-def json_response(status: int, body: object, extra: tuple[tuple[str, str], ...] = ()) -> Response:
-    """A JSON body with its length and type."""
-    data = json.dumps(body, ensure_ascii=False).encode()
-    return Response(
-        status,
-        (("Content-Type", "application/json; charset=utf-8"), ("Content-Length", str(len(data))), *extra),
-        data,
-    )

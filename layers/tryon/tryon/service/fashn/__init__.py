@@ -1,0 +1,1 @@
+"""FASHN's virtual try-on: one garment a task, a key, prepaid credits."""

@@ -1,0 +1,1 @@
+"""The stand-in of FASHN's virtual try-on."""
