@@ -45,6 +45,8 @@ def handler(event: SubmitEvent, context: LambdaContext) -> dict[str, str | float
         raise
     logger.info("submitted", task_id=started.task_id)
     metrics.add_metric("TasksSubmitted", MetricUnit.Count, 1)
+    if started.oddity:
+        metrics.add_metric(started.oddity, MetricUnit.Count, 1)
     return {"task_id": started.task_id, "deadline_in": max(0.0, wiring.gate_settings.deadline - started.seconds)}
 
 

@@ -306,7 +306,16 @@ class Kernel(ABC, Generic[_Settings, _Exchange]):
     def _carry_out(self, exchange: _Exchange) -> tuple[str, Response]:
         return self._download(exchange) if exchange.kind == "download" else self._serve(exchange)
 
-    def _make(self, queue: str, order: Order, *, candidates: int, parameters: Mapping[str, object], now: float) -> Task:
+    def _make(
+        self,
+        queue: str,
+        order: Order,
+        *,
+        candidates: int,
+        parameters: Mapping[str, object],
+        now: float,
+        queued: float = 0.0,
+    ) -> Task:
         """Begin a task: one payment; called with the lock held."""
         new = self._book.next(order.combination)
         task = self._book.make(
@@ -317,6 +326,7 @@ class Kernel(ABC, Generic[_Settings, _Exchange]):
             candidates=candidates,
             fates=self.faults.fates(Call("task", new.number, lambda: order.combination)),
             parameters=parameters,
+            queued=queued,
         )
         for digest, data in zip(order.combination.images, order.images, strict=True):
             self._images.setdefault(digest, data)

@@ -93,6 +93,7 @@ class Task:
     candidates: int
     seed: int
     remembered: float
+    queued: float = 0.0
     scores: tuple[float, ...] = ()
     expires_after: float = math.inf
     code: int = 10000
@@ -130,8 +131,8 @@ class Task:
 
     @property
     def processed_at(self) -> float:
-        """A tenth of the latency, at most 2 s, is spent in the queue."""
-        return self.submitted_at + min(2.0, 0.1 * self.latency)
+        """What it waits for others is spent in the queue, and of the rest of its latency a tenth, at most 2 s."""
+        return self.submitted_at + self.queued + min(2.0, 0.1 * (self.latency - self.queued))
 
     @property
     def finished_at(self) -> float:
@@ -203,6 +204,13 @@ class TaskBook:
         """Tasks between submit and end under any key."""
         return sum(self.running(key, now) for key in self._ends)
 
+    def wait(self, queue: str, now: float, places: int) -> float:
+        """Seconds until one of so many places is free."""
+        running = self.running(queue, now)
+        if running < places:
+            return 0.0
+        return sorted(self._ends[queue])[running - places] - now
+
     def next(self, combination: Combination) -> NewTask:
         """The task that would be made now."""
         return NewTask(len(self._tasks) + 1, combination, self._attempts[combination] + 1)
@@ -217,8 +225,9 @@ class TaskBook:
         candidates: int,
         fates: Iterable[Fate],
         parameters: Mapping[str, object],
+        queued: float = 0.0,
     ) -> Task:
-        """Begin a task: one payment."""
+        """Begin a task: one payment. `queued` are the seconds that it waits for others, on top of its latency."""
         random = Random(f"{self._seed}:{new.combination}:{new.attempt}")
         asked = parameters.get("seed")
         drawn = random.randrange(2**31 - 64)
@@ -229,7 +238,8 @@ class TaskBook:
             combination=new.combination,
             parameters=MappingProxyType(dict(parameters)),
             submitted_at=now,
-            latency=latency,
+            latency=queued + latency,
+            queued=queued,
             candidates=candidates,
             seed=asked if isinstance(asked, int) and asked >= 0 else drawn,
             remembered=self._remembered,

@@ -40,10 +40,14 @@ class Submission:
 
 @dataclass(frozen=True)
 class Submitted:
-    """The service's receipt: the only name under which the task can be asked for."""
+    """The service's receipt: the only name under which the task can be asked for.
+
+    `oddity` names what was odd about it and cost nothing: a word for a metric.
+    """
 
     task_id: str
     request_id: str
+    oddity: str = ""
 
 
 class TaskStatus(StrEnum):

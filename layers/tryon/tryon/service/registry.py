@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tryon.service import TryOnService
     from tryon.service.secret import Keys, Secret
 
-SERVICES = ("volcengine", "fashn")
+SERVICES = ("volcengine", "fashn", "fal")
 """The names of the services, each that of its folder."""
 
 FIRST = "volcengine/dressing-diffusion-v2"

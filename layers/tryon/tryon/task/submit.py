@@ -51,10 +51,11 @@ class SubmitUnansweredError(Exception):
 
 @dataclass(frozen=True)
 class Started:
-    """A combination's task, and the seconds since its submit."""
+    """A combination's task, the seconds since its submit, and what was odd about the receipt: a word for a metric."""
 
     task_id: str
     seconds: float = 0.0
+    oddity: str = ""
 
 
 def check_access(service: TryOnService, gate: Gate) -> None:
@@ -160,7 +161,7 @@ def start(  # noqa: C901, PLR0913 - paid once: the order of these steps is the p
     if trouble is not None:
         with suppress(ClientError, BotoCoreError, GateError):
             gate.accepted()
-    return Started(submitted.task_id)
+    return Started(submitted.task_id, oddity=submitted.oddity)
 
 
 def load(s3: "S3Client", combination: Combination) -> Submission:

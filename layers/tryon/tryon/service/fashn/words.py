@@ -4,7 +4,6 @@ Sources: the vendor's pages "Error Handling", "API Fundamentals" and "Credits Ba
 types of its package `fashn` 0.9.0, which a test holds the names and values here to.
 """
 
-import binascii
 import io
 import json
 import math
@@ -30,6 +29,7 @@ from tryon.service.errors import (
     UnknownRefusalError,
 )
 from tryon.service.fashn.parameters import Parameters
+from tryon.service.pictures import write_object
 
 RUN = "/v1/run"
 STATUS = "/v1/status/"
@@ -80,7 +80,7 @@ _MAY_FOLLOW_A_TASK = frozenset({HTTPStatus.REQUEST_TIMEOUT, 425, 499})
 
 
 def submission_body(submission: Submission, model_name: str) -> bytes:
-    """The body of a submit, its pictures as data addresses, made without a second copy of them."""
+    """The body of a submit, its pictures as data addresses."""
     own = submission.own(Parameters)
     (garment,) = submission.garments
     settings: dict[str, Json] = {
@@ -96,16 +96,8 @@ def submission_body(submission: Submission, model_name: str) -> bytes:
     }
     body = io.BytesIO()
     body.write(b'{"model_name": ' + json.dumps(model_name).encode() + b', "inputs": ')
-    body.write(json.dumps(settings).encode().removesuffix(b"}"))
-    for name, picture in (("model_image", submission.model), ("garment_image", garment.data)):
-        kind = b"png" if picture.startswith(b"\x89PNG") else b"jpeg"
-        body.write(b', "%b": "data:image/%b;base64,' % (name.encode(), kind))
-        view = memoryview(picture)
-        # A multiple of three bytes, so that base64 pads the last block only.
-        for start in range(0, len(view), 3 << 14):
-            body.write(binascii.b2a_base64(view[start : start + (3 << 14)], newline=False))
-        body.write(b'"')
-    body.write(b"}}")
+    write_object(body, settings, {"model_image": submission.model, "garment_image": garment.data})
+    body.write(b"}")
     return body.getvalue()
 
 

@@ -1,0 +1,1 @@
+"""fal: one queue and one key in front of many models."""
