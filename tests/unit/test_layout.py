@@ -98,7 +98,7 @@ def test_the_layer_reads_no_environment_and_knows_no_lambda_event() -> None:
 def test_a_services_words_live_in_its_folder() -> None:
     """Its name stands in the registry besides, in its one line and in what a plan of before means."""
     words = re.compile(r"dressing_diffusion|CVSubmitTask|CVGetResult|req_key", re.IGNORECASE)
-    names = re.compile("|".join(registry.SERVICES), re.IGNORECASE)
+    names = re.compile(rf"\b({'|'.join(registry.SERVICES)})\b", re.IGNORECASE)
     folders = {LAYER / "service" / name for name in registry.SERVICES}
     outside = [path for path in LAYER.rglob("*.py") if path.parent not in folders]
     assert [path for path in outside if words.search(path.read_text())] == []
