@@ -77,13 +77,18 @@ def _left(pipeline: Pipeline, ended: Ended) -> dict[str, Any]:
     return {
         "keys": [key.removeprefix(prefix) for key in ended.keys if "/children/" not in key],
         "plan": json.loads(pipeline.app.get(f"{prefix}plan.json")),
-        "ledger": [from_item(item) for item in items],
+        "ledger": [from_item(_readable(item)) for item in items],
         "summary": ended.summary,
         "csv": pipeline.app.get(f"{prefix}combinations.csv").decode("utf-8-sig").splitlines(),
         "gallery": json.loads(data[1]),
         "children": [_way(child) for child in pipeline.app.stack.children(str(ended.execution["executionArn"]))],
         "notifications": [json.loads(one["Message"]) for one in ended.notifications],
     }
+
+
+def _readable(item: dict[str, Any]) -> dict[str, Any]:
+    """An item whose bytes are counted: what Pillow makes of a picture may differ by a bit on another processor."""
+    return {name: {"S": f"{len(value['B'])} bytes"} if "B" in value else value for name, value in item.items()}
 
 
 def _way(child: Any) -> list[str]:

@@ -31,6 +31,7 @@ def handler(event: DownloadEvent, context: LambdaContext) -> dict[str, int]:
         event.task_id,
         bucket=event.bucket,
         ledger=wiring.ledger,
+        looks=wiring.looks,
         service=wiring.service,
         session=wiring.session,
         s3=wiring.s3,

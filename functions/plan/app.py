@@ -33,6 +33,7 @@ def handler(event: PlanEvent, context: LambdaContext) -> dict[str, Any]:
         run = plan_run(
             wiring.s3,
             wiring.ledger,
+            wiring.looks,
             Origin(put_at=event.time.timestamp(), **event.model_dump(exclude={"time"})),
             check_access=lambda: submit.check_access(wiring.service, wiring.gate),
             limits=wiring.limits,

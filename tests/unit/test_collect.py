@@ -19,6 +19,7 @@ from tryon.pictures import thumbnails
 from tryon.service import Candidate, TaskResult, TaskStatus
 from tryon.service.errors import ServiceError, ServiceUnavailableError, TaskExpiredError
 from tryon.state.entry import Entry, Status
+from tryon.state.looks import Looks
 from tryon.task import download, results
 from tryon.task.fetch.errors import NotAnImageError, ResultGoneError, ResultRefusedError, ResultUnavailableError
 from tryon.task.fetch.origins import OriginPolicy
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 BUCKET = "results"
+LOOKS = Looks(None, "")  # type: ignore[arg-type]  # keeping anything in it fails
 PNG, JPEG, WEBP = png(), jpeg(), webp()
 Answer = bytes | int
 
@@ -320,13 +322,15 @@ def test_the_outcome_is_written_before_copies_are_made_while_there_is_time(
         1, "anna__01-shirt__a", "anna", "01-shirt", "a", candidates=tuple(Candidate(url=at(n)) for n in "abc")
     )
     ledger, copied = OneEntry(entry), []
-    monkeypatch.setattr(thumbnails, "of_result", lambda s3, bucket, one: bool(ledger.stored) and not copied.append(one))
+    monkeypatch.setattr(
+        thumbnails, "of_result", lambda s3, bucket, one, keep: bool(ledger.stored) and not copied.append(one)
+    )
     session = guarded_session(policy := OriginPolicy.parse("https://*.example.com"))
     session.mount("https://", bench.hosts)
     clock = iter([290.0])  # for the pictures; what is left after them is the case's
     brought = download.bring(
-        RUN, 1, "task-1", bucket=BUCKET, ledger=ledger, service=bench.service, session=session, s3=bench.s3,  # type: ignore[arg-type]
-        policy=policy, clock=bench.clock, seconds_left=lambda: next(clock, left),
+        RUN, 1, "task-1", bucket=BUCKET, ledger=ledger, looks=LOOKS, service=bench.service,  # type: ignore[arg-type]
+        session=session, s3=bench.s3, policy=policy, clock=bench.clock, seconds_left=lambda: next(clock, left),
     )  # fmt: skip
     assert brought.collected is not None
     assert (brought.copies, len(copied)) == (copies, copies)
@@ -337,7 +341,8 @@ def test_the_outcome_is_written_before_copies_are_made_while_there_is_time(
 def test_what_has_its_outcome_already_is_not_fetched_again(bench: Bench) -> None:
     entry = Entry(1, "id", "anna", "01-shirt", "a", status=Status.SUCCEEDED)
     brought = download.bring(
-        RUN, 1, "task-1", bucket=BUCKET, ledger=OneEntry(entry), service=bench.service, session=requests.Session(),  # type: ignore[arg-type]
-        s3=bench.s3, policy=OriginPolicy.parse("https://x.example.com"), clock=bench.clock, seconds_left=lambda: 300.0,
+        RUN, 1, "task-1", bucket=BUCKET, ledger=OneEntry(entry), looks=LOOKS,  # type: ignore[arg-type]
+        service=bench.service, session=requests.Session(), s3=bench.s3,
+        policy=OriginPolicy.parse("https://x.example.com"), clock=bench.clock, seconds_left=lambda: 300.0,
     )  # fmt: skip
     assert (brought.collected, brought.copies, bench.hosts.asked, bench.service.asked) == (None, 0, [], [])

@@ -10,6 +10,7 @@ from tests.doubles import stored
 from tests.lookbook import FOLDER, Shelf, jpeg
 from tryon.keys import result_copy
 from tryon.pictures import containers, images, thumbnails
+from tryon.pictures.signature import Signature
 
 KEY = FOLDER.result("anna", "anna__01-shirt__a", 1)
 
@@ -48,6 +49,24 @@ def test_an_input_gets_both_copies_under_its_id() -> None:
         "thumbnails/garments/linen-shirt.jpg": (320, 160),
         "previews/garments/linen-shirt.jpg": (900, 450),
     }
+
+
+def test_a_pictures_signature_is_kept_with_its_copies() -> None:
+    kept: list[Signature] = []
+    shelf = Shelf({KEY: png(1440, 1920)})
+    assert thumbnails.of_result(cast("Any", shelf), "b", stored(KEY), keep=kept.append)
+    thumbnails.of_input(cast("Any", shelf), "b", FOLDER, "models", "anna", jpeg(300, 400), keep=kept.append)
+    assert [(one.width, one.height) for one in kept] == [(1440, 1920), (300, 400)]
+
+
+def test_a_signature_that_cannot_be_kept_costs_no_copy() -> None:
+    def fail(_: Signature) -> None:
+        raise MemoryError
+
+    shelf = Shelf({KEY: png(1440, 1920)})
+    assert thumbnails.of_result(cast("Any", shelf), "b", stored(KEY), keep=fail)
+    thumbnails.of_input(cast("Any", shelf), "b", FOLDER, "models", "anna", jpeg(300, 400), keep=fail)
+    assert len(shelf.objects) == 5
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ that one, and whoever comes after the run's end changes nothing.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -28,6 +29,7 @@ from tryon.planning.manifest import (
 from tryon.reporting import retry
 from tryon.reporting.retry import Earlier, NothingLeftError
 from tryon.state.ledger import Ledger, RunEndedError
+from tryon.state.looks import Looks
 from tryon.state.run import Run
 
 if TYPE_CHECKING:
@@ -74,6 +76,7 @@ class Origin:
 def plan_run(
     s3: "S3Client",
     ledger: Ledger,
+    looks: Looks,
     origin: Origin,
     *,
     check_access: Callable[[], None],
@@ -131,6 +134,8 @@ def plan_run(
         raise ManifestError(error.problems) from None
     check_access()
     ledger.open_run(replace(run, notes=tuple(taken.notes[:MOST_NOTES])))
+    with suppress(Exception):  # without them what compares results says that it cannot
+        looks.keep_inputs(run_id, taken.signatures)
     done, by = _claim(ledger, run_id, manifest, earlier)
     if plan.count(manifest, done) == 0:
         raise _nothing_left(ledger, run_id, by)

@@ -1,6 +1,6 @@
 """Small copies of pictures: made where a picture is already in hand, read where a page is written."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from io import BytesIO
@@ -12,6 +12,7 @@ from PIL import Image, WebPImagePlugin
 from tryon import objects
 from tryon.keys import CopySize, RunFolder, result_copy
 from tryon.pictures.images import MIN_SIDE, ImageError, thumbnail
+from tryon.pictures.signature import Signature, signature
 from tryon.stored import Stored
 
 if TYPE_CHECKING:
@@ -57,27 +58,48 @@ def copies(data: bytes) -> dict[CopySize, bytes]:
     return {"previews": preview, "thumbnails": thumbnail(preview, side=SIDES["thumbnails"])}
 
 
-def of_input(s3: "S3Client", bucket: str, folder: RunFolder, kind: str, picture_id: str, data: bytes) -> None:
-    """Write the copies of an input picture; without them the gallery shows its name alone."""
+Keep = Callable[[Signature], None]
+"""What keeps a picture's signature; it may fail, which costs the signature alone."""
+
+
+def of_input(
+    s3: "S3Client", bucket: str, folder: RunFolder, kind: str, picture_id: str, data: bytes, *, keep: Keep | None = None
+) -> None:
+    """Write the copies of an input picture; without them the gallery shows its name alone.
+
+    `keep` is given the picture's signature.
+    """
     with suppress(ImageError, ClientError, BotoCoreError):
-        for size, copy in copies(data).items():
+        made = copies(data)
+        for size, copy in made.items():
             _put(s3, bucket, folder.input_copy(size, kind, picture_id), copy)
+        _look(made["previews"], None, keep)
 
 
-def of_result(s3: "S3Client", bucket: str, result: Stored) -> bool:
+def of_result(s3: "S3Client", bucket: str, result: Stored, *, keep: Keep | None = None) -> bool:
     """Write the copies of a result that is in S3; says whether they were made, and never fails.
 
-    It is read again: what streams into S3 is held nowhere on its way.
+    It is read again: what streams into S3 is held nowhere on its way. `keep` is given the picture's signature.
     """
     if obstacle(result) is not None:
         return False
     try:
         data = objects.get(s3, bucket, result.key)["Body"].read()
-        for size, copy in copies(data).items():
+        made = copies(data)
+        for size, copy in made.items():
             _put(s3, bucket, result_copy(size, result.key), copy)
     except Exception:  # noqa: BLE001 the picture itself is safe in S3; nothing about its copy may cost it
         return False
+    _look(made["previews"], (result.width or 0, result.height or 0), keep)
     return True
+
+
+def _look(preview: bytes, size: tuple[int, int] | None, keep: Keep | None) -> None:
+    """Give `keep` the signature of a picture by its preview, and never fail."""
+    if keep is None:
+        return
+    with suppress(Exception), Image.open(BytesIO(preview), formats=["JPEG"]) as image:
+        keep(signature(image, size))
 
 
 def _put(s3: "S3Client", bucket: str, key: str, data: bytes) -> None:

@@ -2,9 +2,10 @@
 
 import json
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -14,6 +15,7 @@ from tryon import objects
 from tryon.keys import Picture, RunFolder
 from tryon.pictures import thumbnails
 from tryon.pictures.images import ImageError, prepare
+from tryon.pictures.signature import Signature
 from tryon.planning.manifest import (
     MAX_SHOWN_KEY,
     ImageKind,
@@ -65,10 +67,14 @@ class KeptPictures(BaseModel):
 
 @dataclass(frozen=True)
 class Intake:
-    """The pictures of a manifest, and what is to be said of them."""
+    """The pictures of a manifest, and what is to be said of them.
+
+    `signatures` are of the pictures that a small copy could be made of.
+    """
 
     pictures: KeptPictures = field(default_factory=KeptPictures)
     notes: list[str] = field(default_factory=list)
+    signatures: dict[tuple[ImageKind, str], Signature] = field(default_factory=dict)
 
     def for_service(self, kind: ImageKind) -> dict[str, Picture]:
         """What the service gets of the models or the garments, by id."""
@@ -95,16 +101,21 @@ def take_in(
     and the others only when all of these are there, so that looking again costs little.
     """
 
+    found = Intake()
+
     def one(named: NamedImage) -> tuple[KeptPicture, str] | _UnusableError:
         try:
             known = kept.of(named.kind).get(named.id) if kept else None
             if known is not None and known.image == named.image:
-                return _take_again(s3, manifest, named, known, bucket, folder)
-            return _take_in_one(s3, manifest, named, bucket, folder, max_bytes, manifest.max_side)
+                return _take_again(s3, manifest, named, known, bucket, copy)
+            return _take_in_one(s3, manifest, named, bucket, folder, max_bytes, copy)
         except _UnusableError as unusable:
             return unusable
 
-    found = Intake()
+    def copy(named: NamedImage, data: bytes) -> None:
+        keep = partial(found.signatures.__setitem__, (named.kind, named.id))
+        thumbnails.of_input(s3, bucket, folder, named.kind, named.id, data, keep=keep)
+
     unusable: dict[str, _UnusableError] = {}
     everything = list(manifest.images())
     with ThreadPoolExecutor(READERS) as pool:
@@ -126,8 +137,11 @@ def take_in(
     return found
 
 
+_Copy = Callable[[NamedImage, bytes], None]
+
+
 def _take_again(
-    s3: "S3Client", manifest: Manifest, named: NamedImage, known: KeptPicture, bucket: str, folder: RunFolder
+    s3: "S3Client", manifest: Manifest, named: NamedImage, known: KeptPicture, bucket: str, copy: _Copy
 ) -> tuple[KeptPicture, str]:
     """A picture as the earlier run had it, and what is to be said where there is a newer one."""
     try:
@@ -137,7 +151,7 @@ def _take_again(
             f"{named.image!r} cannot be had any more as the run had it: {error}; `tryon retry --new-pictures` takes "
             "the newest one"
         ) from None
-    thumbnails.of_input(s3, bucket, folder, named.kind, named.id, data)
+    copy(named, data)
     if known.source is None:
         return known, ""
     place = manifest.source(named.image, bucket)
@@ -168,7 +182,7 @@ def _take_in_one(
     bucket: str,
     folder: RunFolder,
     max_bytes: int,
-    max_side: int,
+    copy: _Copy,
 ) -> tuple[KeptPicture, str]:
     wanted = manifest.source(named.image, bucket)
     source, answer = _open(s3, wanted, named.image)
@@ -179,17 +193,17 @@ def _take_in_one(
         answer["Body"].close()
         raise _UnusableError(f"{named.image!r} has {answer['ContentLength']:,} bytes, at most {max_bytes:,} are read")
     try:
-        picture = prepare(answer["Body"].read(), name=named.image, max_side=max_side)
+        picture = prepare(answer["Body"].read(), name=named.image, max_side=manifest.max_side)
     except ImageError as error:
         raise _UnusableError(str(error)) from None
-    thumbnails.of_input(s3, bucket, folder, named.kind, named.id, picture.data)
+    copy(named, picture.data)
     place = Picture(bucket=source.bucket, key=source.key, **objects.pin(answer))
     if picture.untouched:
         return KeptPicture(image=named.image, source=place, picture=place), note
     key = folder.input(named.kind, named.id, {"jpeg": "jpg"}.get(picture.format, picture.format))
     put = s3.put_object(Bucket=bucket, Key=key, Body=picture.data, ContentType=f"image/{picture.format}")
-    copy = Picture(bucket=bucket, key=key, **objects.pin(put))
-    return KeptPicture(image=named.image, source=place, picture=copy), note
+    converted = Picture(bucket=bucket, key=key, **objects.pin(put))
+    return KeptPicture(image=named.image, source=place, picture=converted), note
 
 
 def _open(s3: "S3Client", source: ImageSource, image: str) -> tuple[ImageSource, "GetObjectOutputTypeDef"]:

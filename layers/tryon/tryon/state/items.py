@@ -15,7 +15,7 @@ _serializer = TypeSerializer()
 _deserializer = TypeDeserializer()
 
 
-def to_item(values: Mapping[str, Json]) -> "dict[str, AttributeValueTypeDef]":
+def to_item(values: "Mapping[str, Json | bytes]") -> "dict[str, AttributeValueTypeDef]":
     """Plain values as a DynamoDB item; floats are rounded to nine places, the cost of one request, None is left out."""
     return {name: _serializer.serialize(_decimal(v)) for name, v in values.items() if v is not None}
 

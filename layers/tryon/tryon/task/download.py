@@ -15,6 +15,7 @@ from tryon.service import Candidate, TryOnService
 from tryon.service.errors import ServiceError
 from tryon.state.entry import Entry, Status
 from tryon.state.ledger import Ledger
+from tryon.state.looks import Looks
 from tryon.stored import Lost, Stored
 from tryon.task import results
 from tryon.task.fetch.download import MAX_SECONDS
@@ -171,6 +172,7 @@ def bring(  # noqa: PLR0913 - as `collect`
     *,
     bucket: str,
     ledger: Ledger,
+    looks: Looks,
     service: TryOnService,
     session: requests.Session,
     s3: "S3Client",
@@ -180,6 +182,8 @@ def bring(  # noqa: PLR0913 - as `collect`
     tries: int = 0,
 ) -> Brought:
     """Collect an ended task's pictures, write the combination's outcome, then make small copies while time is left.
+
+    With each copy the picture's signature is kept in `looks`; what that fails of costs the signature alone.
 
     `seconds_left` are those of the call. Raises the errors of `collect`.
     """
@@ -200,5 +204,9 @@ def bring(  # noqa: PLR0913 - as `collect`
         seconds=seconds_left() - SETTLING_SECONDS,
     )
     ledger.succeeded(run_id, n, collected.stored, collected.lost)
-    copies = sum(seconds_left() > COPY_SECONDS and thumbnails.of_result(s3, bucket, one) for one in collected.stored)
+    copies = 0
+    for one in collected.stored:
+        if seconds_left() > COPY_SECONDS:
+            keep = partial(looks.keep_signature, run_id, n, one.candidate or 1)
+            copies += thumbnails.of_result(s3, bucket, one, keep=keep)
     return Brought(entry, collected, copies)

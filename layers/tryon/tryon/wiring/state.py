@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from tryon.clock import Clock, SystemClock
 from tryon.state.gate import Gate, GateLimits, RequestLimit, waker
 from tryon.state.ledger import Ledger
+from tryon.state.looks import Looks
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -107,6 +108,11 @@ class Wiring:
     def ledger(self) -> Ledger:
         """The stack's ledger."""
         return Ledger(self.dynamodb, LedgerSettings.model_validate(self.environ).table, self.clock)
+
+    @cached_property
+    def looks(self) -> Looks:
+        """What was seen of pictures."""
+        return Looks(self.dynamodb, LedgerSettings.model_validate(self.environ).table)
 
     @cached_property
     def gate_settings(self) -> GateSettings:
