@@ -12,7 +12,7 @@ from PIL import Image, WebPImagePlugin
 from tryon import objects
 from tryon.keys import CopySize, RunFolder, result_copy
 from tryon.pictures.images import MIN_SIDE, ImageError, thumbnail
-from tryon.pictures.signature import Signature, signature
+from tryon.pictures.signature import signature
 from tryon.stored import Stored
 
 if TYPE_CHECKING:
@@ -58,8 +58,8 @@ def copies(data: bytes) -> dict[CopySize, bytes]:
     return {"previews": preview, "thumbnails": thumbnail(preview, side=SIDES["thumbnails"])}
 
 
-Keep = Callable[[Signature], None]
-"""What keeps a picture's signature; it may fail, which costs the signature alone."""
+Keep = Callable[[bytes], None]
+"""What keeps a picture's signature, as it is stored; it may fail, which costs the signature alone."""
 
 
 def of_input(
@@ -99,7 +99,7 @@ def _look(preview: bytes, size: tuple[int, int] | None, keep: Keep | None) -> No
     if keep is None:
         return
     with suppress(Exception), Image.open(BytesIO(preview), formats=["JPEG"]) as image:
-        keep(signature(image, size))
+        keep(signature(image, size).dumps())
 
 
 def _put(s3: "S3Client", bucket: str, key: str, data: bytes) -> None:

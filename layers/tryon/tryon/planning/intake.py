@@ -15,7 +15,6 @@ from tryon import objects
 from tryon.keys import Picture, RunFolder
 from tryon.pictures import thumbnails
 from tryon.pictures.images import ImageError, prepare
-from tryon.pictures.signature import Signature
 from tryon.planning.manifest import (
     MAX_SHOWN_KEY,
     ImageKind,
@@ -69,12 +68,12 @@ class KeptPictures(BaseModel):
 class Intake:
     """The pictures of a manifest, and what is to be said of them.
 
-    `signatures` are of the pictures that a small copy could be made of.
+    `signatures` are, as stored, of the pictures that a small copy could be made of.
     """
 
     pictures: KeptPictures = field(default_factory=KeptPictures)
     notes: list[str] = field(default_factory=list)
-    signatures: dict[tuple[ImageKind, str], Signature] = field(default_factory=dict)
+    signatures: dict[tuple[ImageKind, str], bytes] = field(default_factory=dict)
 
     def for_service(self, kind: ImageKind) -> dict[str, Picture]:
         """What the service gets of the models or the garments, by id."""

@@ -1,6 +1,7 @@
 """What was seen of a run's pictures, in DynamoDB: items of their own, so that readers of entries stay as fast.
 
-Nothing here decides anything: what is written are a picture's own numbers, which `tryon.checks` holds against others.
+Nothing here decides anything or reads what it keeps: a picture's own numbers, as `Signature` and `Measurements` store
+them, which `tryon.checks` holds against others.
 Each write sets its own attributes, so that any of them may come twice, late, or before another.
 """
 
@@ -10,7 +11,6 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from tryon.json_types import Json
-from tryon.pictures.signature import Signature, SignatureError
 from tryon.planning.manifest import ImageKind
 from tryon.state.items import to_item
 from tryon.state.ledger import TRANSACTION
@@ -43,14 +43,14 @@ class Looks:
         self._client = client
         self._table = table
 
-    def keep_signature(self, run_id: str, n: int, candidate: int, signature: Signature) -> None:
+    def keep_signature(self, run_id: str, n: int, candidate: int, signature: bytes) -> None:
         """Keep a result's signature."""
-        self._keep(run_id, _look_key(n, candidate), {"signature": signature.dumps()})
+        self._keep(run_id, _look_key(n, candidate), {"signature": signature})
 
-    def keep_inputs(self, run_id: str, signatures: Mapping[tuple[ImageKind, str], Signature]) -> None:
+    def keep_inputs(self, run_id: str, signatures: Mapping[tuple[ImageKind, str], bytes]) -> None:
         """Keep the signatures of models' and garments' photographs, by kind and id."""
         items = iter(
-            to_item({"pk": f"run#{run_id}", "sk": f"input#{kind}#{id_}", "signature": signature.dumps()})
+            to_item({"pk": f"run#{run_id}", "sk": f"input#{kind}#{id_}", "signature": signature})
             for (kind, id_), signature in signatures.items()
         )
         while batch := list(islice(items, TRANSACTION)):
@@ -83,15 +83,10 @@ class Looks:
                 judged=item.get("judged", {}).get("S"),
             )
 
-    def of_inputs(self, run_id: str, kind: ImageKind) -> dict[str, Signature]:
-        """The signatures of a run's models or garments, by id, without those that cannot be read."""
-        found = {}
+    def of_inputs(self, run_id: str, kind: ImageKind) -> Iterator[tuple[str, bytes]]:
+        """The ids of a run's models or garments, each with its signature."""
         for name, item in self._read(run_id, f"input#{kind}#"):
-            try:
-                found[name.rpartition("#")[2]] = Signature.loads(item.get("signature", {}).get("B", b""))
-            except SignatureError:
-                continue
-        return found
+            yield name.rpartition("#")[2], item.get("signature", {}).get("B", b"")
 
     def _keep(self, run_id: str, name: str, attributes: "Mapping[str, Json | bytes]") -> None:
         self._client.update_item(
