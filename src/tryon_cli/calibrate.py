@@ -166,7 +166,7 @@ def run(
 def _runs(ledger: Ledger, arguments: argparse.Namespace) -> list[Run]:
     """The runs to learn from, the newest first; of one that still goes on, the tasks would be cut short."""
     if not arguments.run:
-        return [run for run in ledger.runs(arguments.last) if run.outcome]
+        return [run for run in ledger.each_run(arguments.last) if isinstance(run, Run) and run.outcome]
     found = []
     for name in arguments.run:
         run = ledger.run(name)

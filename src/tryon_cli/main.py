@@ -12,7 +12,7 @@ from rich.console import Console
 
 from tryon.json_types import UnreadableError
 from tryon.planning.manifest import ManifestError
-from tryon_cli import calibrate, compare, local, new, plan, run, runs
+from tryon_cli import calibrate, compare, local, logs, new, plan, run, runs, show, stop
 from tryon_cli.options import LOG_WIDTH
 from tryon_cli.target import TargetError
 
@@ -32,6 +32,9 @@ def parser() -> argparse.ArgumentParser:
     plan.add_parser(commands)
     run.add_parsers(commands)
     runs.add_parsers(commands)
+    show.add_parser(commands)
+    logs.add_parser(commands)
+    stop.add_parser(commands)
     compare.add_parser(commands)
     calibrate.add_parser(commands)
     here = commands.add_parser("local", help="the whole application on this machine, without an account")

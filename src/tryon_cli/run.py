@@ -12,6 +12,7 @@ from tryon.reporting import retry
 from tryon.state.entry import Status
 from tryon.state.run import Outcome, Run, RunStatus
 from tryon_cli.drop import Draft, InBucket, Uploaded, await_claim, check, put, read, upload
+from tryon_cli.found import newest
 from tryon_cli.options import counted, json_option, print_json, said, stack_options, target
 from tryon_cli.target import Target, TargetError
 from tryon_cli.watch import table, watch
@@ -41,7 +42,7 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     parser.set_defaults(command=run)
 
     parser = commands.add_parser("watch", help="follow a run until it has ended", epilog=EXIT_CODES)
-    parser.add_argument("run_id", nargs="?", help="the newest run when left out")
+    parser.add_argument("run_id", nargs="?", help="an id or how it begins; the newest run when left out")
     json_option(parser)
     stack_options(parser)
     parser.set_defaults(command=follow)
@@ -54,7 +55,7 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "that another retry repaired or is repairing.",
         epilog=EXIT_CODES,
     )
-    parser.add_argument("run_id", nargs="?", help="the newest run when left out")
+    parser.add_argument("run_id", nargs="?", help="an id or how it begins; the newest run when left out")
     parser.add_argument("--include-unknown", action="store_true", help="repeat unknown outcomes too: may be paid twice")
     parser.add_argument(
         "--new-pictures",
@@ -66,18 +67,6 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     json_option(parser)
     stack_options(parser)
     parser.set_defaults(command=again)
-
-
-def newest(found: Target, run_id: str | None) -> str:
-    """The run asked for, or the newest one."""
-    if run_id is not None:
-        if found.ledger.run(run_id) is None:
-            raise TargetError(f"stack {found.name!r} has no run {run_id}: see `tryon list{found.options}`")
-        return run_id
-    runs = found.ledger.runs(1)
-    if not runs:
-        raise TargetError(f"stack {found.name!r} has no runs yet: start one with `tryon run MANIFEST{found.options}`")
-    return runs[0].run_id
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:

@@ -3,17 +3,22 @@
 import argparse
 import sys
 import webbrowser
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
+from tryon.json_types import UnreadableError
 from tryon.keys import RunFolder
-from tryon.state.run import RunStatus
+from tryon.state.run import Run, RunStatus
+from tryon_cli.found import newest
 from tryon_cli.options import json_option, print_json, stack_options, target, whole
-from tryon_cli.run import newest
 from tryon_cli.saving import Saved, save
-from tryon_cli.target import TargetError
+from tryon_cli.target import Target, TargetError
 
 LINK_SECONDS = 12 * 3600
 """How long a gallery's link works at most. It ends with the credentials that signed it: those of a role or of single
@@ -25,6 +30,7 @@ MOST_RUNS = 10_000
 MAX_LEFT_OUT = 20
 """Objects that are named when they cannot be saved."""
 
+_TITLES = ("run", "name", "status", "pictures", "time s", "cost")
 _COLOURS = {RunStatus.SUCCEEDED: "green", RunStatus.PARTIAL: "yellow", RunStatus.RUNNING: "cyan"}
 
 
@@ -35,6 +41,15 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     parser.add_argument(
         "--running", action="store_true", help="only runs that are going on; exit code 1 when there are any"
     )
+    parser.add_argument(
+        "--status",
+        action="append",
+        type=str.upper,
+        choices=[str(status) for status in RunStatus],
+        help="only runs with this status; may be repeated",
+    )
+    parser.add_argument("--since", type=a_day, metavar="DATE", help="only runs begun since then, UTC: 2026-11-27")
+    parser.add_argument("--name", metavar="TEXT", help="only runs whose name has this in it")
     json_option(parser)
     stack_options(parser)
     parser.set_defaults(command=list_runs)
@@ -44,7 +59,7 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         help="open a run's gallery",
         description="Open a run's gallery by a link that works for 12 hours, or until your session's credentials end.",
     )
-    parser.add_argument("run_id", nargs="?", help="the newest run when left out")
+    parser.add_argument("run_id", nargs="?", help="an id or how it begins; the newest run when left out")
     parser.add_argument("--print", action="store_true", help="print the link and open nothing")
     parser.add_argument("--save", type=Path, metavar="FOLDER", help="copy the run's files there and open from disk")
     stack_options(parser)
@@ -53,26 +68,74 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 def list_runs(arguments: argparse.Namespace, console: Console) -> int:
     """Print the newest runs; 1 when some are going on and the question was for those."""
-    ledger = target(arguments).ledger
-    runs = ledger.runs(MOST_RUNS if arguments.running else arguments.limit)
-    if arguments.running:
-        runs = [run for run in runs if run.running]
+    found = target(arguments)
+    narrowed = arguments.running or arguments.status or arguments.since or arguments.name
+    runs, damaged = _read(found, MOST_RUNS if narrowed else arguments.limit)
+    runs = [run for run in runs if _is_wanted(run, arguments)][: None if arguments.running else arguments.limit]
+    for error in damaged:
+        Console(stderr=True).print(str(error), markup=False, highlight=False, soft_wrap=True)
     code = 1 if arguments.running and runs else 0
     if arguments.json:
         print_json(console, [run.as_item() for run in runs])
         return code
-    view = Table("run", "status", "pictures", "time s", "cost", box=None, header_style="bold")
-    for run in runs:
-        outcome = run.outcome
-        view.add_row(
-            run.run_id,
-            f"[{_COLOURS.get(run.status, 'red')}]{run.status}[/]" + (" [green]repaired[/]" if run.repaired_by else ""),
-            f"{outcome.succeeded} of {outcome.total}" if outcome else "",
-            f"{outcome.seconds:.0f}" if outcome else "",
-            f"{outcome.cost.service:.2f} {outcome.cost.currency}" if outcome else "",
-        )
+    rows = [(run.run_id, *_cells(run)) for run in runs]
+    if _width(rows) > console.width:
+        for run_id, name, *cells in rows:
+            console.print(run_id, highlight=False, soft_wrap=True)
+            console.print("  " + ", ".join(filter(None, [*cells, name])), highlight=False, soft_wrap=True)
+        return code
+    view = Table(*_TITLES, box=None, header_style="bold")
+    for row in rows:
+        view.add_row(*row)
     console.print(view)
     return code
+
+
+def _width(rows: Sequence[Sequence[str]]) -> int:
+    """Columns that a table of these takes: the id is what every other command is given, and is never cut."""
+    columns = zip(_TITLES, *rows, strict=True)
+    return sum(max(Text.from_markup(cell).cell_len for cell in column) + 2 for column in columns)
+
+
+def _read(found: Target, limit: int) -> tuple[list[Run], list[UnreadableError]]:
+    """The newest runs, and what is wrong with those that cannot be read: one damaged run hides no other."""
+    runs, damaged = [], []
+    for each in found.ledger.each_run(limit):
+        if isinstance(each, UnreadableError):
+            damaged.append(each)
+        else:
+            runs.append(each)
+    return runs, damaged
+
+
+def _is_wanted(run: Run, arguments: argparse.Namespace) -> bool:
+    if arguments.running and not run.running:
+        return False
+    if arguments.status and run.status not in arguments.status:
+        return False
+    if arguments.since and run.started_at < arguments.since:
+        return False
+    return not arguments.name or arguments.name.casefold() in run.name.casefold()
+
+
+def _cells(run: Run) -> tuple[str, ...]:
+    outcome = run.outcome
+    return (
+        escape(run.name),
+        f"[{_COLOURS.get(run.status, 'red')}]{run.status}[/]" + (" [green]repaired[/]" if run.repaired_by else ""),
+        f"{outcome.succeeded} of {outcome.total}" if outcome else "",
+        f"{outcome.seconds:.0f}" if outcome else "",
+        f"{outcome.cost.service:.2f} {outcome.cost.currency}" if outcome else "",
+    )
+
+
+def a_day(text: str) -> float:
+    """An option that is a day or a moment in UTC, such as 2026-11-27 or 2026-11-27T08:00; seconds since the epoch."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no date such as 2026-11-27") from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def open_gallery(arguments: argparse.Namespace, console: Console) -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tryon.clock import Clock
-from tryon.json_types import Json
+from tryon.json_types import Json, UnreadableError
 from tryon.planning.plan import Combination, Key
 from tryon.service import Candidate, Submitted, TaskResult
 from tryon.state.entry import Entry, RefusedSubmit, Status, read_entry
@@ -170,16 +170,35 @@ class Ledger:
 
     def runs(self, limit: int = 20) -> list[Run]:
         """The newest runs, newest first."""
-        pages = self._client.get_paginator("query").paginate(
+        return [read_run(item) for item in self._newest(limit)]
+
+    def each_run(self, limit: int = 20) -> Iterator[Run | UnreadableError]:
+        """The newest runs, newest first; in place of one whose item is damaged the error that says so."""
+        for item in self._newest(limit):
+            try:
+                yield read_run(item)
+            except UnreadableError as error:
+                yield error
+
+    def run_ids(self, *, limit: int, prefix: str = "") -> list[str]:
+        """The ids of the newest runs that begin so, newest first, whatever else their items hold."""
+        return [str(item["run_id"]) for item in self._newest(limit, prefix)]
+
+    def _newest(self, limit: int, prefix: str = "") -> Iterator[dict[str, Json]]:
+        """The items of the newest runs."""
+        begins = " AND begins_with(run_id, :prefix)" if prefix else ""
+        values = {":run": "run", **({":prefix": prefix} if prefix else {})}
+        for page in self._client.get_paginator("query").paginate(
             TableName=self._table,
             IndexName=RUN_INDEX,
-            KeyConditionExpression="kind = :run",
-            ExpressionAttributeValues=to_item({":run": "run"}),
+            KeyConditionExpression=f"kind = :run{begins}",
+            ExpressionAttributeValues=to_item(values),
             ScanIndexForward=False,
             # A page has 1 MB at most, whatever the limit.
             PaginationConfig={"MaxItems": limit, "PageSize": min(limit, 1000)},
-        )
-        return [read_run(from_item(item)) for page in pages for item in page["Items"]]
+        ):
+            for item in page["Items"]:
+                yield from_item(item)
 
     def retries_since(self, run_id: str) -> Iterator[Run]:
         """The runs that are newer than `run_id` and repeat one, oldest first.

@@ -1,0 +1,62 @@
+"""`tryon stop`: end a run before its end."""
+
+import argparse
+import sys
+
+from rich.console import Console
+
+from tryon.state.entry import Status
+from tryon_cli import found as runs_found
+from tryon_cli.options import counted, said, stack_options, target
+from tryon_cli.target import TargetError
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `stop`."""
+    parser = commands.add_parser(
+        "stop",
+        help="end a run: nothing more is submitted",
+        description="Stop a run's execution. Nothing more is submitted. Tasks at the service go on there and are paid "
+        "for: `tryon retry` fetches their pictures later. The run is reported as any other, some minutes later.",
+    )
+    parser.add_argument("run_id", nargs="?", help="an id or how it begins; the newest run when left out")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    stack_options(parser)
+    parser.set_defaults(command=stop, json=False)
+
+
+def stop(arguments: argparse.Namespace, console: Console) -> int:
+    """Stop the execution of a run that goes on."""
+    found = target(arguments)
+    run_id = runs_found.newest(found, arguments.run_id)
+    run = runs_found.read(found, run_id)
+    if not run.running:
+        raise TargetError(f"run {run_id} has ended: it is {run.status.lower()}")
+    if run.execution is None:
+        raise TargetError(f"run {run_id} names no execution: stop it in the console of Step Functions")
+    entries = list(found.ledger.entries(run_id))
+    at_service = sum(entry.status is Status.SUBMITTED and entry.ended_at is None for entry in entries)
+    waiting = sum(entry.status in (Status.PLANNED, Status.SUBMITTING) for entry in entries)
+    talk = said(arguments, console)
+    talk.print(
+        f"run {run_id}: {counted(waiting, 'combination')} will not start; {counted(at_service, 'task')} at the service "
+        "will be paid for all the same",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if not arguments.yes:
+        if not sys.stdin.isatty():
+            raise TargetError("nothing was stopped: there is no terminal to ask in; --yes stops the run")
+        talk.print("stop it? [y/N] ", end="", markup=False, highlight=False)
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            raise TargetError("nothing was stopped")
+    found.client("stepfunctions").stop_execution(
+        executionArn=run.execution, error="Stopped", cause="stopped by `tryon stop`"
+    )
+    talk.print(
+        f"stopped; its end is recorded in some minutes: tryon watch {run_id}{found.options}\n"
+        f"what is left: tryon retry {run_id}{found.options}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    return 0
