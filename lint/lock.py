@@ -23,6 +23,7 @@ SOURCES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "requirements/tools-sam.txt": ("--group", "tools-sam"),
         "layers/dependencies/requirements.txt": ("layers/dependencies/requirements.in", "-c", "requirements/test.txt"),
         "layers/imaging/requirements.txt": ("layers/imaging/requirements.in", "-c", "requirements/test.txt"),
+        "layers/vision/requirements.txt": ("layers/vision/requirements.in", "-c", "requirements/test.txt"),
         "layers/sdk/requirements.txt": ("layers/sdk/requirements.in", "-c", "requirements/test.txt"),
     }
 )

@@ -1,15 +1,73 @@
-"""Every result held against the others of its row (same model) and its column (same garment), in bounded memory."""
+"""Every result held against the others of its row (same model) and its column (same garment), in bounded memory.
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+Rows are compared as they come, since the plan goes model by model; of each result a few hundred bytes stay for its
+column and its verdict. Without numpy what needs it is unchecked, and the rest is compared all the same.
+"""
 
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from types import ModuleType
+
+from tryon.checks import facts, outlines
 from tryon.checks.limits import DEFAULT, Limits
-from tryon.checks.records import Evidence, Finding, Verdict
-from tryon.checks.vocabulary import Check, State
+from tryon.checks.records import Box, Evidence, Finding, NotComparable, Place, Point, Verdict
+from tryon.checks.vocabulary import NO_LAYER, Check, FaceState, State
 from tryon.pictures.signature import Signature
 
-PEERS = 15
-"""Most results of a row or column that one is held against."""
+_HELD = 6_000
+"""Candidates whose measurements are in memory at once: 8 kB each."""
+
+_REDRAWN = 0.5
+"""Share of the model's edges that most of a row finds again; below it a service redraws the whole picture."""
+
+_FINDINGS = 3
+
+_GEOMETRY = (Check.CROPPED, Check.ZOOMED, Check.SHIFTED, Check.CHANGED_BESIDE, Check.NOTHING_APPLIED)
+_COLUMN = (Check.OTHER_GARMENT, Check.OTHER_COLOURS, Check.TEXTURE_LOST)
+
+_FACE = (Check.FACE_DIFFERS, Check.FACE_COLOURS, Check.FACE_SMOOTHED)
+
+_INSTEAD: Mapping[Check, tuple[Check, ...]] = {
+    Check.BLANK: tuple(check for check in Check if check not in (Check.BLANK, Check.SAME_FILE)),
+    Check.CUT_OFF: (Check.BLURRED, Check.CHANGED_BESIDE, Check.WRONG_PART, *_COLUMN, *_FACE),
+    Check.BLURRED: (Check.TEXTURE_LOST, *_FACE),
+    Check.CROPPED: (Check.STRETCHED, Check.ZOOMED, Check.SHIFTED, Check.CHANGED_BESIDE, Check.WRONG_PART, *_FACE),
+    Check.STRETCHED: (Check.ZOOMED, Check.SHIFTED, Check.CHANGED_BESIDE, Check.WRONG_PART, *_FACE),
+    Check.ZOOMED: (Check.SHIFTED, Check.CHANGED_BESIDE, Check.WRONG_PART, *_FACE),
+    Check.SHIFTED: (Check.CHANGED_BESIDE, Check.WRONG_PART, *_FACE),
+    Check.NOTHING_APPLIED: _COLUMN,
+    Check.WRONG_PART: (Check.NOTHING_APPLIED, Check.CHANGED_BESIDE, *_COLUMN),
+    Check.OTHER_GARMENT: (Check.OTHER_COLOURS, Check.TEXTURE_LOST),
+    Check.ANOTHER_PERSON: _FACE,
+    Check.FACE_DIFFERS: (Check.FACE_COLOURS, Check.FACE_SMOOTHED),
+}
+"""What a flag explains: the others need not be said as well."""
+
+
+@dataclass
+class _Held:
+    """What stays of a candidate until its verdict."""
+
+    n: int
+    candidate: int
+    worn: str
+    kind: str
+    service: str
+    sha256: str
+    unchecked: str | None
+    scores: dict[Check, float] = field(default_factory=dict)
+    why_not: dict[Check, str] = field(default_factory=dict)
+    notes: dict[Check, str] = field(default_factory=dict)
+    face: FaceState = FaceState.OFF
+    face_box: Box | None = None
+    place: Place | None = None
+    outline: bytes = b""
+    palette: bytes = b""
+    detail: bytes = b""
+    garment: bytes = b""
 
 
 def compare(
@@ -20,11 +78,235 @@ def compare(
     `models` are the signatures of the models' photographs by id. What a row or column is too small for is not
     comparable; what could not be measured is unchecked. Memory grows by less than 2 kB a candidate.
     """
-    everything = list(evidence)
-    copies = Counter(one.sha256 for one in everything)
-    for one in everything:
-        same = float(copies[one.sha256] - 1)
-        flagged = limits.flags(Check.SAME_FILE, same)
-        state = State.FLAGGED if flagged else State.UNCHECKED if one.unchecked else State.CLEAR
-        findings = (Finding(Check.SAME_FILE, same, flagged=True),) if flagged else ()
-        yield Verdict(one.n, one.candidate, state, findings, unchecked=one.unchecked, of=len(everything))
+    held = _rows(evidence, models)
+    _same_files(held)
+    vision = _vision("columns")
+    if vision is not None:
+        _columns(held, vision)
+    verdicts = [_verdict(one, limits) for one in held]
+    order = sorted(verdict.suspicion for verdict in verdicts if verdict.state is not State.UNCHECKED)
+    for verdict in verdicts:
+        if verdict.state is State.UNCHECKED:
+            yield verdict
+        else:
+            yield verdict.ranked(bisect_left(order, verdict.suspicion), len(order))
+
+
+def _vision(name: str) -> ModuleType | None:
+    """A module that needs numpy; None where the layer `vision` is not."""
+    try:
+        if name == "rows":
+            from tryon.checks import rows
+
+            return rows
+        from tryon.checks import columns
+
+        return columns
+    except ImportError:
+        return None
+
+
+# --- rows ---------------------------------------------------------------------------------------------------
+
+
+_Row = list[tuple[_Held, Evidence]]
+
+
+def _rows(evidence: Iterable[Evidence], models: Mapping[str, Signature]) -> list[_Held]:
+    held: list[_Held] = []
+    waiting: dict[tuple[str, str], _Row] = defaultdict(list)
+    count = 0
+    for one in evidence:
+        if count >= _HELD:
+            here = waiting.pop((one.service, one.model), [])
+            _compare_all(waiting.values(), models)
+            waiting.clear()
+            if len(here) >= _HELD // 2:
+                _compare_all([here], models)
+                here = []
+            if here:
+                waiting[one.service, one.model] = here
+            count = len(here)
+        line = _Held(one.n, one.candidate, one.worn, one.kind, one.service, one.sha256, one.unchecked)
+        held.append(line)
+        waiting[one.service, one.model].append((line, one))
+        count += 1
+    _compare_all(waiting.values(), models)
+    return held
+
+
+def _compare_all(rows: Iterable[_Row], models: Mapping[str, Signature]) -> None:
+    for row in rows:
+        for line, one in row:
+            _alone(line, one, models.get(one.model))
+        _together(row)
+
+
+def _alone(line: _Held, one: Evidence, model: Signature | None) -> None:
+    """What needs no other result."""
+    if one.signature is not None and model is not None:
+        line.scores |= facts.of_signature(one.signature, model)
+        line.scores[Check.NOTHING_APPLIED] = -facts.applied(one.signature, model)
+    found = one.measurements
+    if found is None:
+        return
+    line.scores |= facts.of_place(found)
+    line.place, line.garment = found.place, found.palette
+    line.face, line.face_box = found.face.state, found.face.box
+
+
+def _together(row: _Row) -> None:
+    """What the results of a row say of each other."""
+    vision = _vision("rows")
+    pairs = [(line, one.measurements) for line, one in row if one.measurements is not None]
+    if not pairs:
+        return
+    if vision is None:
+        for line, _ in pairs:
+            line.unchecked = line.unchecked or NO_LAYER
+        return
+    kinds = [line.kind for line, _ in pairs]
+    for (line, _), looked in zip(pairs, vision.look([found for _, found in pairs], kinds), strict=True):
+        line.scores |= looked.scores
+        line.why_not |= looked.why_not
+        line.outline, line.palette, line.detail = looked.outline, looked.palette, looked.detail
+    if median(found.found for _, found in pairs) < _REDRAWN:
+        for line, _ in pairs:
+            for check in _GEOMETRY:
+                line.scores.pop(check, None)
+                line.why_not[check] = "the service redraws the whole picture"
+
+
+# --- the whole run ------------------------------------------------------------------------------------------
+
+
+def _same_files(held: Sequence[_Held]) -> None:
+    by_file: dict[str, list[_Held]] = defaultdict(list)
+    for line in held:
+        by_file[line.sha256].append(line)
+    for same in by_file.values():
+        for line in same:
+            line.scores[Check.SAME_FILE] = float(len(same) - 1)
+            others = [f"{other.n}.{other.candidate}" for other in same if other is not line]
+            if others:
+                more = f" and {len(others) - 3} more" if len(others) > 3 else ""
+                line.notes[Check.SAME_FILE] = "also " + ", ".join(others[:3]) + more
+
+
+_Garment = tuple[str, str, str]
+"""Service, type and what is worn."""
+
+
+def _columns(held: Sequence[_Held], columns: ModuleType) -> None:
+    by_garment: dict[_Garment, list[_Held]] = defaultdict(list)
+    for line in held:
+        if line.palette:
+            by_garment[line.service, line.kind, line.worn].append(line)
+    photographs = {key: column[0].garment for key, column in by_garment.items()}
+    usual = {
+        key: columns.usual([line.palette for line in column])
+        for key, column in by_garment.items()
+        if len(column) > columns.LEAST_PEERS
+    }
+    for key, column in by_garment.items():
+        own = columns.distances([line.palette for line in column], photographs[key])
+        _nearer(column, own, _others(photographs, key), Check.UNLIKE_PHOTOGRAPH, columns)
+        if key in usual:
+            _column(column, _others(usual, key), columns)
+        else:
+            for line in column:
+                line.why_not |= dict.fromkeys(_COLUMN, f"{len(column)} in this column")
+
+
+def _others(palettes: Mapping[_Garment, bytes], key: _Garment) -> dict[str, bytes]:
+    """The palettes of the run's other garments of a type, by name."""
+    return {other[2]: its for other, its in palettes.items() if other[:2] == key[:2] and other != key}
+
+
+def _column(column: Sequence[_Held], others: Mapping[str, bytes], columns: ModuleType) -> None:
+    """What the results of a garment say of each other."""
+    own = columns.colours([line.palette for line in column])
+    lost = columns.texture([line.detail for line in column])
+    for line, apart, less in zip(column, own, lost, strict=True):
+        line.scores[Check.OTHER_COLOURS] = float(apart)
+        line.scores[Check.TEXTURE_LOST] = float(less)
+    _nearer(column, own, others, Check.OTHER_GARMENT, columns)
+
+
+def _nearer(
+    column: Sequence[_Held], own: Sequence[float], others: Mapping[str, bytes], check: Check, columns: ModuleType
+) -> None:
+    """How much nearer each result is to another garment than to its own."""
+    if not others:
+        return
+    names = list(others)
+    nearest, which = columns.nearest([line.palette for line in column], list(others.values()))
+    for line, apart, near, other in zip(column, own, nearest, which, strict=True):
+        line.scores[check] = float(apart - near)
+        line.notes[check] = names[other]
+
+
+# --- verdicts -----------------------------------------------------------------------------------------------
+
+
+def _verdict(line: _Held, limits: Limits) -> Verdict:
+    scores = line.scores
+    flagged = {check for check, score in scores.items() if limits.flags(check, score)}
+    explained = {other for check in flagged for other in _INSTEAD.get(check, ())}
+    flagged -= explained
+    surprises = {check: limits.relative(check, score) for check, score in scores.items() if check not in explained}
+    ordered = sorted(surprises, key=lambda check: (check not in flagged, -surprises[check]))[:_FINDINGS]
+    findings = tuple(
+        Finding(check, round(surprises[check], 3), check in flagged, line.notes.get(check, ""))
+        for check in ordered
+        if check in flagged or surprises[check] > 0
+    )
+    highest = max(surprises.values(), default=0.0)
+    missing = tuple(NotComparable(check, why) for check, why in sorted(line.why_not.items()))
+    outline, boxes = _shown(line, flagged)
+    return Verdict(
+        n=line.n,
+        candidate=line.candidate,
+        state=_state(line, bool(flagged), bool(missing)),
+        findings=findings,
+        not_comparable=missing,
+        unchecked=line.unchecked,
+        suspicion=max(1.0, highest) if flagged else min(0.999, highest),
+        outline=outline,
+        model_box=boxes[0],
+        result_box=boxes[1],
+        face=line.face,
+        scores=dict(scores),
+    )
+
+
+def _state(line: _Held, flagged: bool, missing: bool) -> State:
+    if flagged:
+        return State.FLAGGED
+    if line.unchecked:
+        return State.UNCHECKED
+    return State.NOT_COMPARABLE if missing else State.CLEAR
+
+
+_Shown = tuple[tuple[tuple[Point, ...], ...], tuple[Box | None, Box | None]]
+
+
+def _shown(line: _Held, flagged: set[Check]) -> _Shown:
+    """The outline of the change, and the part of both pictures to look at."""
+    if line.place is None:
+        return (), (None, None)
+    if flagged & {*_FACE, Check.ANOTHER_PERSON} and line.face_box is not None:
+        box = _wider(line.face_box)
+        return (), (box, facts.moved(box, line.place))
+    if Check.CHANGED_BESIDE in flagged:
+        outline = outlines.polygons(line.outline, line.place)
+        around = outlines.around(outline)
+        return outline, (None if around is None else facts.moved_back(around, line.place), around)
+    return (), (None, None)
+
+
+def _wider(box: Box) -> Box:
+    """A face with its head around it."""
+    left, top, right, bottom = box
+    across, tall = 0.5 * (right - left), 0.6 * (bottom - top)
+    return facts.within((left - across, top - tall, right + across, bottom + tall))

@@ -4,7 +4,6 @@ import json
 import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from types import MappingProxyType
 
 from tryon.checks.vocabulary import Check, FaceState, State
 from tryon.pictures.signature import COLUMNS, ROWS, Signature
@@ -23,11 +22,13 @@ _MAPS = {
     "colours": 3 * CELLS,
     "detail": BANDS * BAND_COLUMNS * BAND_ROWS,
     "palette": DIRECTIONS * QUANTILES,
-    "texture": BANDS,
 }
 
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom in shares of a picture's sides."""
+
+Place = tuple[float, float, float, float]
+"""a, b, tx, ty: a model's point (x, y) is at (a x + tx, b y + ty) of the result, in shares of the sides."""
 
 Point = tuple[float, float]
 """x and y in shares of a picture's sides."""
@@ -61,18 +62,17 @@ class Measurements:
     `place` are a, b, tx, ty: the model's point (x, y) is at (a x + tx, b y + ty) of the result, all in shares of the
     sides; `found` is the share of the model's edges that were found there. `aspect` is the logarithm of the
     result's proportions over the model's. The maps have one byte a cell, row by row: `change` in quarters of a Delta E,
-    `colours` the result's Lab, `detail` the logarithms of detail in three bands. `palette` and `texture` are the
-    garment's own, from its photograph. `head_kept` says that the service was told to keep the head.
+    `colours` the result's Lab, `detail` the logarithms of detail in three bands. `palette` is the garment's own, from
+    its photograph. `head_kept` says that the service was told to keep the head.
     """
 
-    place: tuple[float, float, float, float]
+    place: Place
     found: float
     aspect: float
     change: bytes = field(repr=False)
     colours: bytes = field(repr=False)
     detail: bytes = field(repr=False)
     palette: bytes = field(repr=False)
-    texture: bytes = field(repr=False)
     face: FaceMeasures = FaceMeasures(FaceState.OFF)
     head_kept: bool = True
 
@@ -172,7 +172,7 @@ class Verdict:
     model_box: Box | None = None
     result_box: Box | None = None
     face: FaceState = FaceState.OFF
-    scores: Mapping[Check, float] = MappingProxyType({})
+    scores: Mapping[Check, float] = field(default_factory=dict)
 
     @property
     def reasons(self) -> tuple[Check, ...]:

@@ -20,10 +20,13 @@ class Check(StrEnum):
     NOTHING_APPLIED = "nothing_applied"
     CHANGED_BESIDE = "changed_beside"
     WRONG_PART = "wrong_part"
+    OTHER_GARMENT = "other_garment"
     OTHER_COLOURS = "other_colours"
+    UNLIKE_PHOTOGRAPH = "unlike_photograph"
     TEXTURE_LOST = "texture_lost"
     FACE_DIFFERS = "face_differs"
     FACE_COLOURS = "face_colours"
+    FACE_SMOOTHED = "face_smoothed"
     ANOTHER_PERSON = "another_person"
 
 
@@ -41,10 +44,13 @@ WORDS: Mapping[Check, str] = MappingProxyType(
         Check.NOTHING_APPLIED: "The garment was not put on",
         Check.CHANGED_BESIDE: "Something changed beside the body",
         Check.WRONG_PART: "Another part of the body was changed",
+        Check.OTHER_GARMENT: "It looks like another garment of this run",
         Check.OTHER_COLOURS: "The garment has other colours",
+        Check.UNLIKE_PHOTOGRAPH: "It looks more like another garment's photograph",
         Check.TEXTURE_LOST: "The garment's texture is lost",
         Check.FACE_DIFFERS: "The face differs from the model's",
         Check.FACE_COLOURS: "The face has another colour",
+        Check.FACE_SMOOTHED: "The face lost its detail",
         Check.ANOTHER_PERSON: "The face is another person's",
     }
 )

@@ -1,0 +1,72 @@
+"""What one result's own numbers say, without any other result: no package is needed."""
+
+import math
+
+from PIL import Image, ImageChops, ImageStat
+
+from tryon.checks.records import Box, Measurements, Place
+from tryon.checks.vocabulary import Check
+from tryon.pictures.signature import COLUMNS, ROWS, Signature
+
+_UNRELIABLE = 0.4
+"""Share of the model's edges below which nobody knows where the model is in the result."""
+
+
+def of_signature(result: Signature, model: Signature) -> dict[Check, float]:
+    """Blank, cut off, blurred, banded, and whether anything was applied, from two miniatures."""
+    flat = result.flat - model.flat
+    return {
+        Check.BLANK: max(min(flat, result.flat - 0.5), result.level - max(model.level, 0.5)),
+        Check.CUT_OFF: flat,
+        Check.BLURRED: math.log((model.detail + 0.5) / (result.detail + 0.5)),
+        Check.BANDED: result.empty - model.empty,
+    }
+
+
+def of_place(found: Measurements) -> dict[Check, float]:
+    """Cropped, stretched, zoomed, shifted: from where the model is in the result."""
+    a, b, right, down = found.place
+    if found.found < _UNRELIABLE or min(a, b) <= 0:
+        return {Check.STRETCHED: abs(found.aspect)}
+    return {
+        Check.CROPPED: 1 - min(1.0, 1 / a) * min(1.0, 1 / b),
+        Check.STRETCHED: abs(math.log(a / b) + found.aspect),
+        Check.ZOOMED: abs(math.log(a * b)) / 2,
+        Check.SHIFTED: math.hypot(a / 2 + right - 0.5, b / 2 + down - 0.5),
+    }
+
+
+def applied(result: Signature, model: Signature) -> float:
+    """How much the most changed twelfth of two miniatures differs, in grey levels, at the same brightness."""
+    one, other = _miniature(result), _miniature(model)
+    middles = zip(ImageStat.Stat(other).median, ImageStat.Stat(one).median, strict=True)
+    shifts = [theirs - ours for theirs, ours in middles]
+    moved = one.point([min(255, max(0, value + shift)) for shift in shifts for value in range(256)])
+    red, green, blue = (channel.tobytes() for channel in ImageChops.difference(moved, other).split())
+    apart = sorted(map(sum, zip(red, green, blue, strict=True)))
+    most = apart[-len(apart) // 12 :]
+    return sum(most) / len(most) / 3
+
+
+def _miniature(signature: Signature) -> Image.Image:
+    return Image.frombytes("RGB", (COLUMNS, ROWS), signature.miniature)
+
+
+def moved(box: Box, place: Place) -> Box:
+    """Where a part of the model's photograph is in the result."""
+    a, b, right, down = place
+    return within((a * box[0] + right, b * box[1] + down, a * box[2] + right, b * box[3] + down))
+
+
+def moved_back(box: Box, place: Place) -> Box:
+    """Where a part of the result is in the model's photograph."""
+    a, b, right, down = place
+    if min(a, b) <= 0:
+        return box
+    return within(((box[0] - right) / a, (box[1] - down) / b, (box[2] - right) / a, (box[3] - down) / b))
+
+
+def within(box: Box) -> Box:
+    """A box cut to the picture, in ten thousandths."""
+    left, top, right, bottom = (round(min(1.0, max(0.0, side)), 4) for side in box)
+    return (left, top, right, bottom)
