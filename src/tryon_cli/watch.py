@@ -1,14 +1,14 @@
 """Watch a run until it ends: a progress bar in a terminal, plain lines elsewhere."""
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
 from tryon.errors import ADVICE
@@ -30,8 +30,21 @@ RECORD_SECONDS = 60.0
 SETTLE_SECONDS = 1500.0
 """The same of one that was stopped: another execution ends its run, after it has waited for functions to end."""
 
+RECENT_TASKS = 50
+"""Ended tasks, the newest, by which it is told how long one takes."""
+
+RECENT_SECONDS = 60.0
+"""Workflow seconds, at least, over which it is seen how many tasks run at once."""
+
+PACE_WINDOW = 30.0
+"""Real seconds over which the pace of a local stack is seen: a machine that was idle says nothing of a busy one."""
+
 PACE_SECONDS = 2.0
 """Real seconds after which the pace of a local stack is what was seen of it, before that its speed."""
+
+
+BAR_WIDTH = 120
+"""Columns from which on a terminal has room for a bar beside the words."""
 
 
 @dataclass(frozen=True)
@@ -53,20 +66,35 @@ class Progressed:
         return self.counts.get(Status.SUCCEEDED, 0) + self.counts.get(Status.FAILED, 0)
 
     def __str__(self) -> str:
-        parts = [f"{self.ended} of {self.total}"]
+        return self.within(None)
+
+    def within(self, columns: int | None) -> str:
+        """The same in so many columns: what matters least is left out first, the counts of what is done never."""
+        parts = {"done": f"{self.ended} of {self.total}"}
         for number, word in (
             (self.counts.get(Status.SUBMITTED, 0) - self.downloading, "at the service"),
             (self.downloading, "downloading"),
             (self.counts.get(Status.FAILED, 0), "failed"),
+            (self.counts.get(Status.SUBMITTING, 0), "being submitted"),
             (self.counts.get(Status.PLANNED, 0), "waiting"),
         ):
             if number:
-                parts.append(f"{number} {word}")
+                parts[word] = f"{number} {word}"
         if self.seconds_left is not None:
-            parts.append(f"about {duration(self.seconds_left / (self.pace or 1))} left")
+            parts["left"] = f"about {duration(self.seconds_left / (self.pace or 1))} left"
             if self.pace is not None:
-                parts[-1] += f" here ({duration(self.seconds_left)} of workflow)"
-        return ", ".join(parts)
+                parts["left"] += " here"
+                parts["workflow"] = f"{duration(self.seconds_left)} of workflow"
+        for name in ("workflow", "being submitted", "downloading", "waiting", "at the service", "left"):
+            if columns is None or len(_joined(parts)) <= columns:
+                break
+            parts.pop(name, None)
+        return _joined(parts)
+
+
+def _joined(parts: Mapping[str, str]) -> str:
+    words = ", ".join(text for name, text in parts.items() if name != "workflow")
+    return f"{words} ({parts['workflow']})" if "workflow" in parts else words
 
 
 def measure(entries: Sequence[Entry], now: float, pace: float | None = None) -> Progressed:
@@ -79,26 +107,43 @@ def measure(entries: Sequence[Entry], now: float, pace: float | None = None) -> 
 def _seconds_left(entries: Sequence[Entry], now: float) -> float | None:
     """Seconds until the last task's end, None where that cannot be told.
 
-    What is left to do at the service, at the mean of the tasks that ended, by as many at once as ran until now.
+    What is left at the service is dealt out to as many slots as were seen, each task taking as long as the newest
+    that ended did; where slots stood empty, as under a request rate, it takes that much longer.
     """
-    began = [entry.submitted_at for entry in entries if entry.submitted_at is not None]
-    took = [
-        entry.ended_at - entry.submitted_at
-        for entry in entries
-        if entry.submitted_at is not None and entry.ended_at is not None
-    ]
-    ages = [
+    running = [
         now - entry.submitted_at
         for entry in entries
         if entry.submitted_at is not None and entry.ended_at is None and entry.status is Status.SUBMITTED
     ]
+    ended = [
+        (entry.submitted_at, entry.ended_at)
+        for entry in entries
+        if entry.submitted_at is not None and entry.ended_at is not None
+    ]
     waiting = sum(entry.status in (Status.PLANNED, Status.SUBMITTING) for entry in entries)
-    if not took:
+    if not ended or not (waiting or running):
         return None
-    mean = fmean(took)
-    to_do = waiting * mean + sum(max(0.0, mean - age) for age in ages)
-    at_once = (sum(took) + sum(ages)) / max(1.0, now - min(began))
-    return to_do / at_once if to_do > 0 and at_once > 0 else None
+    newest = sorted(ended, key=lambda task: task[1])[-RECENT_TASKS:]
+    mean = fmean(end - start for start, end in newest)
+    since = max(min(start for start, _ in ended), now - max(RECENT_SECONDS, 3 * mean))
+    busy = sum(max(0.0, end - max(start, since)) for start, end in ended)
+    busy += sum(min(age, now - since) for age in running)
+    at_once = busy / max(1.0, now - since)
+    if at_once <= 0:
+        return None
+    slots = max(len(running), round(at_once), 1)
+    cycle = mean * max(1.0, slots / at_once) if waiting else mean
+    return _dealt_out([max(0.0, cycle - age) for age in running], waiting, slots, cycle)
+
+
+def _dealt_out(running: Sequence[float], waiting: int, slots: int, cycle: float) -> float:
+    """When the last of the tasks ends, each taken by the slot that is free first."""
+    # Whole rounds change nothing but the time.
+    rounds, rest = divmod(waiting, slots)
+    free = sorted([*running, *[0.0] * (slots - len(running))])
+    for slot in range(rest):
+        free[slot] += cycle
+    return max(free) + rounds * cycle
 
 
 def seen_pace(speed: float | None, workflow: float, here: float) -> float | None:
@@ -157,12 +202,13 @@ def watch(
     """
     executions = Executions(target)
     interval = interval or (0.5 if target.is_local else 2.0)
-    began_here, began = time.monotonic(), target.clock.now()
+    looks = deque([(time.monotonic(), target.clock.now())])
+    # The words come first: where both do not fit, the bar gives way.
+    bars = [BarColumn(bar_width=24)] if console.width >= BAR_WIDTH else []
+    room = console.width - 3 - 26 * len(bars)
     with Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
+        *bars,
         TextColumn("{task.fields[state]}"),
         console=console,
         transient=True,
@@ -176,9 +222,12 @@ def watch(
                 return run
             if run is not None:
                 now = target.clock.now()
-                pace = seen_pace(target.speed, now - began, time.monotonic() - began_here)
+                looks.append((time.monotonic(), now))
+                while len(looks) > 2 and looks[1][0] < looks[-1][0] - PACE_WINDOW:
+                    looks.popleft()
+                pace = seen_pace(target.speed, now - looks[0][1], looks[-1][0] - looks[0][0])
                 state = measure(list(target.ledger.entries(run_id)), now, pace)
-                bar.update(task, total=run.total, completed=state.ended, state=str(state))
+                bar.update(task, total=run.total, completed=state.ended, state=state.within(room))
                 if not console.is_terminal and str(state) != said and time.monotonic() - said_at > QUIET_SECONDS:
                     console.print(str(state))
                     said, said_at = str(state), time.monotonic()

@@ -1,9 +1,11 @@
 """A run is watched until its execution has ended, with a record or without one."""
 
+import heapq
 import io
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from random import Random
 from typing import Any
 
 import boto3
@@ -13,10 +15,11 @@ from rich.console import Console
 
 from tests.doubles import outcome
 from tests.unit.stack import FakeStack, fake_stack
+from tryon.state.entry import Entry, Status
 from tryon.state.run import Run
 from tryon_cli import watch as module
 from tryon_cli.target import TargetError, connect
-from tryon_cli.watch import RECORD_SECONDS, SETTLE_SECONDS, watch
+from tryon_cli.watch import RECORD_SECONDS, SETTLE_SECONDS, Progressed, measure, watch
 
 EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:tryon:one"
 
@@ -130,3 +133,92 @@ def test_links_are_signed_with_version_4(region: str, stack: FakeStack, monkeypa
     link = found.s3.generate_presigned_url("get_object", Params={"Bucket": "b", "Key": "k"}, ExpiresIn=60)
     assert "X-Amz-Algorithm=AWS4-HMAC-SHA256" in link
     assert "AWSAccessKeyId" not in link
+
+
+@dataclass
+class Simulated:
+    """A run in virtual time: its entries as the ledger has them at any moment."""
+
+    tasks: list[tuple[float, float]]
+    """Submit and end of each task."""
+
+    def at(self, now: float) -> list[Entry]:
+        return [self._entry(n, start, end, now) for n, (start, end) in enumerate(self.tasks, start=1)]
+
+    @property
+    def ends_at(self) -> float:
+        return max(end for _, end in self.tasks)
+
+    def _entry(self, n: int, start: float, end: float, now: float) -> Entry:
+        entry = Entry(n, f"c{n}", "anna", f"g{n}", "default")
+        if start > now:
+            return entry
+        if end > now:
+            return replace(entry, status=Status.SUBMITTED, submitted_at=start)
+        return replace(entry, status=Status.SUCCEEDED, submitted_at=start, ended_at=end)
+
+
+def simulated(combinations: int, slots: int, apart: float, seed: int) -> Simulated:
+    """So many tasks in so many slots, two submits never closer than `apart` seconds; 27 s a task, some far longer."""
+    random = Random(f"{combinations} {slots} {seed}")
+    free, tasks, earliest = [0.0] * slots, [], 0.0
+    for _ in range(combinations):
+        start = max(heapq.heappop(free), earliest)
+        tail = random.expovariate(1 / 30) if random.random() < 0.05 else 0.0
+        end = start + max(1.0, random.gauss(27, 2.5)) + tail
+        tasks.append((start, end))
+        heapq.heappush(free, end + 2.0)
+        earliest = start + apart
+    return Simulated(tasks)
+
+
+@pytest.mark.parametrize(
+    ("combinations", "slots", "apart", "share"),
+    # In one slot the few tasks that take far longer do not even out.
+    [(40, 1, 2.0, 0.92), (96, 6, 2.0, 1.0), (300, 20, 2.5, 1.0)],
+    ids=["slot", "slots", "rate"],
+)
+def test_the_end_is_told_right_within_three_tenths(combinations: int, slots: int, apart: float, share: float) -> None:
+    looks = []
+    for seed in range(6):
+        run = simulated(combinations, slots, apart, seed)
+        for step in range(10, 100, 3):
+            now = run.ends_at * step / 100
+            entries, left = run.at(now), run.ends_at - now
+            # How long the very last tasks take is chance: one in twenty takes twice its time and more.
+            if sum(entry.status is Status.SUCCEEDED for entry in entries) >= combinations / 10 and left >= 120:
+                told = measure(entries, now).seconds_left or 0.0
+                looks.append(1 / 1.3 <= told / left <= 1.3)
+    assert len(looks) > 80
+    assert sum(looks) / len(looks) >= share, (sum(looks), len(looks))
+
+
+def test_a_stack_that_slows_down_is_told_by_its_last_minutes() -> None:
+    fast = [(3.0 * n, 3.0 * n + 27) for n in range(100)]
+    slow = [(300.0 + 12.0 * n, 327.0 + 12.0 * n) for n in range(100)]
+    run = Simulated([*fast, *slow])
+    now = 700.0
+    told = measure(run.at(now), now).seconds_left
+    assert told is not None
+    assert 1 / 1.3 <= told / (run.ends_at - now) <= 1.3
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        (
+            200,
+            "2 of 18, 5 at the service, 1 downloading, 1 being submitted, 9 waiting, about 9 s left here "
+            "(1 min 30 s of workflow)",
+        ),
+        (91, "2 of 18, 5 at the service, 1 downloading, 1 being submitted, 9 waiting, about 9 s left here"),
+        (77, "2 of 18, 5 at the service, 1 downloading, 9 waiting, about 9 s left here"),
+        (50, "2 of 18, 5 at the service, about 9 s left here"),
+        (30, "2 of 18, about 9 s left here"),
+        (10, "2 of 18"),
+    ],
+)
+def test_progress_fits_its_columns(columns: int, said: str) -> None:
+    counts = {Status.SUCCEEDED: 2, Status.SUBMITTED: 6, Status.SUBMITTING: 1, Status.PLANNED: 9}
+    assert Progressed(counts, 18, 1, 90.0, 10.0).within(columns) == said
+    assert len(said) <= columns
