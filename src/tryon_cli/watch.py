@@ -4,7 +4,6 @@ import time
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
@@ -17,6 +16,7 @@ from tryon.state.entry import Entry, Status
 from tryon.state.run import Run
 from tryon_cli.options import duration
 from tryon_cli.target import Target, TargetError
+from tryon_local.estimate import seconds_left
 
 QUIET_SECONDS = 10.0
 """Without a terminal, a line at least this often, in real seconds."""
@@ -29,12 +29,6 @@ RECORD_SECONDS = 60.0
 
 SETTLE_SECONDS = 1500.0
 """The same of one that was stopped: another execution ends its run, after it has waited for functions to end."""
-
-RECENT_TASKS = 50
-"""Ended tasks, the newest, by which it is told how long one takes."""
-
-RECENT_SECONDS = 60.0
-"""Workflow seconds, at least, over which it is seen how many tasks run at once."""
 
 PACE_WINDOW = 30.0
 """Real seconds over which the pace of a local stack is seen: a machine that was idle says nothing of a busy one."""
@@ -101,49 +95,7 @@ def measure(entries: Sequence[Entry], now: float, pace: float | None = None) -> 
     """Count a run's entries, and estimate how long the rest takes; `now` in the workflow's time."""
     counts = Counter(entry.status for entry in entries)
     downloading = sum(entry.status is Status.SUBMITTED and entry.ended_at is not None for entry in entries)
-    return Progressed(counts, len(entries), downloading, _seconds_left(entries, now), pace)
-
-
-def _seconds_left(entries: Sequence[Entry], now: float) -> float | None:
-    """Seconds until the last task's end, None where that cannot be told.
-
-    What is left at the service is dealt out to as many slots as were seen, each task taking as long as the newest
-    that ended did; where slots stood empty, as under a request rate, it takes that much longer.
-    """
-    running = [
-        now - entry.submitted_at
-        for entry in entries
-        if entry.submitted_at is not None and entry.ended_at is None and entry.status is Status.SUBMITTED
-    ]
-    ended = [
-        (entry.submitted_at, entry.ended_at)
-        for entry in entries
-        if entry.submitted_at is not None and entry.ended_at is not None
-    ]
-    waiting = sum(entry.status in (Status.PLANNED, Status.SUBMITTING) for entry in entries)
-    if not ended or not (waiting or running):
-        return None
-    newest = sorted(ended, key=lambda task: task[1])[-RECENT_TASKS:]
-    mean = fmean(end - start for start, end in newest)
-    since = max(min(start for start, _ in ended), now - max(RECENT_SECONDS, 3 * mean))
-    busy = sum(max(0.0, end - max(start, since)) for start, end in ended)
-    busy += sum(min(age, now - since) for age in running)
-    at_once = busy / max(1.0, now - since)
-    if at_once <= 0:
-        return None
-    slots = max(len(running), round(at_once), 1)
-    cycle = mean * max(1.0, slots / at_once) if waiting else mean
-    return _dealt_out([max(0.0, cycle - age) for age in running], waiting, slots, cycle)
-
-
-def _dealt_out(running: Sequence[float], waiting: int, slots: int, cycle: float) -> float:
-    """When the last of the tasks ends, each taken by the slot that is free first."""
-    # Whole rounds change nothing but the time.
-    rounds, rest = divmod(waiting, slots)
-    free = sorted([*running, *[0.0] * (slots - len(running))])
-    for slot in range(rest):
-        free[slot] += cycle
-    return max(free) + rounds * cycle
+    return Progressed(counts, len(entries), downloading, seconds_left(entries, now), pace)
 
 
 def seen_pace(speed: float | None, workflow: float, here: float) -> float | None:

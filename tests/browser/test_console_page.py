@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.workflow.pipeline import Pipeline, manifest, running
+from tryon.errors import ADVICE
 from tryon_local.console.server import serve
 from tryon_local.service.faults import Fails, Fault
 
@@ -90,7 +91,7 @@ def test_a_run_is_followed_live_from_its_plan_to_its_gallery(look: Open, pipelin
         pipeline.drop(manifest(1, 6), "live")
         pipeline.clock.sleep(7.5)
         page = look()
-        page.get_by_text("0 of 6 combinations over, 4 under way").wait_for()
+        page.get_by_text("0 of 6 combinations done, 4 under way").wait_for()
         assert page.locator("#head .pill").text_content() == "Running"
         assert (badge(page, "Wait"), badge(page, "ReserveSlot"), badge(page, "Download")) == ("2", "2", "")
         assert badge(page, "TryOn") == "now"
@@ -100,7 +101,13 @@ def test_a_run_is_followed_live_from_its_plan_to_its_gallery(look: Open, pipelin
         assert page.locator("#files a").count() == 0
         pipeline.clock.sleep(30)
         # No reload: the page asks for itself.
-        page.get_by_text("2 of 6 combinations over").wait_for()
+        page.get_by_text("2 of 6 combinations done").wait_for()
+        head = page.locator("#numbers").inner_text()
+        assert "slots in use\n2 of 2" in head
+        assert "paid so far\nCNY 4" in head
+        assert re.search(r"left, of workflow\n(\d+ min )?\d+ s", head)
+        assert re.fullmatch(r"2 / 6 · (\d+ min )?\d+ s left · live · tryon", page.title())
+        assert page.locator("#arrived button").count() == 2
         assert "Done? > Download" in lines(page, "taken")
         assert passed(page, "Download") == "2"
     pipeline.app.stack.wait(pipeline.app.stack.executions()[-1])
@@ -114,7 +121,7 @@ def test_a_failed_combination_shows_its_way_its_reason_and_its_events(look: Open
     page = look("spring", 2)
     assert page.locator("#one h2").text_content() == "m0 wears g1"
     page.locator("#one .trouble").get_by_text("Input refused at Poll").wait_for()
-    assert page.locator("#one .trouble span").text_content().startswith("an input picture was refused")
+    assert page.locator("#one .trouble span").first.text_content().startswith("an input picture was refused")
     way = lines(page, "way")
     assert "Poll ! GiveSlotBack" in way
     assert "RecordFailure > Failed" in way
@@ -166,7 +173,7 @@ def test_a_step_says_what_it_does_and_whom_it_concerns(look: Open) -> None:
 
 def test_the_graph_is_reached_by_keys_and_named_for_those_who_do_not_see_it(look: Open) -> None:
     page = look("spring")
-    node = page.get_by_role("button", name="Submit: 0 here now, 4 been through")
+    node = page.get_by_role("button", name="Submit 4: 0 here now, 4 been through")
     node.focus()
     page.keyboard.press("Enter")
     page.locator("#step").get_by_text("Starts the task, once").wait_for()
@@ -231,6 +238,71 @@ def test_thousands_of_combinations_are_listed_without_drawing_them_all(look: Ope
     assert page.locator(".row").count() < 60
     page.locator("#search").fill("m4321")
     assert listed(page) == ["m4321 wears g0"]
+
+
+SMALL_LETTERS = """() => [...document.querySelectorAll("body *")].flatMap((node) => {
+  const own = [...node.childNodes].some((child) => child.nodeType === 3 && child.textContent.trim());
+  if (!own || !node.checkVisibility() || !node.getBoundingClientRect().width) return [];
+  const drawing = node.ownerSVGElement;
+  const scale = drawing ? drawing.getBoundingClientRect().width / drawing.viewBox.baseVal.width : 1;
+  const size = parseFloat(getComputedStyle(node).fontSize) * scale;
+  return size < 10.99 ? [`${node.textContent}: ${size}`] : [];
+})"""
+
+
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (768, 1024), (1440, 900)])
+def test_no_letter_is_smaller_than_11_pixels(look: Open, width: int, height: int) -> None:
+    page = look("spring", viewport={"width": width, "height": height})
+    page.locator(".row").first.wait_for()
+    if width < 1080:
+        assert page.locator("#canvas").is_hidden(), "the list comes first where both have no room"
+        assert page.evaluate(SMALL_LETTERS) == []
+        page.get_by_role("button", name="Workflow", exact=True).click()
+    page.locator("#canvas svg").wait_for()
+    assert page.evaluate(SMALL_LETTERS) == []
+    page.get_by_role("button", name="Ways of failure").click()
+    page.locator('.node[data-state="RecordFailure"]').wait_for()
+    assert page.evaluate(SMALL_LETTERS) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_ways_of_failure_are_folded_until_they_are_looked_for(look: Open) -> None:
+    page = look("spring")
+    assert page.locator('.node[data-state="RecordFailure"]').count() == 0
+    submit = page.locator('.node[data-state="Submit"] .more')
+    assert submit.locator("text").text_content() == "+6"
+    page.locator('.row[data-n="2"]').click()
+    page.locator('.node.way[data-state="RecordFailure"]').wait_for()
+    page.get_by_role("button", name="Fit").click()
+    room = page.locator("#canvas").evaluate("canvas => canvas.scrollWidth <= canvas.clientWidth")
+    assert room, "fitted, the whole drawing is seen"
+
+
+def test_the_graph_is_one_stop_of_the_tab_key(look: Open) -> None:
+    page = look("spring")
+    assert page.locator('.node[tabindex="0"]').count() == 1
+    page.locator('.node[tabindex="0"]').focus()
+    page.keyboard.press("ArrowDown")
+    assert page.evaluate("document.activeElement.dataset.state") == "Name"
+    assert page.locator('.node[tabindex="0"]').get_attribute("data-state") == "Name"
+
+
+def test_a_run_is_found_by_its_name_and_its_status(look: Open) -> None:
+    page = look("spring")
+    runs = page.locator("#runs button")
+    page.locator("#find").fill("rejected")
+    assert runs.locator("strong").all_text_contents() == ["attack"]
+    page.locator("#find").fill("")
+    page.get_by_role("button", name="All runs").click()
+    names = page.locator("#runs strong")
+    assert names.evaluate_all("all => all.every(one => one.scrollWidth <= one.clientWidth)"), "no name is cut"
+    assert "stack time" in page.locator("#when").inner_text()
+
+
+def test_a_refusal_has_its_advice(look: Open) -> None:
+    page = look("spring", 2)
+    page.locator("#one .advice").wait_for()
+    assert page.locator("#one .advice").inner_text() == ADVICE["InputRefusedError"]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -102,9 +102,29 @@ def edge_id(source: str, target: str, *, caught: bool) -> str:
     return f"{source} {'!' if caught else '>'} {target}"
 
 
-def layout(definition: Mapping[str, Any]) -> Layout:
-    """The drawing of an ASL definition; the same for the same definition, in whatever order its states stand."""
-    return _Drawing(read(definition), None).drawn()
+def layout(definition: Mapping[str, Any], *, fold: bool = False) -> Layout:
+    """The drawing of an ASL definition; the same for the same definition, in whatever order its states stand.
+
+    With `fold` it has the way of a run without failures only.
+    """
+    machine = read(definition)
+    return _Drawing(_good_way(machine) if fold else machine, None).drawn()
+
+
+def _good_way(machine: Machine) -> Machine:
+    """The states that a run passes when nothing fails, in their order, and the ways between them."""
+    failing, kept, name = _failing(machine), [machine.start], machine.start
+    while True:
+        ahead = [way.target for way in machine.leaving(name) if way.kind != "catch"]
+        following = next((target for target in ahead if target not in failing and target not in kept), None)
+        if following is None:
+            break
+        kept.append(following)
+        name = following
+    ways = [way for way in machine.transitions if way.kind != "catch" and {way.source, way.target} <= {*kept}]
+    states = [machine.state(name) for name in kept]
+    inner = [replace(state, inner=_good_way(state.inner)) if state.inner else state for state in states]
+    return Machine(machine.start, tuple(inner), tuple(ways))
 
 
 Side = Literal["left", "right", "top", "bottom"]

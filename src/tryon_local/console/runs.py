@@ -10,19 +10,28 @@ from typing import IO, Any
 
 from botocore.exceptions import ClientError
 
+from tryon.errors import ADVICE
 from tryon.json_types import Json
 from tryon.keys import RunFolder, result_copy
 from tryon.pictures.thumbnails import obstacle
 from tryon.planning import plan
 from tryon.state.entry import Entry, Status
 from tryon.state.run import Run
+from tryon.stored import Stored
 from tryon_local.app import LocalApp
 from tryon_local.aws.stack import Child
 from tryon_local.console.history import Visit, lines, told, visits
 from tryon_local.console.layout import layout
+from tryon_local.estimate import seconds_left
 
 MAX_RUNS = 100
 """Runs that are listed, the newest of all."""
+
+MAX_ARRIVED = 24
+"""Combinations whose pictures are shown while a run goes on, the newest of all."""
+
+RATE_SECONDS = 60.0
+"""Seconds of workflow over which it is counted how many pictures arrive in a minute."""
 
 _FILES = re.compile(
     r"runs/[\w.-]+/(?:"
@@ -54,7 +63,10 @@ class Runs:
         described = self._step_functions.describe_state_machine(stateMachineArn=app.stack.outputs["StateMachineArn"])
         self._definition: Mapping[str, Any] = json.loads(described["definition"])
         self._layout = layout(self._definition)
+        self._folded = layout(self._definition, fold=True)
         self._states = [node.name for node in self._layout.nodes]
+        described = app.stack.client("cloudformation").describe_stacks(StackName=app.stack.name)["Stacks"][0]
+        self._parameters = {one["ParameterKey"]: one["ParameterValue"] for one in described["Parameters"]}
         self._lock = threading.Lock()
         self._known: dict[str, _Run] = {}
 
@@ -68,7 +80,7 @@ class Runs:
         return self._app.stack.client("stepfunctions")
 
     def machine(self) -> dict[str, Json]:
-        """The workflow's drawing, each state's definition, and how much faster than real time it all runs.
+        """The workflow's drawing, whole and without the ways of failure, each state's definition, the stack's speed.
 
         Visits name a state by its number in `states`.
         """
@@ -80,6 +92,7 @@ class Runs:
             "states": self._states,
             "definitions": definitions,
             "layout": asdict(self._layout),
+            "folded": asdict(self._folded),
         }
 
     def newest(self) -> list[dict[str, Json]]:
@@ -113,7 +126,7 @@ class Runs:
             for arn in self._app.stack.executions():
                 name = arn.rpartition(":")[2]
                 if name not in self._known:
-                    self._known[name] = _Run(self._app, arn, self._states)
+                    self._known[name] = _Run(self._app, arn, self._states, self._parameters)
             return list(self._known.values())
 
     def _find(self, execution: str) -> "_Run":
@@ -188,8 +201,9 @@ class _Tally:
 class _Run:
     """One execution of the workflow; what has ended is remembered and not read again."""
 
-    def __init__(self, app: LocalApp, arn: str, states: Sequence[str]) -> None:
+    def __init__(self, app: LocalApp, arn: str, states: Sequence[str], parameters: Mapping[str, str]) -> None:
         self._app = app
+        self._parameters = parameters
         self._arn = arn
         self._numbers = {state: number for number, state in enumerate(states)}
         self._lock = threading.Lock()
@@ -204,6 +218,7 @@ class _Run:
         self._ended = _Tally()
         self._planned = False
         self._files: list[dict[str, str]] = []
+        self._entries: list[Entry] = []
         self._final = False
 
     # ------------------------------------------------------------ reading
@@ -220,6 +235,8 @@ class _Run:
         self._path = visits(self.history())
         version = self._version + 1
         changed = self._read_plan(version) | self._read_children(version)
+        if changed and self._own:
+            self._entries = list(self._app.ledger.entries(self._run_id))
         if described["status"] != "RUNNING":
             self._files = self._read_files()
             # The run of an execution that was stopped is ended by another one, minutes later.
@@ -362,6 +379,8 @@ class _Run:
                 "error": self._execution["error"],
                 "cause": self._execution["cause"],
                 "files": self._files,
+                "live": self._live(),
+                "arrived": self._arrived(),
                 "path": [self._visit(visit) for visit in self._path],
                 "states": {
                     state: [tally.present[state], tally.passed[state], tally.visits[state]] for state in tally.visits
@@ -379,6 +398,34 @@ class _Run:
                     if combination.version > after
                 ],
             }
+
+    def _live(self) -> dict[str, Json] | None:
+        """What a run that goes on does now: its tasks at the service, what it paid, its pace; None after its end."""
+        if self._execution["ended"] is not None or not self._entries:
+            return None
+        now = self._app.clock.now()
+        told = self._parameters
+        recent = sum(
+            entry.status is Status.SUCCEEDED and (entry.finished_at or 0.0) > now - RATE_SECONDS
+            for entry in self._entries
+        )
+        left = seconds_left(self._entries, now)
+        return {
+            "at_service": sum(entry.status is Status.SUBMITTED and entry.ended_at is None for entry in self._entries),
+            "slots": int(told["Slots"]),
+            "paid": round(sum(len(entry.tasks) for entry in self._entries) * float(told["PricePerTask"]), 4),
+            "currency": told["Currency"],
+            "a_minute": recent,
+            "seconds_left": None if left is None else round(left),
+        }
+
+    def _arrived(self) -> list[dict[str, Json]]:
+        """The newest results of a run that goes on, each with the combination that it belongs to."""
+        if self._execution["ended"] is not None:
+            return []
+        done = [entry for entry in self._entries if entry.status is Status.SUCCEEDED and entry.results]
+        newest = sorted(done, key=lambda entry: entry.finished_at or 0.0, reverse=True)[:MAX_ARRIVED]
+        return [{"n": entry.n, "id": entry.id, **_result(entry.results[0])} for entry in newest]
 
     def _visit(self, visit: Visit) -> list[Any]:
         """A state's number, when it was entered and left in seconds from the run's start, and its error, if any."""
@@ -425,13 +472,7 @@ class _Run:
         if entry.status is not Status.SUCCEEDED:
             return shown
         return shown + [
-            {
-                "name": result.key.rpartition("/")[2],
-                "kind": "result",
-                "small": f"/{result.key if obstacle(result) else result_copy('thumbnails', result.key)}",
-                "large": f"/{result.key}",
-            }
-            for result in entry.results
+            {"name": result.key.rpartition("/")[2], "kind": "result", **_result(result)} for result in entry.results
         ]
 
 
@@ -447,10 +488,17 @@ def _execution(described: Mapping[str, Any]) -> dict[str, Json]:
     }
 
 
+def _result(result: Stored) -> dict[str, str]:
+    small = result.key if obstacle(result) else result_copy("thumbnails", result.key)
+    return {"small": f"/{small}", "large": f"/{result.key}"}
+
+
 _FACTS = ("status", "task_id", "submits", "polls", "latency", "delay", "bytes", "resumed", "step", "error", "cause")
 
 
 def _facts(entry: Entry) -> dict[str, Json]:
     """What the ledger says, without what is empty."""
     known = {name: getattr(entry, name) for name in _FACTS}
+    known["advice"] = ADVICE.get(entry.error or "")
+    known["request_ids"] = ", ".join(entry.request_ids)
     return {name: value for name, value in known.items() if value}

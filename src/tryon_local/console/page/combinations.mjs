@@ -5,7 +5,7 @@ import { duration } from "../../../../layers/tryon/tryon/web/formats.mjs";
 import { now } from "./asking.mjs";
 import { choose } from "./choice.mjs";
 import { count } from "./runs.mjs";
-import { aligned, chosen, combinations, filters, graph, machine, ROW, run } from "./state.mjs";
+import { aligned, chosen, combinations, filters, machine, nodes, ROW, run } from "./state.mjs";
 import { clear, clock, STATUS, titled } from "./words.mjs";
 
 export const startOf = (path) => (path.length ? path[0][1] : 0);
@@ -13,8 +13,8 @@ export const endOf = (path) => (path.length ? path[path.length - 1][2] : 0) ?? n
 
 export function listed() {
   const words = filters.text.toLowerCase().split(/\s+/).filter(Boolean);
-  const step = graph.nodes.get(chosen.step);
-  const number = step && step.node.inside !== null ? machine.states.indexOf(chosen.step) : -1;
+  const step = nodes.get(chosen.step);
+  const number = step && step.inside !== null ? machine.states.indexOf(chosen.step) : -1;
   const found = [];
   for (const combination of combinations.values()) {
     const status =
@@ -31,7 +31,7 @@ export function listed() {
 }
 
 export function kind(number) {
-  const { node } = graph.nodes.get(machine.states[number]);
+  const node = nodes.get(machine.states[number]);
   if (node.failing) return "bad";
   if (node.type === "Wait" || node.type === "Map") return "wait";
   return node.resource.endsWith("waitForTaskToken") ? "queue" : "work";
@@ -50,12 +50,14 @@ function bar(path, from, to) {
     .map((part) => {
       const work = part.kind === "work" || part.kind === "bad";
       const wide = Math.max((part.until - part.at) * width, work ? 5 : 2);
+      // Heights differ, not only hues: in line is thinnest, a failure tallest.
+      const height = { queue: 3, wait: 7, work: 12, bad: 16 }[part.kind];
       return svg("rect", {
         class: part.kind,
         x: Math.min((part.at - from) * width, 1000 - wide),
-        y: work ? 1 : 4,
+        y: (16 - height) / 2,
         width: wide,
-        height: work ? 14 : 8,
+        height,
       });
     });
   return svg(
@@ -131,7 +133,7 @@ export function showList() {
     seen.add(one.n);
     let row = drawn.get(one.n);
     if (!row) {
-      row = el("button", { class: "row", role: "listitem", "data-n": one.n, click: () => choose({ n: one.n }) });
+      row = el("button", { class: "row", "data-n": one.n, click: () => choose({ n: one.n }) });
       drawn.set(one.n, row);
       byId("tall").append(row);
     }

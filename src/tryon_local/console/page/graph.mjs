@@ -18,7 +18,7 @@ const ICONS = {
 };
 
 function icon(node) {
-  if (node.resource.startsWith("lambda")) return svg("text", { class: "letter", x: 20, y: 22, text: "λ" });
+  if (node.resource.startsWith("lambda")) return svg("text", { class: "letter", x: 20, y: 22, text: "λ", "aria-hidden": "true" });
   const kind = node.resource.startsWith("dynamodb") ? "table" : node.resource.startsWith("sns") ? "message" : node.type;
   return svg("path", { class: "icon", d: ICONS[kind] || ICONS.Pass, transform: "translate(12 9)" });
 }
@@ -32,7 +32,23 @@ function outline(node) {
   return svg("rect", { class: "shape", width: w, height: h, rx: round });
 }
 
+/* One stop of the Tab key for the whole graph; arrows go on from it. */
+function stopAt(group, focus = true) {
+  for (const one of graph.nodes.values()) one.group.setAttribute("tabindex", one.group === group ? "0" : "-1");
+  if (focus) group.focus();
+}
+
+const inOrder = () => [...graph.nodes.values()].sort((a, b) => a.node.y - b.node.y || a.node.x - b.node.x);
+
+/* How many lines of the whole drawing leave a state and are folded away. */
+function foldedWays(node) {
+  if (!graph.folded) return 0;
+  const shown = new Set(machine.folded.edges.map((edge) => edge.id));
+  return machine.layout.edges.filter((edge) => edge.source === node.name && !shown.has(edge.id)).length;
+}
+
 function drawNode(node) {
+  const ways = foldedWays(node);
   const box = node.type === "Map";
   const count = svg("text", { class: "count", x: node.width - 10, y: 21.5 });
   const nowText = svg("text", { y: 3.8 });
@@ -44,10 +60,19 @@ function drawNode(node) {
       class: `node${box ? " box" : ""}${node.failing ? " failing" : ""} ${node.type.toLowerCase()}`,
       transform: `translate(${node.x} ${node.y})`,
       role: "button",
-      tabindex: 0,
+      tabindex: -1,
       "data-state": node.name,
       click: () => choose({ step: chosen.step === node.name ? "" : node.name }),
       keydown: (event) => {
+        const way = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 }[event.key];
+        if (way) {
+          event.preventDefault();
+          event.stopPropagation();
+          const order = inOrder();
+          const next = order[order.findIndex((one) => one.group === group) + way];
+          if (next) stopAt(next.group);
+          return;
+        }
         if (event.key !== "Enter" && event.key !== " ") return;
         event.preventDefault();
         choose({ step: chosen.step === node.name ? "" : node.name });
@@ -56,6 +81,14 @@ function drawNode(node) {
     outline(node),
     icon(node),
     svg("text", { class: "title", x: 34, y: 21.5, text: node.name }),
+    ways > 0 &&
+      svg(
+        "g",
+        { class: "more", transform: `translate(${node.width - 16} ${node.height})` },
+        svg("title", { text: `${plural(ways, "way")} of failure, folded away` }),
+        svg("rect", { x: -13, y: -8, width: 26, height: 16, rx: 8 }),
+        svg("text", { y: 4, text: `+${ways}` }),
+      ),
     box &&
       svg("text", { class: "about", x: 34 + node.name.length * 7.6 + 8, y: 21.5, text: "once for every combination" }),
     count,
@@ -125,7 +158,9 @@ function drawMarker(marker) {
 }
 
 export function drawGraph() {
-  const { width, height, nodes, edges, markers } = machine.layout;
+  const { width, height, nodes, edges, markers } = graph.folded ? machine.folded : machine.layout;
+  graph.nodes.clear();
+  graph.edges.clear();
   const inside = new Map(nodes.map((node) => [node.name, node.inside]));
   const boxes = nodes.filter((node) => node.type === "Map").map(drawNode);
   const others = nodes.filter((node) => node.type !== "Map").map(drawNode);
@@ -137,14 +172,50 @@ export function drawGraph() {
     ...edges.map((edge) => drawEdge(edge, inside.get(edge.source) !== null)),
     ...others,
   );
-  drawing.style.setProperty("max-width", `${Math.round((width + 20) * 1.15)}px`);
   byId("canvas").replaceChildren(drawing);
+  graph.width = width + 20;
+  stopAt(inOrder()[0].group, false);
+  fitGraph();
+  byId("fold").setAttribute("aria-pressed", String(!graph.folded));
   for (const { edge, group } of graph.edges.values()) {
     if (!edge.caught) continue;
     // Dashes are counted from a line's end: lines that share a track there fall together.
     const line = group.querySelector(".run");
     line.style.setProperty("stroke-dashoffset", String(-line.getTotalLength()));
   }
+}
+
+/* Letters are as large as in the rest of the page, or larger: only the user's own zoom makes them smaller. */
+export function fitGraph() {
+  const drawing = byId("canvas").firstElementChild;
+  const room = byId("canvas").clientWidth - 2 * parseFloat(getComputedStyle(byId("canvas")).paddingLeft);
+  const scale = graph.zoom ?? Math.max(1, Math.min(1.15, room / graph.width));
+  graph.scale = scale;
+  drawing.style.setProperty("width", `${Math.round(graph.width * scale)}px`);
+}
+
+export function beginGraph() {
+  const zoom = (by) => {
+    graph.zoom = Math.min(3, Math.max(0.3, graph.scale * by));
+    fitGraph();
+  };
+  byId("closer").addEventListener("click", () => zoom(1.25));
+  byId("farther").addEventListener("click", () => zoom(0.8));
+  byId("fit").addEventListener("click", () => {
+    const room = byId("canvas").clientWidth - 2 * parseFloat(getComputedStyle(byId("canvas")).paddingLeft);
+    graph.zoom = Math.min(1.15, room / graph.width);
+    fitGraph();
+  });
+  byId("fold").addEventListener("click", () => unfold(graph.folded));
+  window.addEventListener("resize", fitGraph);
+  drawGraph();
+}
+
+function unfold(whole) {
+  graph.folded = !whole;
+  graph.zoom = undefined;
+  drawGraph();
+  showGraph();
 }
 
 /* The chosen combination's way, or the run's own: time spent in each state, how often, and along which lines. */
@@ -172,6 +243,9 @@ export const chosenPath = () =>
 export function showGraph() {
   const path = chosenPath();
   const way = path && wayOf(path);
+  // A way that leaves the good one, or a step that is folded away, is shown where it is.
+  const hidden = [...(way?.states.keys() || []), chosen.step].some((name) => name && !graph.nodes.has(name));
+  if (hidden && graph.folded) return unfold(true);
   byId("canvas").classList.toggle("one", Boolean(way));
   for (const { node, group, count, nowText, pillow } of graph.nodes.values()) {
     const [present, passed, visits] = run?.states[node.name] || [0, 0, 0];
@@ -196,7 +270,7 @@ export function showGraph() {
     const once = present ? "now" : passed ? "passed" : "not reached";
     group.setAttribute(
       "aria-label",
-      `${node.name}: ${node.inside === null ? once : `${present} here now, ${passed} been through`}`,
+      `${node.name}${text ? ` ${text}` : ""}: ${node.inside === null ? once : `${present} here now, ${passed} been through`}`,
     );
   }
   const firstState = byId("canvas").querySelector(".node:not(.box)");

@@ -4,7 +4,7 @@ import { byId, el } from "../../../../layers/tryon/tryon/web/elements.mjs";
 import { ask, follow } from "./asking.mjs";
 import { choose, fromAddress } from "./choice.mjs";
 import { showList } from "./combinations.mjs";
-import { drawGraph, showGraph } from "./graph.mjs";
+import { beginGraph, fitGraph, showGraph } from "./graph.mjs";
 import { showOne } from "./one.mjs";
 import { showHead, showRuns } from "./runs.mjs";
 import { chosen, FILTERS, filters, machine, run, setAligned, setMachine, tab } from "./state.mjs";
@@ -44,11 +44,20 @@ function keys(event) {
   }
 }
 
+/* On a narrow screen the list and the graph take turns. */
+function view(name) {
+  byId("main").dataset.view = name;
+  for (const button of byId("views").children)
+    button.setAttribute("aria-pressed", String(button.dataset.view === name));
+  if (name === "workflow") fitGraph();
+  else showList();
+}
+
 export async function begin() {
   setMachine(await ask("/api/machine"));
   byId("pace").textContent = machine.speed ? `on this machine, ${machine.speed} × real time` : "on this machine";
   byId("bucket").textContent = machine.bucket;
-  drawGraph();
+  beginGraph();
   clear(
     byId("statuses"),
     ...FILTERS.map(([status, text]) =>
@@ -66,6 +75,12 @@ export async function begin() {
       ),
     ),
   );
+  for (const button of byId("views").children) button.addEventListener("click", () => view(button.dataset.view));
+  byId("find").addEventListener("input", showRuns);
+  byId("all-runs").addEventListener("click", () => {
+    const open = byId("top").classList.toggle("open");
+    byId("all-runs").setAttribute("aria-expanded", String(open));
+  });
   byId("search").addEventListener("input", () => {
     filters.text = byId("search").value;
     showList();

@@ -87,6 +87,8 @@ export function showOne() {
         { class: "trouble" },
         el("b", { text: `${titled(error)}${facts.step ? ` at ${facts.step}` : ""}` }),
         el("span", { text: facts.cause || (!combination && run.cause) || "" }),
+        facts.advice && el("span", { class: "advice", text: facts.advice }),
+        facts.request_ids && el("small", { text: `request ${facts.request_ids}` }),
       ),
     known?.pictures && kept("pictures", known.pictures, pictures),
     known?.ledger && el("dl", { class: "facts" }, ...ledger(facts)),

@@ -10,13 +10,20 @@ import { clear, pill, STATUS } from "./words.mjs";
 export function showRuns() {
   const nav = byId("runs");
   const buttons = new Map([...nav.children].map((button) => [button.dataset.execution, button]));
-  const shown = runs.map((one) => {
+  const wanted = byId("find").value.toLowerCase().split(/\s+/).filter(Boolean);
+  const fits = (one) => {
+    const text = `${one.name} ${one.run_id || ""} ${one.manifest} ${STATUS[one.status] || one.status}`.toLowerCase();
+    return wanted.every((word) => text.includes(word));
+  };
+  const live = (one) => Number(one.status === "RUNNING");
+  // What goes on stands first; the rest is the newest first already.
+  const found = runs.filter(fits).sort((a, b) => live(b) - live(a));
+  const shown = found.map((one) => {
     const button =
       buttons.get(one.execution) ||
       el("button", { "data-execution": one.execution, click: () => choose({ execution: one.execution }) });
-    const over = one.succeeded + one.failed;
     const line = one.total
-      ? `${over} of ${one.total}${one.failed ? `, ${one.failed} failed` : ""}`
+      ? `${one.succeeded} of ${one.total}${one.failed ? `, ${one.failed} failed` : ""}`
       : STATUS[one.status] || "";
     const cost = one.cost?.service ? ` · ${one.cost.currency} ${one.cost.service}` : "";
     button.classList.toggle("repeated", ["REPEATED", "ENDS_ANOTHER"].includes(one.status));
@@ -45,8 +52,29 @@ export function showRuns() {
     nav.replaceChildren(...shown);
   byId("welcome").hidden = runs.length > 0;
   if (!runs.length) {
+    document.title = "tryon, locally";
     byId("head").hidden = byId("list").hidden = byId("one").hidden = true;
   }
+}
+
+/* The pictures of a run that goes on, as they come. */
+function showArrived() {
+  const strip = byId("arrived");
+  const list = run.arrived || [];
+  strip.hidden = !list.length;
+  const key = list.map((one) => one.large).join();
+  if (strip.dataset.key === key) return;
+  strip.dataset.key = key;
+  clear(
+    strip,
+    ...list.map((one) => {
+      const image = el("img", { src: one.small, alt: "", decoding: "async" });
+      image.addEventListener("error", () => {
+        if (image.getAttribute("src") !== one.large) image.src = one.large;
+      });
+      return el("button", { "aria-label": `result ${one.id}`, title: one.id, click: () => choose({ n: one.n }) }, image);
+    }),
+  );
 }
 
 export function count(...statuses) {
@@ -59,9 +87,15 @@ export function showHead() {
   byId("head").hidden = !run;
   if (!run) return;
   clear(byId("status"), pill(run.status));
-  byId("when").textContent = [new Date(run.started * 1000).toLocaleString(), run.run_id].filter(Boolean).join(" · ");
+  byId("when").textContent = [`${new Date(run.started * 1000).toLocaleString()}, stack time`, run.run_id].filter(Boolean).join(" · ");
   byId("name").textContent = run.name;
-  const over = run.succeeded + run.failed;
+  const live = run.live;
+  const left = live?.seconds_left ? `about ${duration(live.seconds_left)} of workflow left` : "";
+  byId("copy-id").hidden = !run.run_id;
+  byId("copy-id").onclick = () => navigator.clipboard.writeText(run.run_id);
+  byId("copy-arn").onclick = () => navigator.clipboard.writeText(run.arn);
+  const far = run.total && run.ended === null ? `${run.succeeded} / ${run.total} · ` : "";
+  document.title = `${far}${left && `${duration(live.seconds_left)} left · `}${run.name} · tryon`;
   const numbers = [];
   const number = (name, value, small) =>
     numbers.push(
@@ -78,7 +112,13 @@ export function showHead() {
         "div",
         { class: "wide" },
         el("dt", {
-          text: `${over} of ${plural(run.total, "combination")} over${run.running ? `, ${run.running} under way` : ""}`,
+          text: [
+            `${run.succeeded} of ${plural(run.total, "combination")} done`,
+            run.failed && `${run.failed} failed`,
+            run.running && `${run.running} under way`,
+          ]
+            .filter(Boolean)
+            .join(", "),
         }),
         el(
           "dd",
@@ -99,6 +139,12 @@ export function showHead() {
     );
     if (run.failed) number("failed", String(run.failed));
   }
+  if (live) {
+    if (left) number("left, of workflow", duration(live.seconds_left));
+    number("paid so far", `${live.currency} ${live.paid}`);
+    number("slots in use", `${live.at_service} of ${live.slots}`);
+    number("pictures a minute", String(live.a_minute));
+  }
   if (run.cost) {
     number("paid to the service", `${run.cost.currency} ${run.cost.service}`);
     number("on AWS about", `$${run.cost.aws.usd}`);
@@ -109,6 +155,7 @@ export function showHead() {
     byId("files"),
     ...run.files.map((file) => el("a", { href: file.href, target: "_blank", rel: "noopener", text: file.name })),
   );
+  showArrived();
   let trouble = byId("trouble");
   const why = run.error ? `${run.error}: ${run.cause || ""}` : "";
   if (!why) {

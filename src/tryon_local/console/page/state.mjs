@@ -19,10 +19,12 @@ export const chosen = { execution: "", n: null, step: "" };
 export const filters = { text: "", status: "" };
 export let aligned = null; // bars begin at the left; null: as many runs want it
 export let tab = "way";
-export const graph = { nodes: new Map(), edges: new Map() };
+export const graph = { nodes: new Map(), edges: new Map(), folded: true };
+export const nodes = new Map(); // every state of the workflow, drawn or folded away, by its name
 
 export const setMachine = (value) => {
   machine = value;
+  for (const node of value.layout.nodes) nodes.set(node.name, node);
 };
 export const setRuns = (value) => {
   runs = value;

@@ -3,7 +3,7 @@
 import { byId, el } from "../../../../layers/tryon/tryon/web/elements.mjs";
 import { plural } from "../../../../layers/tryon/tryon/web/formats.mjs";
 import { choose } from "./choice.mjs";
-import { chosen, graph, machine, run } from "./state.mjs";
+import { chosen, machine, nodes, run } from "./state.mjs";
 import { clear } from "./words.mjs";
 
 const KINDS = {
@@ -50,7 +50,7 @@ export function showStep() {
     stepShown = "";
     return;
   }
-  const { node } = graph.nodes.get(chosen.step);
+  const node = nodes.get(chosen.step);
   const [present, passed, visits] = run?.states[node.name] || [0, 0, 0];
   const again = visits > passed ? `, ${visits} times in all` : "";
   const told =
