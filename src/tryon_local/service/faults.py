@@ -16,6 +16,18 @@ from tryon_local.service.orders import Combination
 
 Kind = Literal["submit", "result", "download", "task"]
 
+Flaw = Literal[
+    "unchanged",
+    "another garment",
+    "another head",
+    "blank",
+    "cropped",
+    "object added",
+    "colours shifted",
+    "the same file",
+]
+"""What is wrong. `another garment` and `the same file` are drawn as such; the rest is done to the right picture."""
+
 _STRICT = ConfigDict(extra="forbid")
 _PAGE = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
 
@@ -215,8 +227,22 @@ class Addresses:
     type: Literal["addresses"] = "addresses"
 
 
+@dataclass(frozen=True)
+class Draws:
+    """The task's pictures have a flaw: `flaw` says which.
+
+    `another garment` and `another head` take them from what the stand-in was sent in other tasks, the one whose
+    SHA-256 is `picture` where that is given; `the same file` is the picture of the earliest other task of the model.
+    """
+
+    __pydantic_config__ = _STRICT
+    flaw: Flaw
+    picture: Annotated[str, Field(pattern="^([0-9a-f]{64})?$")] = ""
+    type: Literal["draws"] = "draws"
+
+
 Wire = Answer | Page | Redirect | NoConnection | Reset | Silence | Cut | Slow | Late | Mislabel
-Fate = Takes | NeverDone | Expires | Fails | Candidates | InBase64 | HiddenAtFirst | RespData | Addresses
+Fate = Takes | NeverDone | Expires | Fails | Candidates | InBase64 | HiddenAtFirst | RespData | Addresses | Draws
 
 
 @dataclass(frozen=True)
@@ -241,9 +267,9 @@ class Fault:
     """One thing that goes wrong, and when.
 
     `call` is the call it strikes; "task" is the making of a task, for actions that are its fate. Of the calls
-    that meet `task` (the task's number), `image` (SHA-256 of one of the combination's pictures) and `when`,
-    it strikes those whose count from 1 is in `nth`, all when that is empty, each with the probability
-    `chance`. With `each` the count starts anew for every combination.
+    that meet `task` (the task's number), `image` (SHA-256 of one of the combination's pictures), `images` (all of
+    them its own) and `when`, it strikes those whose count from 1 is in `nth`, all when that is empty, each with the
+    probability `chance`. With `each` the count starts anew for every combination.
     """
 
     __pydantic_config__ = _STRICT
@@ -253,6 +279,7 @@ class Fault:
     each: bool = False
     task: int | None = None
     image: Annotated[str, Field(pattern="^([0-9a-f]{64})?$")] = ""
+    images: tuple[str, ...] = ()
     chance: Annotated[float, Field(ge=0, le=1)] = 1.0
     when: Annotated[Callable[[Call], bool] | None, Field(exclude=True)] = field(default=None, repr=False)
 
@@ -264,7 +291,8 @@ class Fault:
         """Whether the call meets every condition but the count and the chance."""
         if self.call != call.kind or (self.task is not None and self.task != call.task):
             return False
-        if self.image and (call.combination is None or self.image not in call.combination.images):
+        wanted = {*self.images, *([self.image] if self.image else [])}
+        if wanted and (call.combination is None or not wanted <= set(call.combination.images)):
             return False
         return self.when is None or self.when(call)
 

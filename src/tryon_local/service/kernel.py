@@ -23,6 +23,7 @@ from tryon_local.service.faults import (
     Answer,
     Call,
     Cut,
+    Draws,
     FaultPlan,
     Kind,
     Late,
@@ -339,17 +340,41 @@ class Kernel(ABC, Generic[_Settings, _Exchange]):
 
     def _drawn(self, task: Task, number: int) -> bytes:
         """A result; raises `CannotDrawError`."""
-        model, *garments = (self._images[digest] for digest in task.combination.images)
-        types = (kind for _, kind in task.combination.garments)
         try:
-            return self._picture(
-                model,
-                list(zip(garments, types, strict=True)),
-                seed=task.seeds()[number],
-                parameters=task.parameters,
-            )
+            return self._right(task, number) if task.draws is None else self._flawed(task, task.draws, number)
         except ValueError as error:
             raise CannotDrawError(f"nothing can be drawn from these pictures: {error}") from error
+
+    def _right(self, task: Task, number: int, garments: Sequence[str] | None = None) -> bytes:
+        types = [kind for _, kind in task.combination.garments]
+        worn = garments or [digest for digest, _ in task.combination.garments]
+        return self._picture(
+            self._images[task.combination.model],
+            list(zip((self._images[digest] for digest in worn), types, strict=True)),
+            seed=task.seeds()[number],
+            parameters=task.parameters,
+        )
+
+    def _flawed(self, task: Task, draws: Draws, number: int) -> bytes:
+        """A result with what a fault says is wrong with it; right where there is nothing yet to take that from."""
+        with self._lock:
+            others = [other for other in self._book.every if other.combination != task.combination]
+        asked, model = task.combination, self._images[task.combination.model]
+        if draws.flaw == "the same file":
+            earlier = next((other for other in others if other.combination.model == asked.model), task)
+            return self._right(earlier, 0)
+        if draws.flaw == "another garment":
+            seen = [
+                digest for other in others for digest, _ in other.combination.garments if digest not in asked.images
+            ]
+            garment = draws.picture if draws.picture in self._images else next(iter(seen), asked.garments[0][0])
+            return self._right(task, number, [garment] * len(asked.garments))
+        from tryon_local.service.flaws import spoil
+
+        drawn = self._right(task, number)
+        heads = [other.combination.model for other in others if other.combination.model != asked.model]
+        lender = draws.picture if draws.picture in self._images else next(iter(heads), asked.model)
+        return spoil(drawn, draws.flaw, model, self._images[lender])
 
     def _address(self, task: Task, number: int, now: float, extension: str = "png") -> str:
         """Addresses live from the answer that names them."""

@@ -449,6 +449,21 @@ def _head(body: _Body, size: tuple[int, int]) -> Image.Image:
     return mask.filter(ImageFilter.BoxBlur(1))
 
 
+def head_of(other: bytes, picture: Image.Image, model: bytes) -> Image.Image:
+    """A result in which another model's head is on the neck; `model` is the photograph that the result was made of."""
+    ours = _find_body(_cut(*_at(_decode(model), picture.size)))
+    theirs = _cut(*_decode(other))
+    body = _find_body(theirs)
+    scale = ours.height * ours.cell / (body.height * body.cell)
+    size = (round(theirs.picture.width * scale), round(theirs.picture.height * scale))
+    mask = ImageChops.multiply(_head(body, theirs.picture.size), theirs.alpha).resize(size)
+    left = round(ours.axis * ours.cell - body.axis * body.cell * scale)
+    top = round(ours.neck * ours.cell - body.neck * body.cell * scale)
+    changed = picture.copy()
+    changed.paste(theirs.picture.resize(size, Image.Resampling.LANCZOS), (left, top), mask)
+    return changed
+
+
 def _marked(picture: Image.Image) -> Image.Image:
     """Put the mark on the lower left edge that no model of a service would make."""
     for step in range(MARK_STEPS):

@@ -12,6 +12,7 @@ from tryon.service import TaskStatus
 from tryon_local.service.faults import (
     Addresses,
     Candidates,
+    Draws,
     Expires,
     Fails,
     Fate,
@@ -103,6 +104,7 @@ class Task:
     hidden_seconds: float = 0.0
     resp_data: str | None = None
     addresses: tuple[str, ...] | None = None
+    draws: Draws | None = None
     polls: list[float] = field(default_factory=list)
     downloads: int = 0
 
@@ -128,6 +130,8 @@ class Task:
                     self.resp_data = text
                 case Addresses(urls=urls):
                     self.addresses = urls
+                case Draws():
+                    self.draws = fate
 
     @property
     def processed_at(self) -> float:
@@ -192,6 +196,11 @@ class TaskBook:
         self._attempts: Counter[Combination] = Counter()
         self._ends: dict[str, list[float]] = {}
         self.most_running = 0
+
+    @property
+    def every(self) -> tuple[Task, ...]:
+        """All tasks, in the order of making."""
+        return tuple(self._tasks.values())
 
     def running(self, req_key: str, now: float) -> int:
         """Tasks between submit and end under that key."""

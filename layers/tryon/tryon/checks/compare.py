@@ -4,6 +4,7 @@ Rows are compared as they come, since the plan goes model by model; of each resu
 column and its verdict. Without numpy what needs it is unchecked, and the rest is compared all the same.
 """
 
+import math
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,6 +23,9 @@ _HELD = 6_000
 
 _REDRAWN = 0.5
 """Share of the model's edges that most of a row finds again; below it a service redraws the whole picture."""
+
+_GREYS = 2.0
+"""Grey levels of two miniatures that count as much as a Delta E of the map of changes."""
 
 _FINDINGS = 3
 
@@ -146,7 +150,7 @@ def _alone(line: _Held, one: Evidence, model: Signature | None) -> None:
     """What needs no other result."""
     if one.signature is not None and model is not None:
         line.scores |= facts.of_signature(one.signature, model)
-        line.scores[Check.NOTHING_APPLIED] = -facts.applied(one.signature, model)
+        line.scores[Check.NOTHING_APPLIED] = -facts.applied(one.signature, model) / _GREYS
     found = one.measurements
     if found is None:
         return
@@ -167,7 +171,10 @@ def _together(row: _Row) -> None:
         return
     kinds = [line.kind for line, _ in pairs]
     for (line, _), looked in zip(pairs, vision.look([found for _, found in pairs], kinds), strict=True):
+        # What is kept to the pixel shows in the miniatures, what was rendered anew in the map of changes.
+        least = line.scores.get(Check.NOTHING_APPLIED, -math.inf)
         line.scores |= looked.scores
+        line.scores[Check.NOTHING_APPLIED] = max(least, looked.scores[Check.NOTHING_APPLIED])
         line.why_not |= looked.why_not
         line.outline, line.palette, line.detail = looked.outline, looked.palette, looked.detail
     if median(found.found for _, found in pairs) < _REDRAWN:
