@@ -314,10 +314,10 @@ def _submitting(client: str) -> Callable[[Path], str]:
 
         receipt = folder / "receipt.answer"
         with _answering(receipt) as port:
-            pictures = [random.Random(n).randbytes(images.MAX_BYTES) for n in range(3)]
+            pictures = [random.Random(n).randbytes(images.USUAL.max_bytes) for n in range(3)]
             garments = tuple(GarmentPicture(picture, "upper") for picture in pictures[1:])
             _client(client, port).submit(Submission(pictures[0], garments, Parameters()))
-        return f"a model and two garments of {images.MAX_BYTES / 1e6:.0f} MB each, client `{client}`"
+        return f"a model and two garments of {images.USUAL.max_bytes / 1e6:.0f} MB each, client `{client}`"
 
     return measure
 

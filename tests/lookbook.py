@@ -14,7 +14,7 @@ from tests.doubles import read_manifest, stored
 from tryon.keys import RunFolder, result_copy
 from tryon.reporting import summary
 from tryon.state.entry import Entry, Status
-from tryon.state.run import Run
+from tryon.state.run import Price, Run
 
 RUN = "20261123T090000Z-lookbook-1a2b3c4d"
 FOLDER = RunFolder(RUN)
@@ -66,7 +66,7 @@ class Lookbook:
                     worn = f"{j + 1:0{width}d}-garment-{j}"
                     self._combination(f"model-{i}", worn, variant, f"garment-{j}")
         run = Run(RUN, name=self.name, bucket="b", manifest_key="manifests/a.json", started_at=START)
-        self.summary = summary.summarize(run, self.entries, now=START + 252, price=1.0, currency="CNY")
+        self.summary = summary.summarize(run, self.entries, now=START + 252, prices=lambda _: Price(1.0, "CNY"))
 
     def _copy(self, kind: str, ids: Sequence[str]) -> None:
         for number, id_ in enumerate(ids):

@@ -35,7 +35,7 @@ def handler(event: PlanEvent, context: LambdaContext) -> dict[str, Any]:
             wiring.ledger,
             wiring.looks,
             Origin(put_at=event.time.timestamp(), **event.model_dump(exclude={"time"})),
-            check_access=lambda: submit.check_access(wiring.service, wiring.gate),
+            check_access=lambda key: submit.check_access(wiring.service(key), wiring.gate(key)),
             limits=wiring.limits,
             now=wiring.clock.now(),
         )
@@ -54,5 +54,6 @@ def handler(event: PlanEvent, context: LambdaContext) -> dict[str, Any]:
         "children_prefix": RunFolder(event.run_id).children,
         "total": run.total,
         "cadence": list(run.cadence),
-        "concurrency": wiring.settings.concurrency,
+        "cadences": {key: list(waits) for key, waits in run.cadences.items()},
+        "concurrency": wiring.concurrency(run.services),
     }

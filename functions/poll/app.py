@@ -32,8 +32,8 @@ def handler(event: PollEvent, context: LambdaContext) -> dict[str, str | float]:
             event.visit,
             event.task_id,
             ledger=wiring.ledger,
-            gate=wiring.gate,
-            service=wiring.service,
+            gate=wiring.gate(event.service),
+            service=wiring.service(event.service),
             now=wiring.clock.now,
             deferrals=event.deferrals,
         )

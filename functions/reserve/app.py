@@ -25,10 +25,9 @@ wiring = Wiring(os.environ)
 @event_parser(model=ReserveEvent)
 def handler(event: ReserveEvent, context: LambdaContext) -> dict[str, str] | None:
     logger.append_keys(run_id=event.run_id, combination=event.combination.id, visit=event.visit)
+    gate = wiring.gate(event.combination.service)
     if not event.token:
-        entry = slots.give_slot_back(
-            event.run_id, event.combination.n, event.visit, ledger=wiring.ledger, gate=wiring.gate
-        )
+        entry = slots.give_slot_back(event.run_id, event.combination.n, event.visit, ledger=wiring.ledger, gate=gate)
         return {"status": entry.status.value}
     slots.ask_for_slot(
         event.combination,
@@ -39,8 +38,8 @@ def handler(event: ReserveEvent, context: LambdaContext) -> dict[str, str] | Non
         refused_task=event.refused_task,
         waiting_since=event.waiting_since.timestamp() if event.waiting_since else wiring.clock.now(),
         ledger=wiring.ledger,
-        gate=wiring.gate,
+        gate=gate,
         clock=wiring.clock,
-        patience=wiring.gate_settings.patience,
+        patience=wiring.time_settings.patience,
     )
     return None

@@ -26,14 +26,15 @@ wiring = ServiceWiring(os.environ)
 @event_parser(model=SubmitEvent)
 def handler(event: SubmitEvent, context: LambdaContext) -> dict[str, str | float]:
     logger.append_keys(run_id=event.run_id, combination=event.combination.id, visit=event.visit)
+    service = event.combination.service
     try:
         started = submit.start(
             event.combination,
             run_id=event.run_id,
             visit=event.visit,
             ledger=wiring.ledger,
-            gate=wiring.gate,
-            service=wiring.service,
+            gate=wiring.gate(service),
+            service=wiring.service(service),
             load=partial(submit.load, wiring.s3),
             now=wiring.clock.now,
             refusals=event.refusals,
@@ -47,7 +48,7 @@ def handler(event: SubmitEvent, context: LambdaContext) -> dict[str, str | float
     metrics.add_metric("TasksSubmitted", MetricUnit.Count, 1)
     if started.oddity:
         metrics.add_metric(started.oddity, MetricUnit.Count, 1)
-    return {"task_id": started.task_id, "deadline_in": max(0.0, wiring.gate_settings.deadline - started.seconds)}
+    return {"task_id": started.task_id, **wiring.times(service, started.seconds)}
 
 
 def _warn(error: ServiceError) -> None:

@@ -37,8 +37,7 @@ def handler(event: SummarizeEvent, context: LambdaContext) -> dict[str, Any]:
         run_id=event.run_id,
         bucket=event.bucket,
         clock=wiring.clock,
-        price=wiring.price_settings.price,
-        currency=wiring.price_settings.currency,
+        prices=wiring.price,
         failure=Failure(failure.error, failure.cause) if failure.error else None,
         hurry=lambda: context.get_remaining_time_in_millis() < HURRY_MS,
     )
@@ -48,5 +47,6 @@ def handler(event: SummarizeEvent, context: LambdaContext) -> dict[str, Any]:
     logger.info("summarized", status=report.status)
     metrics.add_metric(f"Runs{report.status.capitalize()}", MetricUnit.Count, 1)
     metrics.add_metric("CombinationsFailed", MetricUnit.Count, report.failed)
-    metrics.add_metric("Cost", MetricUnit.NoUnit, report.cost)
+    for name, amount in report.costs.items():
+        metrics.add_metric(name, MetricUnit.NoUnit, amount)
     return asdict(report)

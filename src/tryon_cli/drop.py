@@ -4,17 +4,28 @@ import hashlib
 import json
 import time
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from botocore.exceptions import ClientError
 
 from tryon.json_types import Json
 from tryon.pictures.images import ImageError, prepare
-from tryon.planning.manifest import COMPLETE, MAX_BYTES, Manifest, ManifestError, Problem, parse, read_json
+from tryon.planning import intake
+from tryon.planning.manifest import (
+    COMPLETE,
+    MAX_BYTES,
+    SERVICE,
+    Manifest,
+    ManifestError,
+    Problem,
+    parse,
+    read_json,
+)
+from tryon.service import registry
 from tryon.state.ledger import Claim
 from tryon_cli import pictures
 from tryon_cli.pictures import LocalPicture
@@ -28,6 +39,8 @@ CLAIM_SECONDS = 60.0
 
 _ARCHIVES = ("GLACIER", "DEEP_ARCHIVE")
 _ASKED_AT_ONCE = 8
+
+_Stack = TypeVar("_Stack", bound=Target | None)
 
 
 @dataclass(frozen=True)
@@ -57,8 +70,14 @@ class Draft:
         return list(dict.fromkeys(picture.path for picture in self.local.values() if picture.outside))
 
 
-def read(path: Path) -> Draft:
-    """Read and check a manifest and the pictures that are files here, without a stack.
+def default_service(stack: Target | None) -> str:
+    """The key of the service that a manifest means at a stack which names none; the first one without a stack."""
+    named = stack.parameters().get("DefaultService", registry.FIRST) if stack else registry.FIRST
+    return registry.find(named).key
+
+
+def read(path: Path, stack: Target | None = None) -> Draft:
+    """Read and check a manifest and the pictures that are files here; the `stack` says which service is its default.
 
     Raises OSError when it cannot be read and `ManifestError` with all that is wrong with it or with a picture. What
     only the stack can know (pictures in its bucket, other buckets that it may read) is checked by `check`.
@@ -78,13 +97,40 @@ def read(path: Path) -> Draft:
 
         data = _encoded(pictures.renamed(raw, key))
     try:
-        manifest = parse(data, bucket="bucket", any_bucket=True)
+        manifest = parse(data, bucket="bucket", any_bucket=True, default_service=default_service(stack))
     except ManifestError as error:
         raise ManifestError([*error.problems, *problems]) from None
     converted, unusable = _prepared(manifest, local, fields)
     if problems or unusable:
         raise ManifestError([*problems, *unusable])
     return Draft(_key_name(path.name), data, path.parent, manifest, local, elsewhere, converted)
+
+
+def read_for(path: Path, stack: Callable[[], _Stack]) -> tuple[Draft, _Stack]:
+    """A manifest, read as the stack reads it which `stack` finds, and that stack.
+
+    What is wrong with the manifest is said before a stack is looked for, unless that stack may understand it.
+    """
+    try:
+        draft = read(path)
+    except ManifestError as wrong:
+        if not _may_mean_another(read_json(path.read_bytes())):
+            raise
+        try:
+            found = stack()
+        except TargetError:
+            raise wrong from None
+        if default_service(found) == registry.FIRST:
+            raise
+        return read(path, found), found
+    found = stack()
+    return (draft if default_service(found) == registry.FIRST else read(path, found)), found
+
+
+def _may_mean_another(raw: Json) -> bool:
+    """Whether a manifest leaves its service to the stack, and says what only some services understand."""
+    own = {"parameters", "variants", "outfits"}
+    return isinstance(raw, Mapping) and SERVICE not in raw and not own.isdisjoint(raw)
 
 
 def _sorted_out(
@@ -131,11 +177,16 @@ def _prepared(
     seen: dict[str, tuple[str, ...]] = {}
     converted: dict[str, tuple[str, ...]] = {}
     problems = []
+    wanted = dict.fromkeys(intake.demands(manifest).values())
     for image, picture in local.items():
         try:
             if picture.key not in seen:
-                prepared = prepare(picture.path.read_bytes(), name=image, max_side=manifest.max_side)
-                seen[picture.key] = () if prepared.untouched else prepared.changes
+                data = picture.path.read_bytes()
+                changes: list[str] = []
+                for demand in wanted:
+                    prepared = prepare(data, name=image, max_side=demand.side, limits=demand.limits)
+                    changes += () if prepared.untouched else prepared.changes
+                seen[picture.key] = tuple(dict.fromkeys(changes))
         except ImageError as error:
             problems.append(Problem(fields[image], str(error)))
         else:
@@ -206,7 +257,7 @@ def check(target: Target, draft: Draft) -> InBucket:
     """Hold a draft against its stack before anything is uploaded; raises `ManifestError` with all that is wrong."""
     parameters = target.parameters()
     buckets = [name.strip() for name in parameters.get("InputBuckets", "").split(",") if name.strip()]
-    parse(draft.data, bucket=target.bucket, allowed_buckets=buckets)
+    parse(draft.data, bucket=target.bucket, allowed_buckets=buckets, default_service=default_service(target))
     found = look(target, draft)
     most = int(parameters.get("MaxImageBytes", "0"))
     large = list(_too_large(draft, most)) if most else []

@@ -1,7 +1,7 @@
 """`tryon plan`: what a manifest would do, and everything wrong with it, without doing anything."""
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -10,12 +10,14 @@ from rich.console import Console
 from tryon.cadence import DEADLINE, DEFAULT, poll_times
 from tryon.keys import Picture, RunFolder
 from tryon.learning import learned
+from tryon.plan_run import needed_credits
 from tryon.planning import plan
 from tryon.planning.manifest import Manifest
 from tryon.reporting import retry
-from tryon.wiring.state import REQUEST_MARGIN
+from tryon.service import registry
+from tryon.wiring.state import REQUEST_MARGIN, PriceSettings
 from tryon_cli import pictures
-from tryon_cli.drop import Draft, InBucket, check, read
+from tryon_cli.drop import Draft, InBucket, check, read_for
 from tryon_cli.options import (
     MOST_SLOTS,
     counted,
@@ -66,7 +68,9 @@ class Forecast:
     `resumed` combinations were paid for by an earlier run. `cost_at_most` is reached when the service refuses every
     result as often as the manifest lets it. `bound` is what the time depends on: slots, pace or requests.
     `unchecked` images are no files here, and no stack said whether they are in its bucket. `assumed` is what the
-    forecast takes for granted because no stack answered; `stack` is the one that did.
+    forecast takes for granted because no stack answered; `stack` is the one that did. `costs` are by currency, `cost`
+    is the one in `currency`. `services` are the combinations of each service where there are several, `credits` what
+    each prepaid account must have left.
     """
 
     combinations: list[str]
@@ -83,6 +87,9 @@ class Forecast:
     unchecked: list[str] = field(default_factory=list)
     stack: str | None = None
     assumed: list[str] = field(default_factory=list)
+    costs: dict[str, float] = field(default_factory=dict)
+    services: dict[str, int] = field(default_factory=dict)
+    credits: dict[str, float] = field(default_factory=dict)
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -113,15 +120,71 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.set_defaults(command=run)
 
 
+@dataclass(frozen=True)
+class Part:
+    """What a manifest would do at one service: combinations, seconds, polls each, cost, and what decides the time."""
+
+    combinations: int
+    resumed: int
+    seconds: float
+    bound: str
+    polls: int
+    cost: float
+    cost_at_most: float
+    limits: Limits
+
+
 def forecast(
-    draft: Draft, limits: Limits, *, earlier: retry.Earlier | None = None, in_bucket: InBucket | None = None
+    draft: Draft,
+    limits: Limits,
+    *,
+    others: Mapping[str, Limits] | None = None,
+    earlier: retry.Earlier | None = None,
+    in_bucket: InBucket | None = None,
 ) -> Forecast:
-    """What a draft would do under these limits; raises `ManifestError` for what no stack with them would run."""
+    """What a draft would do under these limits; raises `ManifestError` for what no stack with them would run.
+
+    `others` are the limits of services, by key, for which the first do not hold.
+    """
     manifest, earlier = draft.manifest, earlier or retry.Earlier()
     plan.check_size(manifest, limits.combinations, earlier.done)
-    plan.check_polls(limits.cadence, limits.deadline)
     combinations = list(_expanded(manifest, earlier))
-    total, resumed = len(combinations), sum(combination.task_id is not None for combination in combinations)
+    settings = manifest.settings()
+    parts = {}
+    for key in manifest.services():
+        own = [combination for combination in combinations if combination.service == key]
+        parts[key] = _part(key, own, (others or {}).get(key, limits), manifest.resubmissions)
+    seconds: dict[str, float] = {}
+    for key, part in parts.items():
+        account = registry.find(key).account
+        seconds[account] = seconds.get(account, 0.0) + part.seconds
+    slowest = max(parts.values(), key=lambda part: part.seconds)
+    first = next(iter(parts.values()))
+    costs: dict[str, float] = {}
+    for part in parts.values():
+        costs[part.limits.currency] = costs.get(part.limits.currency, 0.0) + part.cost
+    return Forecast(
+        combinations=[combination.id for combination in combinations],
+        seconds=max(seconds.values()) + DOWNLOAD_SECONDS,
+        bound=slowest.bound,
+        polls=slowest.polls,
+        latency=slowest.limits.latency,
+        resumed=sum(part.resumed for part in parts.values()),
+        cost=costs[first.limits.currency],
+        cost_at_most=sum(p.cost_at_most for p in parts.values() if p.limits.currency == first.limits.currency),
+        currency=first.limits.currency,
+        slots=slowest.limits.slots,
+        converted=dict(draft.converted),
+        unchecked=list(draft.elsewhere if in_bucket is None else in_bucket.unknown),
+        costs=costs,
+        services={key: part.combinations for key, part in parts.items()} if len(settings) > 1 else {},
+        credits=needed_credits(manifest, earlier),
+    )
+
+
+def _part(key: str, own: Sequence[plan.Combination], limits: Limits, resubmissions: int) -> Part:
+    plan.check_polls(limits.cadence, limits.deadline)
+    total, resumed = len(own), sum(combination.task_id is not None for combination in own)
     polls = poll_times(limits.cadence, limits.deadline)
     seen = next((time for time in polls if time >= limits.latency), polls[-1])
     asked = polls.index(seen) + 1
@@ -132,27 +195,27 @@ def forecast(
         "requests": REQUEST_MARGIN * requests / limits.rate if limits.rate else 0.0,
     }
     bound = max(bounds, key=lambda name: bounds[name])
-    cost = (total - resumed) * limits.price
-    return Forecast(
-        combinations=[combination.id for combination in combinations],
-        seconds=bounds[bound] + DOWNLOAD_SECONDS,
+    by_picture = registry.find(key).billed == "picture"
+    units = sum(one.parameters.pictures if by_picture else 1 for one in own)
+    paid = sum(one.parameters.pictures if by_picture else 1 for one in own if one.task_id is None)
+    return Part(
+        combinations=total,
+        resumed=resumed,
+        seconds=bounds[bound],
         bound=bound,
         polls=asked,
-        latency=limits.latency,
-        resumed=resumed,
-        cost=cost,
-        cost_at_most=cost + total * limits.price * manifest.resubmissions,
-        currency=limits.currency,
-        slots=limits.slots,
-        converted=dict(draft.converted),
-        unchecked=list(draft.elsewhere if in_bucket is None else in_bucket.unknown),
+        cost=paid * limits.price,
+        cost_at_most=paid * limits.price + units * limits.price * resubmissions,
+        limits=limits,
     )
 
 
-def _expanded(manifest: Manifest, earlier: retry.Earlier) -> Iterator[plan.Combination]:
+def _expanded(manifest: Manifest, earlier: retry.Earlier) -> list[plan.Combination]:
+    """The combinations in the manifest's order."""
     models = {model.id: Picture(bucket="bucket", key=model.image) for model in manifest.models}
     garments = {garment.id: Picture(bucket="bucket", key=garment.image) for garment in manifest.garments}
-    return plan.expand(manifest, models, garments, done=earlier.done, paid=earlier.paid)
+    pictures = plan.for_all(manifest, models), plan.for_all(manifest, garments)
+    return sorted(plan.expand(manifest, *pictures, done=earlier.done, paid=earlier.paid), key=lambda one: one.n)
 
 
 def asked(arguments: argparse.Namespace) -> tuple[Target | None, str]:
@@ -167,22 +230,65 @@ def asked(arguments: argparse.Namespace) -> tuple[Target | None, str]:
         return None, str(error)
 
 
-def limits_of(found: Target, manifest: Manifest) -> Limits:
-    """What a stack would hold this manifest to; raises `ManifestError` for a cadence that it does not know."""
+def limits_of(found: Target, manifest: Manifest) -> dict[str, Limits]:
+    """What a stack would hold this manifest to at each of its services, by key.
+
+    Raises `ManifestError` for a cadence that it does not know.
+    """
     told = found.parameters()
-    usual = Limits()
-    default = [int(wait) for wait in told["Cadence"].split(",")] if "Cadence" in told else DEFAULT
-    cadence, origin = learned.resolve(found.s3, found.bucket, manifest, default)
+    defaults: dict[str, Sequence[int]] = {key: registry.find(key).cadence for key in manifest.services()}
+    if "Cadence" in told:
+        defaults[registry.FIRST] = [int(wait) for wait in told["Cadence"].split(",")]
+    cadences, origin = learned.resolve(found.s3, found.bucket, manifest, defaults)
+    limits = {}
+    for key, cadence in cadences.items():
+        usual = usual_limits(key)
+        latency = origin.mean if origin and origin.service == key else usual.latency
+        limits[key] = replace(_of_stack(key, usual, told), cadence=cadence, latency=latency)
+    return limits
+
+
+def usual_limits(key: str) -> Limits:
+    """What a service of that key is held to where no stack says otherwise."""
+    if key == registry.FIRST:
+        return Limits()
+    one = registry.find(key)
+    rate = one.submit_rate
     return Limits(
-        slots=int(told.get("Slots", usual.slots)),
+        slots=1,
+        price=0.0,
+        currency="USD",
+        cadence=one.cadence,
+        latency=one.usual_seconds,
+        deadline=one.deadline,
+        rate=0.0,
+        pace=rate.seconds / rate.requests if rate else 0.0,
+    )
+
+
+def _of_stack(key: str, usual: Limits, told: Mapping[str, str]) -> Limits:
+    """A service's limits with what the stack's parameters say; those of others are named after them."""
+    most = int(told.get("MaxCombinations", usual.combinations))
+    if key != registry.FIRST:
+        one = registry.find(key)
+        name = one.service.capitalize()
+        prices = {m: float(price) for m, price in PriceSettings.read(told.get(f"{name}Price", "")).items()}
+        return replace(
+            usual,
+            slots=max(1, int(told.get(f"{name}Slots", usual.slots))),
+            price=prices.get(one.model, prices.get("", usual.price)),
+            currency=told.get(f"{name}Currency", usual.currency),
+            combinations=most,
+        )
+    return replace(
+        usual,
+        slots=max(1, int(told.get("Slots", usual.slots))),
         price=float(told.get("PricePerTask", usual.price)),
         currency=told.get("Currency", usual.currency),
-        cadence=tuple(cadence),
-        latency=origin.mean if origin else TYPICAL_LATENCY,
         deadline=int(told.get("DeadlineSeconds", usual.deadline)),
         rate=float(told.get("RequestsPerSecond", usual.rate)),
         pace=float(told.get("PaceSeconds", usual.pace)),
-        combinations=int(told.get("MaxCombinations", usual.combinations)),
+        combinations=most,
     )
 
 
@@ -206,18 +312,28 @@ def _assumed(manifest: Manifest, arguments: argparse.Namespace) -> tuple[Limits,
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Print the forecast."""
-    draft = read(arguments.manifest)
-    found, why = asked(arguments)
+    why = ""
+
+    def stack() -> Target | None:
+        nonlocal why
+        found, why = asked(arguments)
+        return found
+
+    draft, found = read_for(arguments.manifest, stack)
     earlier, in_bucket = None, None
     words: list[str] = []
+    services = draft.manifest.services()
     if found is None:
         limits, words = _assumed(draft.manifest, arguments)
+        others = {key: usual_limits(key) for key in services if key != registry.FIRST}
     else:
         in_bucket = check(found, draft)
-        limits = limits_of(found, draft.manifest)
+        others = limits_of(found, draft.manifest)
+        limits = others[services[0]]
         earlier = retry.look_back(draft.manifest, found.ledger, found.clock.now())
     own = {name: getattr(arguments, name) for name in ("slots", "price") if getattr(arguments, name) is not None}
-    told = forecast(draft, replace(limits, **own), earlier=earlier, in_bucket=in_bucket)
+    others = {key: replace(one, **own) for key, one in others.items()}
+    told = forecast(draft, replace(limits, **own), others=others, earlier=earlier, in_bucket=in_bucket)
     if found is None and len(told.combinations) > MOST_BY_DEFAULT:
         words.append(f"a MaxCombinations of {len(told.combinations):,} or more ({MOST_BY_DEFAULT} by default)")
     told = replace(told, stack=found.name if found else None, assumed=words)
@@ -246,11 +362,15 @@ def _show(told: Forecast, draft: Draft, console: Console) -> None:
     receiver = "the stand-in, not real" if told.stack == LOCAL_STACK else "the service"
     console.print(
         f"[bold]{counted(len(told.combinations), 'combination')}[/], about {duration(told.seconds)} with "
-        f"{counted(told.slots, 'slot')} ({counted(told.polls, 'poll')} each), {told.cost:.2f} {told.currency} "
+        f"{counted(told.slots, 'slot')} ({counted(told.polls, 'poll')} each), {money(told.costs)} "
         f"to {receiver}",
         highlight=False,
         soft_wrap=True,
     )
+    if told.services:
+        _line(", ".join(f"{count} by {key}" for key, count in told.services.items()), console)
+    for name, needed in told.credits.items():
+        _line(f"{name} must have {needed:,g} credits left", console)
     _line(f"a task takes {told.latency:.0f} s as a rule; {_BOUNDS[told.bound]} how long the run takes", console)
     if told.resumed:
         console.print(f"  {told.resumed} of them were paid for by an earlier run and are resumed", highlight=False)
@@ -267,6 +387,11 @@ def _show(told: Forecast, draft: Draft, console: Console) -> None:
     for number, image in enumerate(told.unchecked):
         where = "the stack looks for it in the bucket" if told.stack is None else "the stack may not be asked for it"
         _line(f"{image} is no file here: {where}{pictures.hint(image, draft.folder, number)}", console)
+
+
+def money(costs: Mapping[str, float]) -> str:
+    """Amounts by currency, never added up."""
+    return " and ".join(f"{amount:.2f} {currency}" for currency, amount in costs.items())
 
 
 def _line(text: str, console: Console) -> None:

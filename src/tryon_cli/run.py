@@ -11,9 +11,10 @@ from tryon.planning.manifest import Manifest, read_again
 from tryon.reporting import retry
 from tryon.state.entry import Status
 from tryon.state.run import Outcome, Run, RunStatus
-from tryon_cli.drop import Draft, InBucket, Uploaded, await_claim, check, put, read, upload
+from tryon_cli.drop import Draft, InBucket, Uploaded, await_claim, check, put, read_for, upload
 from tryon_cli.found import newest
 from tryon_cli.options import counted, json_option, print_json, said, stack_options, target
+from tryon_cli.plan import money as in_words
 from tryon_cli.target import Target, TargetError
 from tryon_cli.watch import table, watch
 
@@ -73,8 +74,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     """Check, upload, drop, watch."""
     talk = said(arguments, console)
     try:
-        draft = read(arguments.manifest)
-        found = target(arguments)
+        draft, found = read_for(arguments.manifest, lambda: target(arguments))
         in_bucket = check(found, draft)
         _ask(draft, talk, yes=arguments.yes)
         uploaded = bring(found, draft, talk)
@@ -154,7 +154,7 @@ def again(arguments: argparse.Namespace, console: Console) -> int:
     entries = list(found.ledger.entries(run_id))
     if not entries:
         raise TargetError(f"run {run_id} was {run.status.lower()} before anything was planned: {run.cause}")
-    original = read_again(found.s3, run.bucket, run.manifest_key, run.manifest_version)
+    original = read_again(found.s3, run.bucket, run.manifest_key, run.manifest_version, default_service=run.service)
     wanted = retry.manifest(original, run_id, entries, include_unknown=arguments.include_unknown)
     say = Console(stderr=True) if arguments.json else console
     unknown = sum(entry.outcome_unknown for entry in entries)
@@ -235,7 +235,7 @@ def finish(
 
 def outcome(found: Target, ended: Outcome) -> str:
     """How a run ended, in a line: a stand-in's seconds and money are not real."""
-    money = f"{ended.cost.service:.2f} {ended.cost.currency}"
+    money = in_words(ended.cost.totals)
     return (
         f"[bold]{ended.succeeded} of {ended.total}[/] succeeded in {ended.seconds:.0f} s"
         + (" of workflow" if found.is_local else "")

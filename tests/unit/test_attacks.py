@@ -15,7 +15,7 @@ from tryon.pictures import images
 from tryon.planning import manifest
 from tryon.reporting import notification, summary
 from tryon.state.entry import Entry, Status
-from tryon.state.run import Run
+from tryon.state.run import Price, Run
 
 GOOD = {
     "models": [{"id": "anna", "image": "inputs/anna.jpg"}],
@@ -152,7 +152,7 @@ def test_a_message_forges_no_second_line_in_the_log(cause: str) -> None:
 
 def test_a_runs_name_adds_no_line_to_a_subject() -> None:
     run = Run("run-1", name="spring\nBcc: all@example.com", bucket="b", manifest_key="k")
-    told = summary.summarize(run, [failed("x")], now=1.0, price=0.2, currency="CNY")
+    told = summary.summarize(run, [failed("x")], now=1.0, prices=lambda _: Price(0.2, "CNY"))
     subject = notification.subject(told)
     assert "\n" not in subject
     assert len(subject) < 100

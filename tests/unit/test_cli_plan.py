@@ -187,7 +187,7 @@ def test_a_retry_pays_only_for_what_has_neither_a_picture_nor_a_task(path: Path,
             for name in (*(f"m{n}" for n in range(2)), *(f"g{n}" for n in range(5)))
         }
         ledger.open_run(Run("run-1", execution="e", name="spring", total=10))
-        ledger.add("run-1", plan.expand(draft.manifest, pictures, pictures))
+        ledger.add("run-1", plan.expand(draft.manifest, *[plan.for_all(draft.manifest, pictures)] * 2))
         for n in (1, 2, 3):
             ledger.begin_submit("run-1", n, 1)
             ledger.submitted("run-1", n, 1, Submitted(f"task-{n}", "request"))

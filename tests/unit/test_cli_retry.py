@@ -44,7 +44,7 @@ def run(stack: FakeStack, run_id: str, failed: set[int], *, garments: int = 3, e
     if "retry_of" in more:
         ledger.claim_repairs(retry.ancestors(ledger, run_id)[-1].run_id, run_id, plan.keys(manifest, frozenset()), {})
     pictures = {name: Picture(bucket=BUCKET, key=name) for name in ("anna", "g0", "g1", "g2")}
-    ledger.add(run_id, plan.expand(manifest, pictures, pictures))
+    ledger.add(run_id, plan.expand(manifest, *[plan.for_all(manifest, pictures)] * 2))
     if not ended:
         return
     for entry in list(ledger.entries(run_id)):

@@ -13,6 +13,7 @@ from tests.workflow.pipeline import picture
 from tryon.keys import RunFolder
 from tryon.planning.intake import take_in
 from tryon.planning.manifest import Manifest, ManifestError, PicturesMissingError, parse
+from tryon.service import registry
 
 
 class Store:
@@ -49,7 +50,7 @@ def taken(store: Any, manifest: Manifest, awaited: Collection[str] = (), notes: 
     found = take_in(store, manifest, bucket="b", folder=RunFolder("run"), max_bytes=1_000_000, awaited=awaited)
     if notes is not None:
         notes += found.notes
-    return found.for_service("models"), found.for_service("garments")
+    return found.for_service("models", registry.FIRST), found.for_service("garments", registry.FIRST)
 
 
 @pytest.mark.parametrize(

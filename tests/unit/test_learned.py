@@ -15,8 +15,9 @@ from tryon.learning.calibration import Observation, evaluate, fit, observations,
 from tryon.learning.drift import Drift, DriftMeter
 from tryon.planning.manifest import ManifestError, parse
 from tryon.reporting import notification, summary
+from tryon.service import registry
 from tryon.state.entry import Entry, Status
-from tryon.state.run import LearnedFrom, Run
+from tryon.state.run import LearnedFrom, Price, Run
 
 BUCKET = "stack-bucket"
 
@@ -81,27 +82,28 @@ def test_what_is_stored_comes_back_by_its_name(s3: Any) -> None:
 
 def test_a_manifest_names_waits_or_a_cadence_or_neither(s3: Any) -> None:
     learned.store(s3, BUCKET, SPRING)
-    assert learned.resolve(s3, BUCKET, manifest([7, 9]), [5, 8]) == ([7, 9], None)
-    assert learned.resolve(s3, BUCKET, manifest("spring"), [5, 8]) == (WAITS, SPRING)
-    assert learned.resolve(s3, BUCKET, manifest(None), [5, 8]) == ([5, 8], None)
+    usual = {registry.FIRST: [5, 8]}
+    assert learned.resolve(s3, BUCKET, manifest([7, 9]), usual) == ({registry.FIRST: (7, 9)}, None)
+    assert learned.resolve(s3, BUCKET, manifest("spring"), usual) == ({registry.FIRST: tuple(WAITS)}, SPRING)
+    assert learned.resolve(s3, BUCKET, manifest(None), usual) == ({registry.FIRST: (5, 8)}, None)
 
 
 def test_an_unknown_name_is_refused_with_the_nearest_or_all_known_ones(s3: Any) -> None:
     with pytest.raises(ManifestError, match=r"cadence: 'spring' is not .*none has been stored yet"):
-        learned.resolve(s3, BUCKET, manifest("spring"), [5])
+        learned.resolve(s3, BUCKET, manifest("spring"), {registry.FIRST: [5]})
     learned.store(s3, BUCKET, SPRING)
     learned.store(s3, BUCKET, SPRING.model_copy(update={"name": "autumn"}))
     with pytest.raises(ManifestError, match="did you mean 'spring'"):
-        learned.resolve(s3, BUCKET, manifest("sprnig"), [5])
+        learned.resolve(s3, BUCKET, manifest("sprnig"), {registry.FIRST: [5]})
     with pytest.raises(ManifestError, match="known are autumn, spring"):
-        learned.resolve(s3, BUCKET, manifest("x"), [5])
+        learned.resolve(s3, BUCKET, manifest("x"), {registry.FIRST: [5]})
 
 
 @pytest.mark.parametrize("content", [b"", b"[27, 3]", b'{"cadence": [0]}'])
 def test_a_file_that_is_no_learned_cadence_is_told_as_the_field_that_names_it(s3: Any, content: bytes) -> None:
     s3.put_object(Bucket=BUCKET, Key="cadences/spring.json", Body=content)
     with pytest.raises(ManifestError, match=r"^cadence: cadences/spring\.json is not a learned cadence"):
-        learned.resolve(s3, BUCKET, manifest("spring"), [5])
+        learned.resolve(s3, BUCKET, manifest("spring"), {registry.FIRST: [5]})
 
 
 # --- drift ---
@@ -156,7 +158,7 @@ RUN = Run("run-3", name="Spring", bucket="b", manifest_key="manifests/s.json", s
 @pytest.mark.parametrize(("later", "said"), [(0.0, False), (8.0, True)])
 def test_the_summary_and_the_message_say_when_to_calibrate_again(later: float, said: bool) -> None:
     run = replace(RUN, cadence=tuple(WAITS), learned=ORIGIN)
-    told = summary.summarize(run, usual(6, 18, later), now=1200.0, price=1.0, currency="CNY")
+    told = summary.summarize(run, usual(6, 18, later), now=1200.0, prices=lambda _: Price(1.0, "CNY"))
     assert (told.cadence, told.cadence_name) == (tuple(WAITS), "spring")
     assert told.drift is not None
     assert told.drift.calibrate_again is said
@@ -165,7 +167,8 @@ def test_the_summary_and_the_message_say_when_to_calibrate_again(later: float, s
 
 
 def test_without_a_learned_cadence_there_is_nothing_to_drift_from() -> None:
-    told = summary.summarize(replace(RUN, cadence=(5, 8)), usual(6, 18, 8.0), now=1200.0, price=1.0, currency="CNY")
+    run = replace(RUN, cadence=(5, 8))
+    told = summary.summarize(run, usual(6, 18, 8.0), now=1200.0, prices=lambda _: Price(1.0, "CNY"))
     assert (told.cadence_name, told.drift) == (None, None)
     assert "calibrate" not in notification.body(told, bucket="b", prefix="runs/run-3/")
 

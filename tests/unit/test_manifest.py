@@ -41,8 +41,8 @@ def test_only_models_and_garments_are_needed() -> None:
 
 
 def test_the_defaults_are_the_calibrated_ones() -> None:
-    parameters = read(manifest()).parameters
-    assert (parameters.super_resolution, parameters.keep_head, parameters.keep_hands, parameters.mask) == (
+    told = read(manifest()).settings()["default"].parameters.model_dump()
+    assert (told["super_resolution"], told["keep_head"], told["keep_hands"], told["mask"]) == (
         True,
         True,
         False,

@@ -24,7 +24,7 @@ from benchmarks import pictures
 from benchmarks.pictures import encoded, exif, graphic, photograph, png, png_chunk, with_chunks
 from tryon.pictures import containers, images
 from tryon.pictures.formats import FORMATS
-from tryon.pictures.images import BUDGET_BYTES, MAX_BYTES, MOST_PIXELS, ImageError, prepare, thumbnail
+from tryon.pictures.images import BUDGET_BYTES, MOST_PIXELS, USUAL, ImageError, prepare, thumbnail
 from tryon.pictures.memory import Budget
 
 ROOT = Path(__file__).parents[2]
@@ -242,7 +242,7 @@ def test_pixels_beyond_the_limit_are_compressed_again_and_the_note_says_why() ->
     noise = Image.frombytes("RGB", (1500, 1400), random.Random(3).randbytes(1500 * 1400 * 3))
     picture = prepare(encoded(noise, "PNG"), name="a.png")
     assert picture.changes[0] == "6.3 MB brought under 5 MB"
-    assert len(picture.data) <= MAX_BYTES
+    assert len(picture.data) <= USUAL.max_bytes
 
 
 # --- memory ---

@@ -18,6 +18,7 @@ from tryon.planning import intake
 from tryon.planning.intake import KeptPicture, KeptPictures
 from tryon.planning.manifest import Manifest, ManifestError
 from tryon.planning.plan import Combination, WornGarment
+from tryon.service import registry
 from tryon.state.run import Run
 
 OLD, NEW = RunFolder("20261123T090000Z-old-1a2b3c4d"), RunFolder("20261123T100000Z-new-1a2b3c4d")
@@ -59,7 +60,7 @@ def take_in(s3: Any, bucket: str, wanted: Manifest | None = None, kept: KeptPict
 
 
 def pinned(bucket: str, taken: intake.Intake) -> Picture:
-    return taken.for_service("models")["anna"]
+    return taken.for_service("models", registry.FIRST)["anna"]
 
 
 @pytest.mark.parametrize(("bucket", "by"), [("plain", "etag"), ("suspended", "etag"), ("versions", "version")])

@@ -1,11 +1,13 @@
 import json
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 
 from tryon.keys import Picture, RunFolder
+from tryon.planning import plan
 from tryon.planning.manifest import Manifest, ManifestError
-from tryon.planning.plan import check_polls, check_size, count, decode, encode, expand
+from tryon.planning.plan import Combination, check_polls, check_size, count, decode, encode, for_all
 
 MODELS = [{"id": "anna", "image": "a.jpg"}, {"id": "ben", "image": "b.jpg"}]
 GARMENTS = [
@@ -19,6 +21,12 @@ PICTURES = {id_: Picture(bucket="pictures", key=id_) for id_ in ("anna", "ben", 
 
 def manifest(**changes: Any) -> Manifest:
     return Manifest.model_validate({"models": MODELS, "garments": GARMENTS, **changes})
+
+
+def expand(
+    found: Manifest, models: Mapping[str, Picture], garments: Mapping[str, Picture], **more: Any
+) -> Iterator[Combination]:
+    return plan.expand(found, for_all(found, models), for_all(found, garments), **more)
 
 
 def ids(found: Manifest) -> list[str]:
@@ -51,8 +59,9 @@ def test_variants_multiply_and_change_only_what_they_name() -> None:
         )
     )
     assert [c.variant for c in found] == ["a", "b"] * 3
-    assert (found[0].parameters.mask, found[1].parameters.mask) == ("loose", "tight")
-    assert {c.parameters.steps for c in found} == {20}
+    told = [c.parameters.model_dump() for c in found]
+    assert (told[0]["mask"], told[1]["mask"]) == ("loose", "tight")
+    assert {one["steps"] for one in told} == {20}
 
 
 def test_a_cadence_that_would_outgrow_an_execution_s_history_is_refused() -> None:

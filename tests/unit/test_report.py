@@ -18,7 +18,7 @@ from tryon.reporting import report
 from tryon.reporting.gallery import publishing
 from tryon.state.entry import Entry, Status
 from tryon.state.ledger import RunEndedError
-from tryon.state.run import Outcome, Run, RunStatus
+from tryon.state.run import Outcome, Price, Run, RunStatus
 from tryon.task.slots import holder
 
 RUN = "20261123T090000Z-large-1a2b3c4d"
@@ -105,8 +105,8 @@ class Gate:
 def end(ledger: Pages, gate: Gate | None = None, bucket: Bucket | None = None) -> tuple[report.Report, Bucket]:
     bucket = bucket or Bucket()
     told = report.write_report(
-        cast("Any", bucket), cast("Any", ledger), cast("Any", gate or Gate()),
-        run_id=RUN, bucket="b", clock=HandClock(2000.0), price=1.0, currency="CNY", failure=None,
+        cast("Any", bucket), cast("Any", ledger), lambda _: cast("Any", gate or Gate()),
+        run_id=RUN, bucket="b", clock=HandClock(2000.0), prices=lambda _: Price(1.0, "CNY"), failure=None,
     )  # fmt: skip
     assert told.gallery_error is None
     return told, bucket
@@ -187,8 +187,7 @@ def test_a_run_is_ended_in_the_ledger_when_its_gallery_can_be_fetched() -> None:
         run_id=RUN,
         bucket="b",
         clock=HandClock(),
-        price=1.0,
-        currency="CNY",
+        prices=lambda _: Price(1.0, "CNY"),
         failure=None,
     )
     assert seen == [1]

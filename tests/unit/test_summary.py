@@ -10,7 +10,7 @@ from tests.doubles import stored, table_of
 from tryon.reporting import notification, summary
 from tryon.reporting.summary import Summary
 from tryon.state.entry import Entry, Status
-from tryon.state.run import Run, Spread
+from tryon.state.run import Price, Run, Spread
 from tryon.stored import Lost
 from tryon_local.app import ROOT
 from tryon_local.aws.template import load
@@ -46,7 +46,7 @@ def bad(n: int, error: str, **changes: Any) -> Entry:
 
 
 def told(entries: list[Entry], **more: Any) -> Summary:
-    return summary.summarize(RUN, entries, now=1100.0, price=1.5, currency="CNY", **more)
+    return summary.summarize(RUN, entries, now=1100.0, prices=lambda _: Price(1.5, "CNY"), **more)
 
 
 def test_successes_and_failures_add_up_and_money_counts_tasks() -> None:

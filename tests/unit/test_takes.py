@@ -28,7 +28,9 @@ def manifest(**more: Any) -> dict[str, Any]:
 
 def expanded(wanted: list[dict[str, Any]], first: str | None = FIRST) -> list[plan.Combination]:
     known = read_manifest(manifest(combinations=wanted, retry_of="r"))
-    return list(plan.expand(known, {"anna": PICTURE}, {"shirt": PICTURE}, first=first))
+    return list(
+        plan.expand(known, plan.for_all(known, {"anna": PICTURE}), plan.for_all(known, {"shirt": PICTURE}), first=first)
+    )
 
 
 def test_a_takes_seed_is_the_same_wherever_it_is_asked_for_and_another_for_each_take() -> None:
@@ -49,13 +51,13 @@ def test_a_further_take_has_its_own_seed_and_the_same_name() -> None:
     first, again = expanded([{"model": "anna", "garment": "shirt", "take": 3}])
     assert (first.id, again.id) == ("anna__01-shirt__a", "anna__01-shirt__b")
     assert [one.take for one in (first, again)] == [3, 3]
-    assert first.parameters.seed == take_seed(FIRST, "anna", "shirt", "a", 3)
-    assert again.parameters.seed == take_seed(FIRST, "anna", "shirt", "b", 3)
+    assert first.parameters.model_dump()["seed"] == take_seed(FIRST, "anna", "shirt", "a", 3)
+    assert again.parameters.model_dump()["seed"] == take_seed(FIRST, "anna", "shirt", "b", 3)
 
 
 def test_the_first_take_keeps_the_manifests_seed() -> None:
     (only,) = expanded([{"model": "anna", "garment": "shirt", "variant": "a"}])
-    assert (only.take, only.parameters.seed) == (1, 5)
+    assert (only.take, only.parameters.model_dump()["seed"]) == (1, 5)
 
 
 def test_the_ledger_keeps_a_further_take_and_nothing_of_a_first() -> None:

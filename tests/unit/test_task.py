@@ -764,7 +764,7 @@ def test_not_found_is_believed_when_it_was_said_for_a_minute(bench: Bench) -> No
     bench.clock.time += 200
     bench.service.answer = TaskResult(TaskStatus.NOT_FOUND, "r")
     assert bench.look() == poll.Look(TaskState.PENDING, "the service does not know the task")
-    bench.clock.time += poll.NOT_FOUND_SECONDS - 1
+    bench.clock.time += FakeService.capabilities.filed_within - 1
     assert bench.look().state is TaskState.PENDING
     assert bench.holders == {ME}
     bench.clock.time += 1
@@ -778,7 +778,7 @@ def test_a_task_that_is_seen_between_is_not_lost_and_its_minute_begins_anew(benc
     for _ in range(3):
         bench.service.answer = TaskResult(TaskStatus.NOT_FOUND, "r")
         bench.look()
-        bench.clock.time += poll.NOT_FOUND_SECONDS - 1
+        bench.clock.time += FakeService.capabilities.filed_within - 1
         bench.service.answer = TaskResult(TaskStatus.GENERATING, "r")
         bench.look()
         bench.clock.time += 2
@@ -788,7 +788,7 @@ def test_an_answer_that_says_nothing_does_not_stop_the_minute(bench: Bench) -> N
     bench.start()
     bench.service.answer = TaskResult(TaskStatus.NOT_FOUND, "r")
     bench.look()
-    bench.clock.time += poll.NOT_FOUND_SECONDS
+    bench.clock.time += FakeService.capabilities.filed_within
     bench.service.answer = ServiceUnavailableError("502")
     bench.look()
     bench.service.answer = TaskResult(TaskStatus.NOT_FOUND, "r")
@@ -800,7 +800,7 @@ def test_a_resumed_task_has_its_minute_too(bench: Bench) -> None:
     bench.start(combination(task_id="old-task"))
     bench.service.answer = TaskResult(TaskStatus.NOT_FOUND, "r")
     assert bench.look("old-task").state is TaskState.PENDING
-    bench.clock.time += poll.NOT_FOUND_SECONDS
+    bench.clock.time += FakeService.capabilities.filed_within
     with pytest.raises(TaskExpiredError):
         bench.look("old-task")
 
@@ -810,7 +810,7 @@ def test_a_second_task_has_a_minute_of_its_own(bench: Bench) -> None:
     bench.start(adopted)
     bench.service.answer = TaskResult(TaskStatus.NOT_FOUND, "r")
     bench.look("old-task")
-    bench.clock.time += poll.NOT_FOUND_SECONDS - 1
+    bench.clock.time += FakeService.capabilities.filed_within - 1
     bench.service.answer = OutputRefusedError("50511")
     with pytest.raises(OutputRefusedError):
         bench.look("old-task")

@@ -11,8 +11,11 @@ from pydantic import ValidationError
 from requests.adapters import HTTPAdapter
 
 from tests.doubles import HandClock
+from tryon.plan_run import Terms
+from tryon.service import registry
 from tryon.service.renewing import RenewingService
 from tryon.state.gate import RequestLimit
+from tryon.state.run import Price
 from tryon.wiring.plan import PlanWiring
 from tryon.wiring.results import ResultWiring
 from tryon.wiring.service import ServiceWiring
@@ -28,6 +31,15 @@ ENVIRONMENT = {
 }  # fmt: skip
 
 
+FIRST = registry.FIRST
+
+
+def used(wiring: Any, part: str) -> Any:
+    """A part of a wiring; those that each service has for itself, the first one's."""
+    found = getattr(wiring, part)
+    return found(FIRST) if part in ("gate", "service", "session", "policy", "price") else found
+
+
 @pytest.fixture(autouse=True)
 def _aws() -> Iterator[None]:
     with mock_aws():
@@ -36,10 +48,12 @@ def _aws() -> Iterator[None]:
 
 def test_every_part_is_made_once() -> None:
     wiring = ResultWiring(ENVIRONMENT)
-    for part in ("dynamodb", "s3", "ledger", "gate", "service", "session", "policy", "price_settings"):
+    for part in ("dynamodb", "s3", "ledger"):
         assert getattr(wiring, part) is getattr(wiring, part)
-    assert isinstance(wiring.service, RenewingService)
-    assert (wiring.price_settings.price, wiring.price_settings.currency) == (1.5, "CNY")
+    for part in ("gate", "service", "session", "policy"):
+        assert getattr(wiring, part)(FIRST) is getattr(wiring, part)(FIRST)
+    assert isinstance(wiring.service(FIRST), RenewingService)
+    assert wiring.price(FIRST) == Price(1.5, "CNY")
 
 
 @pytest.mark.parametrize(
@@ -48,30 +62,31 @@ def test_every_part_is_made_once() -> None:
         (Wiring, "ledger", "LEDGER_TABLE"),
         (Wiring, "gate", "SLOTS"),
         (ServiceWiring, "service", "SERVICE_SECRET"),
-        (ResultWiring, "session", "RESULT_ORIGINS"),
+        (ResultWiring, "session", "SERVICE_SECRET"),
         (PlanWiring, "limits", "CADENCE"),
     ],
 )
 def test_a_variable_that_is_missing_or_wrong_is_named_at_the_first_use(wiring: Any, part: str, missing: str) -> None:
     made = wiring({name: value for name, value in ENVIRONMENT.items() if name != missing})
     with pytest.raises(ValidationError, match=missing):
-        getattr(made, part)
+        used(made, part)
     assert wiring({}) is not None, "nothing is read before"
     if missing == "SLOTS":
-        with pytest.raises(ValidationError, match=r"SLOTS\n.*greater than or equal to 1"):
-            _ = wiring(ENVIRONMENT | {missing: "0"}).gate
+        with pytest.raises(ValidationError, match=r"SLOTS\n.*greater than or equal to 0"):
+            wiring(ENVIRONMENT | {missing: "-1"}).gate(FIRST)
 
 
 def test_lists_are_read_with_blanks_and_a_comma_at_their_end() -> None:
     limits = PlanWiring(ENVIRONMENT).limits
-    assert (limits.cadence, limits.input_buckets, limits.deadline) == ([5, 8, 10], ["one", "two"], 300)
+    assert limits.services == {FIRST: Terms(slots=6, cadence=(5, 8, 10), deadline=300)}
+    assert limits.input_buckets == ["one", "two"]
     assert (limits.combinations, limits.image_bytes) == (200, 1000)
     assert PlanWiring(ENVIRONMENT | {"INPUT_BUCKETS": ""}).limits.input_buckets == []
 
 
 @pytest.mark.parametrize(("slots", "children"), [("1", 3), ("6", 9), ("60", 90)])
 def test_the_map_runs_more_children_than_there_are_slots(slots: str, children: int) -> None:
-    assert PlanWiring(ENVIRONMENT | {"SLOTS": slots}).settings.concurrency == children
+    assert PlanWiring(ENVIRONMENT | {"SLOTS": slots}).concurrency([FIRST]) == children
 
 
 @pytest.mark.parametrize(
@@ -85,7 +100,7 @@ def test_the_map_runs_more_children_than_there_are_slots(slots: str, children: i
 def test_two_submits_are_never_closer_than_the_request_rate_lets_them(
     rate: str, pace: float, limit: RequestLimit | None
 ) -> None:
-    gate = Wiring(ENVIRONMENT | {"REQUESTS_PER_SECOND": rate}).gate
+    gate = Wiring(ENVIRONMENT | {"REQUESTS_PER_SECOND": rate}).gate(FIRST)
     assert gate._requests == limit
     assert (gate._limits.slots, gate._limits.lease) == (6, 300 + LEASE_MARGIN)
     assert gate._limits.pace == pytest.approx(pace)
@@ -94,7 +109,7 @@ def test_two_submits_are_never_closer_than_the_request_rate_lets_them(
 def test_requests_go_where_a_local_stack_sends_them_and_time_is_its_clocks() -> None:
     wiring, adapter, clock = ResultWiring(ENVIRONMENT), HTTPAdapter(), HandClock(7.0)
     wiring.clock, wiring.transports = clock, {"https://x.example": adapter}
-    assert wiring.session.get_adapter("https://x.example/a") is adapter
+    assert wiring.session(FIRST).get_adapter("https://x.example/a") is adapter
     assert wiring.mounted(requests.Session()).get_adapter("https://x.example") is adapter
     assert wiring.ledger._clock is clock
 
@@ -108,11 +123,11 @@ def test_the_template_gives_every_function_what_its_wiring_reads() -> None:
         "Submit": (ServiceWiring, ("ledger", "gate", "service")),
         "Poll": (ServiceWiring, ("ledger", "gate", "service")),
         "Download": (ResultWiring, ("ledger", "service", "policy")),
-        "Summarize": (Wiring, ("ledger", "gate", "price_settings")),
+        "Summarize": (Wiring, ("ledger", "gate", "price")),
     }
     for name, (kind, parts) in wirings.items():
         own = template["Resources"][f"{name}Function"]["Properties"].get("Environment", {}).get("Variables", {})
         given = shared | own
         made = kind({variable: ENVIRONMENT[variable] for variable in given if variable in ENVIRONMENT})
         for part in parts:
-            assert getattr(made, part) is not None, (name, part)
+            assert used(made, part) is not None, (name, part)

@@ -18,6 +18,7 @@ from tests.workflow.histories import Theatre
 from tryon import objects
 from tryon.reporting import retry
 from tryon.service import TaskResult, TaskStatus, transport
+from tryon.service.capabilities import Capabilities
 from tryon.service.errors import (
     ServiceError,
     ServiceUnavailableError,
@@ -269,7 +270,10 @@ def _empty_is_pending(ask: Callable[[], TaskResult]) -> TaskResult:
 
 
 def _grace(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(poll, "NOT_FOUND_SECONDS", 0.0)
+    def hasty(service: RenewingService) -> Capabilities:
+        return replace(service._service.capabilities, filed_within=0.0)
+
+    patch.setattr(RenewingService, "capabilities", property(hasty))
 
 
 def _release(patch: pytest.MonkeyPatch) -> None:

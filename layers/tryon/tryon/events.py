@@ -1,10 +1,15 @@
 """What the state machine passes to each function; Step Functions and `events/` write these, the handlers read them."""
 
 from datetime import UTC, datetime
+from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from tryon.planning.plan import Combination
+from tryon.service import registry
+
+Service = Annotated[str, AfterValidator(lambda key: key or registry.FIRST)]
+"""A service's key; an execution that began before there were several says none."""
 
 
 class PlanEvent(BaseModel):
@@ -56,23 +61,28 @@ class SubmitEvent(BaseModel):
 
 
 class PollEvent(BaseModel):
-    """What the state machine passes: whose task, its id, and how often its poll was put off in a row."""
+    """What the state machine passes: whose task, its id, and how often its poll was put off in a row.
+
+    `service` is the key of the service that has it.
+    """
 
     run_id: str
     n: int
     task_id: str
     visit: int = 1
     deferrals: int = 0
+    service: Service = registry.FIRST
 
 
 class DownloadEvent(BaseModel):
-    """What the state machine passes: whose task has ended, and how many calls tried before."""
+    """What the state machine passes: whose task has ended, how many calls tried before, and the service's key."""
 
     run_id: str
     bucket: str
     n: int
     task_id: str
     tries: int = 0
+    service: Service = registry.FIRST
 
 
 class ErrorOutput(BaseModel):

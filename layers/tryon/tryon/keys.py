@@ -80,9 +80,9 @@ class RunFolder:
         """Where a further page of a large run's gallery goes; parts count from 1."""
         return f"{self.prefix}gallery-{number:03d}.html"
 
-    def input(self, kind: str, picture_id: str, extension: str) -> str:
-        """Where a converted input picture goes; `kind` is models or garments."""
-        return f"{self.prefix}inputs/{kind}/{picture_id}.{extension}"
+    def input(self, kind: str, picture_id: str, extension: str, service: str = "") -> str:
+        """Where a converted input picture goes; `kind` is models or garments, `service` a key; none is the first's."""
+        return f"{self.prefix}inputs/{f'{service}/' if service else ''}{kind}/{picture_id}.{extension}"
 
     def input_copy(self, size: CopySize, kind: str, picture_id: str) -> str:
         """Where a small copy of an input picture goes; `kind` is models or garments."""

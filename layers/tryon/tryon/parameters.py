@@ -25,6 +25,10 @@ class ServiceParameters(BaseModel):
         """The longest side in pixels that the service is asked to work on; None leaves it to its limits."""
         return None
 
+    def with_seed(self, seed: int) -> Self:
+        """The same with this seed; unchanged at a service that takes none and draws one for each task."""
+        return self.model_copy(update={"seed": seed}) if "seed" in type(self).model_fields else self
+
     def with_another_seed(self, n: int) -> Self:
         """The same for the n-th task after a refused result; unchanged where the service draws a seed for each task."""
         return self

@@ -4,7 +4,7 @@ Any of it may happen twice, or late. The first plan that is written is the run's
 that one, and whoever comes after the run's end changes nothing.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,16 +18,20 @@ from tryon.learning import learned
 from tryon.planning import intake, plan
 from tryon.planning.intake import KeptPicture, KeptPictures
 from tryon.planning.manifest import (
+    SERVICE,
     ImageKind,
     Manifest,
     ManifestError,
     PicturesMissingError,
+    Problem,
     default_name,
     fetch,
     read_again,
 )
+from tryon.planning.takes import take_of
 from tryon.reporting import retry
 from tryon.reporting.retry import Earlier, NothingLeftError
+from tryon.service import Balance, registry
 from tryon.state.ledger import Ledger, RunEndedError
 from tryon.state.looks import Looks
 from tryon.state.run import Run
@@ -43,16 +47,29 @@ MOST_NOTES = 20
 
 
 @dataclass(frozen=True)
+class Terms:
+    """What a stack has of a service: its account's slots, and for manifests that bring none the cadence and deadline.
+
+    Both are in seconds.
+    """
+
+    slots: int
+    cadence: tuple[int, ...]
+    deadline: int
+
+
+@dataclass(frozen=True)
 class Limits:
     """What the stack allows: combinations, bytes of a picture, buckets to read besides the manifest's own.
 
-    `cadence` is for manifests that bring none; it and the deadline are in seconds.
+    `services` are those that it has, by key; `default_service` is the key of the one that a manifest means which names
+    none.
     """
 
     combinations: int
     image_bytes: int
-    cadence: Sequence[int]
-    deadline: int
+    services: Mapping[str, Terms]
+    default_service: str = registry.FIRST
     input_buckets: Sequence[str] = ()
 
 
@@ -79,15 +96,16 @@ def plan_run(
     looks: Looks,
     origin: Origin,
     *,
-    check_access: Callable[[], None],
+    check_access: Callable[[str], Balance | None],
     limits: Limits,
     now: float,
 ) -> Run:
     """Plan a run and open it in the ledger; returns it as it is then.
 
-    `check_access` asks the service whether it would answer. Raises `ManifestError` for what cannot be run,
-    `PicturesMissingError` while pictures may be on their way still, `NothingLeftError` for a retry that has nothing to
-    do and is ready to be reported, and `RunEndedError` where the run was ended meanwhile.
+    `check_access` asks the service of a key whether it would answer, and what is left of its account. Raises
+    `ManifestError` for what cannot be run, `PicturesMissingError` while pictures may be on their way still,
+    `NothingLeftError` for a retry that has nothing to do and is ready to be reported, and `RunEndedError` where the run
+    was ended meanwhile.
     """
     run_id, folder = origin.run_id, RunFolder(origin.run_id)
     known = ledger.run(run_id)
@@ -95,12 +113,23 @@ def plan_run(
         raise RunEndedError(f"run {run_id} has ended, or belongs to another execution")
     if known is not None and known.planned:
         return _planned(known)
-    fetched = fetch(s3, origin.bucket, origin.key, origin.version, allowed_buckets=limits.input_buckets)
+    fetched = fetch(
+        s3,
+        origin.bucket,
+        origin.key,
+        origin.version,
+        allowed_buckets=limits.input_buckets,
+        default_service=limits.default_service,
+    )
     manifest = fetched.manifest
+    _check_services(manifest, limits.services)
+    services = manifest.services()
     earlier = retry.look_back(manifest, ledger, now, me=run_id)
     total = plan.check_size(manifest, limits.combinations, earlier.done)
-    cadence, learned_cadence = learned.resolve(s3, origin.bucket, manifest, limits.cadence)
-    plan.check_polls(cadence, limits.deadline)
+    defaults = {key: limits.services[key].cadence for key in services}
+    cadences, learned_cadence = learned.resolve(s3, origin.bucket, manifest, defaults)
+    for key, cadence in cadences.items():
+        plan.check_polls(cadence, limits.services[key].deadline)
     run = Run(
         run_id,
         name=manifest.name or default_name(origin.key),
@@ -109,7 +138,9 @@ def plan_run(
         manifest_version=origin.version,
         execution=origin.execution,
         started_at=now,
-        cadence=tuple(cadence),
+        service=limits.default_service,
+        cadence=cadences[services[0]],
+        cadences=cadences if services != (registry.FIRST,) else {},
         learned=learned_cadence.origin() if learned_cadence else None,
         retry_of=manifest.retry_of,
         total=total,
@@ -132,7 +163,7 @@ def plan_run(
         if abs(now - origin.put_at) < ARRIVAL_SECONDS and not fetched.complete:
             raise
         raise ManifestError(error.problems) from None
-    check_access()
+    _check_accounts(manifest, earlier, {key: check_access(key) for key in services})
     ledger.open_run(replace(run, notes=tuple(taken.notes[:MOST_NOTES])))
     with suppress(Exception):  # without them what compares results says that it cannot
         looks.keep_inputs(run_id, taken.signatures)
@@ -143,12 +174,13 @@ def plan_run(
     planned = partial(
         plan.expand,
         manifest,
-        taken.for_service("models"),
-        taken.for_service("garments"),
+        {key: taken.for_service("models", key) for key in services},
+        {key: taken.for_service("garments", key) for key in services},
         done=done,
         paid=earlier.paid,
         doubted=earlier.doubted,
         first=earlier.first,
+        shares=_shares(limits.services, services),
     )
     if plan.write(s3, origin.bucket, folder.plan, planned()):
         total = plan.count(manifest, done)
@@ -163,6 +195,66 @@ def plan_run(
     if opened is None:
         raise RunEndedError(f"run {run_id} is not in the ledger any more")
     return _planned(opened)
+
+
+def _shares(terms: Mapping[str, Terms], services: Sequence[str]) -> dict[str, plan.Share]:
+    """What each account gives the run; where several of its models work, the slowest says how long a task takes."""
+    shares: dict[str, plan.Share] = {}
+    for one in map(registry.find, services):
+        known = shares.get(one.account)
+        seconds = max(one.usual_seconds, known.seconds if known else 0.0)
+        shares[one.account] = plan.Share(terms[one.key].slots, seconds)
+    return shares
+
+
+def _check_services(manifest: Manifest, terms: Mapping[str, Terms]) -> None:
+    """Raise `ManifestError` for a service that the stack has not, before anything is asked of it."""
+    has = ", ".join(sorted({key.partition("/")[0] for key in terms})) or "no service"
+    problems = []
+    for name, asked in manifest.settings().items():
+        if asked.service not in terms:
+            own = SERVICE in manifest.variants.get(name, {})
+            service = registry.find(asked.service)
+            needed = "Slots" if service.key == registry.FIRST else f"{service.service.capitalize()}Slots"
+            problem = Problem(
+                f"variants.{name}.{SERVICE}" if own else SERVICE,
+                f"this stack has {has}; {asked.service} needs the parameter {needed}",
+            )
+            if problem not in problems:
+                problems.append(problem)
+    if problems:
+        raise ManifestError(problems)
+
+
+def _check_accounts(manifest: Manifest, earlier: Earlier, balances: Mapping[str, Balance | None]) -> None:
+    """Raise `ManifestError` for a run that a prepaid account cannot pay."""
+    needed = needed_credits(manifest, earlier)
+    left = {registry.find(key).service: found.credits for key, found in balances.items() if found is not None}
+    problems = [
+        Problem(
+            "",
+            f"{name} needs {needed[name]:,g} credits, {balance:,g} are left: buy more, or ask for fewer combinations",
+        )
+        for name, balance in left.items()
+        if needed.get(name, 0.0) > balance
+    ]
+    if problems:
+        raise ManifestError(problems)
+
+
+def needed_credits(manifest: Manifest, earlier: Earlier) -> dict[str, float]:
+    """What a manifest takes of prepaid accounts, by their services' names, without what an earlier run paid for."""
+    settings = manifest.settings()
+    each = {name: registry.find(asked.service).credits * asked.parameters.pictures for name, asked in settings.items()}
+    needed: dict[str, float] = {}
+    if not any(each.values()):
+        return needed
+    for key in plan.keys(manifest, earlier.done):
+        if key not in earlier.paid:
+            variant = take_of(key[2])[0]
+            name = registry.find(settings[variant].service).service
+            needed[name] = needed.get(name, 0.0) + each[variant]
+    return {name: amount for name, amount in needed.items() if amount}
 
 
 def _planned(run: Run) -> Run:
@@ -197,7 +289,9 @@ def _kept_in_plan(s3: "S3Client", run: Run, folder: RunFolder) -> KeptPictures:
     for combination in combinations:
         pictures["models", combination.model] = combination.model_picture
         pictures.update({("garments", garment.id): garment.picture for garment in combination.garments})
-    for named in read_again(s3, run.bucket, run.manifest_key, run.manifest_version).images():
+    for named in read_again(
+        s3, run.bucket, run.manifest_key, run.manifest_version, default_service=run.service
+    ).images():
         if (named.kind, named.id) in pictures:
             picture = pictures[named.kind, named.id]
             kept.of(named.kind)[named.id] = KeptPicture(image=named.image, picture=picture)

@@ -54,7 +54,9 @@ class DriftMeter:
         self._middles = array("d")
 
     def add(self, entry: Entry) -> None:
-        """Take in what an entry says of its latency."""
+        """Take in what an entry says of its latency, if it is of the service that the cadence was learned at."""
+        if entry.service != self._origin.service:
+            return
         for one in observations((entry,)):
             self._middles.append(_middle(one))
             for i, at in enumerate(self._quantiles):

@@ -2,7 +2,7 @@
 
 import difflib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tryon import objects
 from tryon.learning.calibration import Distribution, Performance
 from tryon.planning.manifest import Cadence, Id, Manifest, ManifestError, Problem
+from tryon.service import registry
 from tryon.state.run import LearnedFrom
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ SHARES = tuple(round(0.05 * i, 2) for i in range(1, 20))
 
 
 class LearnedCadence(BaseModel):
-    """A cadence and what it was learned from; times and latencies in seconds.
+    """A cadence and what it was learned from, at the service of one key; times and latencies in seconds.
 
     `weight` (the seconds of delay that a poll is worth) or `max_polls` is what it was to keep to, `polls` and
     `delay` what it promises a task, and `quantiles` the latencies within which the `SHARES` of tasks end.
@@ -34,6 +35,7 @@ class LearnedCadence(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     name: Id
+    service: str = registry.FIRST
     cadence: Cadence
     deadline: Annotated[int, Field(ge=1)]
     created: float
@@ -55,6 +57,7 @@ class LearnedCadence(BaseModel):
         """What a run keeps of it, to compare its own latencies with."""
         return LearnedFrom(
             name=self.name,
+            service=self.service,
             created=self.created,
             samples=self.samples,
             polls=self.polls,
@@ -75,10 +78,12 @@ def learned(  # noqa: PLR0913 - a stored cadence has this many facts, all but fo
     runs: Sequence[str],
     weight: float | None = None,
     max_polls: float | None = None,
+    service: str = registry.FIRST,
 ) -> LearnedCadence:
     """What is stored of a cadence under a name."""
     return LearnedCadence(
         name=name,
+        service=service,
         cadence=list(cadence),
         deadline=deadline,
         created=round(created, 3),
@@ -130,13 +135,21 @@ def names(s3: "S3Client", bucket: str) -> list[str]:
 
 
 def resolve(
-    s3: "S3Client", bucket: str, manifest: Manifest, default: Sequence[int]
-) -> tuple[list[int], LearnedCadence | None]:
-    """The waits that a manifest asks for, and the learned cadence that they are of; `default` when it asks for none."""
+    s3: "S3Client", bucket: str, manifest: Manifest, defaults: Mapping[str, Sequence[int]]
+) -> tuple[dict[str, tuple[int, ...]], LearnedCadence | None]:
+    """The waits that a manifest asks for, by its services' keys, and the learned cadence that is among them.
+
+    `defaults` are those of the services where it asks for none. Waits that it names hold for all of them; a learned
+    cadence for the service that it was learned at: raises `ManifestError` where the manifest has no part in that.
+    """
+    keys = manifest.services()
     if isinstance(manifest.cadence, str):
         found = load(s3, bucket, manifest.cadence)
-        return list(found.cadence), found
-    return list(manifest.cadence or default), None
+        if found.service not in keys:
+            what = f"{found.name!r} was learned at {found.service}, and this manifest is for {', '.join(keys)}"
+            raise ManifestError([Problem("cadence", what)])
+        return {key: tuple(found.cadence if key == found.service else defaults[key]) for key in keys}, found
+    return {key: tuple(manifest.cadence or defaults[key]) for key in keys}, None
 
 
 def _unknown(name: str, known: Sequence[str]) -> str:

@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from PIL import ExifTags, Image, ImageChops, ImageCms, UnidentifiedImageError
 
+from tryon.picture_limits import PictureLimits
 from tryon.pictures.colours import ADOBE_RGB, CodePoints
 from tryon.pictures.containers import UnusableError, Walk, walk, without_metadata
 from tryon.pictures.formats import HEAD_BYTES, PNG_SIGNATURE, looks_like, recognise_format, sentence
@@ -26,12 +27,8 @@ from tryon.pictures.memory import Budget, give_back_what_is_freed
 Format = Literal["jpeg", "png"]
 Size = tuple[int, int]
 
-# The service says "under 5 MB" and "under 4096 × 4096". Whether that means 5,000,000 or 5,242,880, and whether the
-# limit itself passes, is not said: the smaller reading each time.
-MAX_BYTES = 4_999_999
-MAX_SIDE = 4095
-# A stamp-sized picture shows no garment, and a task made with it is paid all the same.
-MIN_SIDE = 64
+USUAL = PictureLimits(max_bytes=4_999_999, min_side=64, max_side=4095)
+"""The first service's limits."""
 
 MAX_INPUT_BYTES = 100_000_000
 """Largest file: a fine JPEG of a camera of 102 million pixels has 40 to 70 MB, one of 150 million up to 100."""
@@ -91,36 +88,38 @@ class Picture:
     untouched: bool
 
 
-def prepare(data: bytes, *, name: str, max_side: int = 1920) -> Picture:
-    """Make a file's bytes into a picture that the service takes, changing no more than it must.
+def prepare(data: bytes, *, name: str, max_side: int = 1920, limits: PictureLimits = USUAL) -> Picture:
+    """Make a file's bytes into a picture that a service takes, changing no more than it must.
 
-    A complete, upright, 8-bit RGB or grey JPEG or PNG without transparency, in sRGB, under 5,000,000 bytes
-    and under 4096 x 4096 pixels passes byte for byte. What follows a picture's end, an animation's further
+    A complete, upright, 8-bit RGB or grey JPEG or PNG without transparency, in sRGB, within the service's `limits`
+    passes byte for byte. What follows a picture's end, an animation's further
     frames, oversized text and metadata beyond the service's limit are cut out without touching a pixel. The rest
     becomes the smaller of JPEG and PNG with no side above `max_side` pixels. Waits while other threads have the
     memory. Raises `ImageError`.
     """
-    max_side = min(max_side, MAX_SIDE)
-    with _errors_of(name), _file(data, max_side) as file:
+    max_side = min(max_side, limits.max_side)
+    with _errors_of(name), _file(data, max_side, least=limits.min_side) as file:
         changes = list(file.walk.changes)
         image = file.opened()
         reasons = []
-        if file.walk.plain and _passes(image, file):
-            kept, note = _under_the_limit(file)
+        if file.walk.plain and _passes(image, file, limits):
+            kept, note = _under_the_limit(file, limits.max_bytes)
             if kept is not None:
                 changes += note
                 size = image.size
                 _decode_to_the_end(image, file.kind)
                 return _picture(kept, size, changes, untouched=not changes)
-            reasons = [f"{file.walk.length / 1e6:.1f} MB brought under {(MAX_BYTES + 1) / 1e6:g} MB"]
+            reasons = [f"{file.walk.length / 1e6:.1f} MB brought under {(limits.max_bytes + 1) / 1e6:g} MB"]
         del image
         pixels, done = _flattened(file, max_side)
-        if min(pixels.size) < MIN_SIDE:
+        if min(pixels.size) < limits.min_side:
             raise UnusableError(f"is too narrow: scaled down it is {pixels.width} x {pixels.height} pixels")
-        encoded, size = _smallest(pixels)
+        encoded, size = _smallest(pixels, limits)
         changes += done or (reasons if size == pixels.size else [])
         if size != pixels.size:
-            changes.append(f"shrunk from {pixels.width} x {pixels.height} pixels to stay under {MAX_BYTES + 1:,} bytes")
+            changes.append(
+                f"shrunk from {pixels.width} x {pixels.height} pixels to stay under {limits.max_bytes + 1:,} bytes"
+            )
         sent = _kind(encoded)
         changes.append(f"{file.kind} converted to {sent}" if sent != file.kind else f"{sent} encoded anew")
         return _picture(encoded, size, changes, untouched=False)
@@ -174,7 +173,9 @@ class _File:
 
 
 @contextmanager
-def _file(data: bytes, max_side: int, most_memory: int | None = None) -> Iterator[_File]:
+def _file(
+    data: bytes, max_side: int, most_memory: int | None = None, *, least: int = USUAL.min_side
+) -> Iterator[_File]:
     """A file, for as long as there is memory to decode it. Raises `UnusableError` before anything is decoded."""
     kind = _kind(data)
     walked = walk(data, kind)
@@ -191,8 +192,8 @@ def _file(data: bytes, max_side: int, most_memory: int | None = None) -> Iterato
         alpha = True
     if size is None:
         raise AssertionError("every format's size is known by now")
-    if min(size) < MIN_SIDE:
-        raise UnusableError(f"is {size[0]} x {size[1]} pixels: no side may be shorter than {MIN_SIDE}")
+    if min(size) < least:
+        raise UnusableError(f"is {size[0]} x {size[1]} pixels: no side may be shorter than {least}")
     memory = _memory(kind, walked, size, max_side, alpha=alpha)
     most = min(most_memory or BUDGET_BYTES, BUDGET_BYTES)
     if memory > most:
@@ -303,9 +304,9 @@ def _load_plugin(kind: str) -> None:
 # --- what it needs ------------------------------------------------------------------------------------------
 
 
-def _passes(image: Image.Image, file: _File) -> bool:
+def _passes(image: Image.Image, file: _File, limits: PictureLimits) -> bool:
     """Whether the service takes the pixels as they are; the file's length is another matter."""
-    if max(image.size) > MAX_SIDE or image.mode not in ("L", "RGB"):
+    if max(image.size) > limits.max_side or file.kind.lower() not in limits.formats or image.mode not in ("L", "RGB"):
         return False
     if file.kind == "PNG":
         image.load()  # its EXIF may follow the pixels
@@ -314,15 +315,15 @@ def _passes(image: Image.Image, file: _File) -> bool:
     return _orientation(image) == 1 and all(_to_srgb(profile, image.mode) is None for profile in profiles)
 
 
-def _under_the_limit(file: _File) -> tuple[bytes | None, list[str]]:
+def _under_the_limit(file: _File, max_bytes: int) -> tuple[bytes | None, list[str]]:
     """The file, without its metadata where they alone make it too long, and the note; None when pixels do."""
     data = file.walk.data()
-    if len(data) <= MAX_BYTES:
+    if len(data) <= max_bytes:
         return data, []
     for all_of_it in (False, True):
         parts = without_metadata(data, file.kind, all_of_it=all_of_it)
         length = sum(len(part) for part in parts)
-        if length <= MAX_BYTES:
+        if length <= max_bytes:
             return b"".join(parts), [f"metadata of {(len(data) - length) / 1e6:.1f} MB removed"]
     return None, []
 
@@ -538,16 +539,16 @@ _QUALITIES = (92, 85, 78, 70)
 _COLOURS_OF_A_GRAPHIC = 65_536
 
 
-def _smallest(pixels: Image.Image) -> tuple[bytes, tuple[int, int]]:
+def _smallest(pixels: Image.Image, limits: PictureLimits) -> tuple[bytes, tuple[int, int]]:
     """PNG where it is the smaller, as for flat graphics, else JPEG; coarser and then smaller until it fits."""
     while True:
-        if pixels.getcolors(_COLOURS_OF_A_GRAPHIC) is not None:
+        if "png" in limits.formats and pixels.getcolors(_COLOURS_OF_A_GRAPHIC) is not None:
             exact = _png(pixels)
-            if len(exact) <= min(MAX_BYTES, len(_jpeg(pixels, _QUALITIES[0], subsampling="4:4:4"))):
+            if len(exact) <= min(limits.max_bytes, len(_jpeg(pixels, _QUALITIES[0], subsampling="4:4:4"))):
                 return exact, pixels.size
         for quality in _QUALITIES:
             lossy = _jpeg(pixels, quality, subsampling="4:4:4")
-            if len(lossy) <= MAX_BYTES:
+            if len(lossy) <= limits.max_bytes:
                 return lossy, pixels.size
         pixels = pixels.resize(_fitted(pixels.size, max(pixels.size) * 4 // 5), Image.Resampling.LANCZOS)
 

@@ -11,7 +11,7 @@ from PIL import Image, WebPImagePlugin
 
 from tryon import objects
 from tryon.keys import CopySize, RunFolder, result_copy
-from tryon.pictures.images import MIN_SIDE, ImageError, thumbnail
+from tryon.pictures.images import USUAL, ImageError, thumbnail
 from tryon.pictures.signature import signature
 from tryon.stored import Stored
 
@@ -47,7 +47,7 @@ def obstacle(result: Stored) -> str | None:
     most = MAX_PIXELS_OF_WEBP if result.key.endswith(".webp") else MAX_PIXELS
     if result.width * result.height > most:
         return f"No preview: {result.width} × {result.height} pixels are more than {most // 10**6} million."
-    if min(result.width, result.height) < MIN_SIDE:
+    if min(result.width, result.height) < USUAL.min_side:
         return f"No preview: the picture has only {result.width} × {result.height} pixels."
     return None
 

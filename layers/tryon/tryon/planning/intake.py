@@ -2,7 +2,7 @@
 
 import json
 import unicodedata
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from tryon import objects
 from tryon.keys import Picture, RunFolder
+from tryon.picture_limits import PictureLimits
 from tryon.pictures import thumbnails
 from tryon.pictures.images import ImageError, prepare
 from tryon.planning.manifest import (
@@ -25,6 +26,7 @@ from tryon.planning.manifest import (
     PicturesMissingError,
     Problem,
 )
+from tryon.service import registry
 from tryon.text import quoted, shown
 
 if TYPE_CHECKING:
@@ -39,7 +41,8 @@ class KeptPicture(BaseModel):
     """A picture that a run is made of: its name in the manifest, what it was read from, and what the service gets.
 
     `source` and `picture` are the same place, unless the picture was converted; `source` is not known of runs made
-    before it was kept.
+    before it was kept. `picture` is for the run's first service, `others` are for those, by key, that need another
+    copy of the same bytes.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -47,6 +50,11 @@ class KeptPicture(BaseModel):
     image: str
     source: Picture | None = None
     picture: Picture
+    others: dict[str, Picture] = {}
+
+    def of(self, service: str) -> Picture:
+        """What the service of a key gets."""
+        return self.others.get(service, self.picture)
 
 
 class KeptPictures(BaseModel):
@@ -61,7 +69,11 @@ class KeptPictures(BaseModel):
 
     def encode(self) -> str:
         """The file's text."""
-        return json.dumps(self.model_dump(exclude_none=True), ensure_ascii=False, indent=1)
+        told = self.model_dump(exclude_none=True)
+        for kept in (*told["models"].values(), *told["garments"].values()):
+            if not kept["others"]:
+                del kept["others"]
+        return json.dumps(told, ensure_ascii=False, indent=1)
 
 
 @dataclass(frozen=True)
@@ -75,9 +87,29 @@ class Intake:
     notes: list[str] = field(default_factory=list)
     signatures: dict[tuple[ImageKind, str], bytes] = field(default_factory=dict)
 
-    def for_service(self, kind: ImageKind) -> dict[str, Picture]:
-        """What the service gets of the models or the garments, by id."""
-        return {id_: kept.picture for id_, kept in self.pictures.of(kind).items()}
+    def for_service(self, kind: ImageKind, service: str) -> dict[str, Picture]:
+        """What the service of a key gets of the models or the garments, by id."""
+        return {id_: kept.of(service) for id_, kept in self.pictures.of(kind).items()}
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What a service takes as it is: the longest side in pixels that its parameters ask for, and its limits."""
+
+    side: int
+    limits: PictureLimits
+
+
+def demands(manifest: Manifest) -> dict[str, Demand]:
+    """What each of the manifest's services takes, by key."""
+    found: dict[str, Demand] = {}
+    for asked in manifest.settings().values():
+        limits = registry.find(asked.service).pictures
+        side = min(asked.parameters.longest_side or limits.max_side, limits.max_side)
+        if asked.service in found:
+            side = max(side, found[asked.service].side)
+        found[asked.service] = Demand(side, limits)
+    return {key: found[key] for key in manifest.services()}
 
 
 def take_in(
@@ -92,22 +124,23 @@ def take_in(
 ) -> Intake:
     """Check every picture that the manifest names.
 
-    A picture that the service takes as it is stays where it is, pinned to the bytes that were checked; any other is
-    converted and written to the run's folder, and that copy pinned. `kept` are the pictures of the run that this one
-    repeats: one that the manifest names as that run did is taken as it was then. Raises `ManifestError` naming every
-    field whose picture is missing, unreadable or too large (`max_bytes`); `PicturesMissingError` when all that is wrong
-    is that some are not there. The fields that such an error named last time are `awaited`: they are looked at first,
-    and the others only when all of these are there, so that looking again costs little.
+    A picture that a service takes as it is stays where it is, pinned to the bytes that were checked; any other is
+    converted and written to the run's folder, and that copy pinned: one for all services that take the same. `kept` are
+    the pictures of the run that this one repeats: one that the manifest names as that run did is taken as it was then.
+    Raises `ManifestError` naming every field whose picture is missing, unreadable or too large (`max_bytes`);
+    `PicturesMissingError` when all that is wrong is that some are not there. The fields that such an error named last
+    time are `awaited`: they are looked at first, and the others only when all of these are there, so that looking again
+    costs little.
     """
 
-    found = Intake()
+    found, wanted = Intake(), demands(manifest)
 
     def one(named: NamedImage) -> tuple[KeptPicture, str] | _UnusableError:
         try:
             known = kept.of(named.kind).get(named.id) if kept else None
             if known is not None and known.image == named.image:
                 return _take_again(s3, manifest, named, known, bucket, copy)
-            return _take_in_one(s3, manifest, named, bucket, folder, max_bytes, copy)
+            return _take_in_one(s3, manifest, named, _Place(bucket, folder, wanted, copy), max_bytes)
         except _UnusableError as unusable:
             return unusable
 
@@ -178,12 +211,10 @@ def _take_in_one(
     s3: "S3Client",
     manifest: Manifest,
     named: NamedImage,
-    bucket: str,
-    folder: RunFolder,
+    into: "_Place",
     max_bytes: int,
-    copy: _Copy,
 ) -> tuple[KeptPicture, str]:
-    wanted = manifest.source(named.image, bucket)
+    wanted = manifest.source(named.image, into.bucket)
     source, answer = _open(s3, wanted, named.image)
     note = ""
     if source != wanted:
@@ -191,18 +222,43 @@ def _take_in_one(
     if answer["ContentLength"] > max_bytes:
         answer["Body"].close()
         raise _UnusableError(f"{named.image!r} has {answer['ContentLength']:,} bytes, at most {max_bytes:,} are read")
-    try:
-        picture = prepare(answer["Body"].read(), name=named.image, max_side=manifest.max_side)
-    except ImageError as error:
-        raise _UnusableError(str(error)) from None
-    copy(named, picture.data)
     place = Picture(bucket=source.bucket, key=source.key, **objects.pin(answer))
-    if picture.untouched:
-        return KeptPicture(image=named.image, source=place, picture=place), note
-    key = folder.input(named.kind, named.id, {"jpeg": "jpg"}.get(picture.format, picture.format))
-    put = s3.put_object(Bucket=bucket, Key=key, Body=picture.data, ContentType=f"image/{picture.format}")
-    converted = Picture(bucket=bucket, key=key, **objects.pin(put))
-    return KeptPicture(image=named.image, source=place, picture=converted), note
+    copies = _copies(s3, named, answer["Body"].read(), into)
+    pictures = {service: made or place for service, made in copies.items()}
+    first = next(iter(pictures.values()))
+    others = {service: picture for service, picture in pictures.items() if picture != first}
+    return KeptPicture(image=named.image, source=place, picture=first, others=others), note
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where the copies of pictures go: those for the services by what each takes, and the small ones."""
+
+    bucket: str
+    folder: RunFolder
+    wanted_by: Mapping[str, Demand]
+    small: _Copy
+
+
+def _copies(s3: "S3Client", named: NamedImage, data: bytes, into: _Place) -> dict[str, Picture | None]:
+    """The copy of a picture that each service gets, None where it takes the picture as it is."""
+    made: dict[Demand, Picture | None] = {}
+    for number, (service, demand) in enumerate(into.wanted_by.items()):
+        if demand in made:
+            continue
+        try:
+            picture = prepare(data, name=named.image, max_side=demand.side, limits=demand.limits)
+        except ImageError as error:
+            raise _UnusableError(str(error)) from None
+        if not number:
+            into.small(named, picture.data)
+        made[demand] = None
+        if not picture.untouched:
+            extension = {"jpeg": "jpg"}.get(picture.format, picture.format)
+            key = into.folder.input(named.kind, named.id, extension, service if service != registry.FIRST else "")
+            put = s3.put_object(Bucket=into.bucket, Key=key, Body=picture.data, ContentType=f"image/{picture.format}")
+            made[demand] = Picture(bucket=into.bucket, key=key, **objects.pin(put))
+    return {service: made[demand] for service, demand in into.wanted_by.items()}
 
 
 def _open(s3: "S3Client", source: ImageSource, image: str) -> tuple[ImageSource, "GetObjectOutputTypeDef"]:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, S
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 from pydantic import (
     AfterValidator,
@@ -16,6 +16,7 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    PrivateAttr,
     Tag,
     ValidationError,
     model_validator,
@@ -25,9 +26,10 @@ from pydantic_core import ErrorDetails
 from tryon import objects
 from tryon.cadence import MAX_WAIT, MAX_WAITS
 from tryon.json_types import Json
-from tryon.parameters import GarmentType
+from tryon.parameters import GarmentType, ServiceParameters
 from tryon.planning.takes import MAX_TAKES
-from tryon.service.volcengine.parameters import Parameters
+from tryon.service import registry
+from tryon.service.capabilities import Capabilities
 from tryon.text import cut, escaped_bytes, misleads, on_one_line, quoted, shown
 
 if TYPE_CHECKING:
@@ -242,6 +244,29 @@ class Wanted(BaseModel):
         return self
 
 
+SERVICE = "service"
+"""The field of a variant that names its service, beside the parameters."""
+
+DEFAULT_VARIANT = "default"
+"""The variant's name in keys and ledger when a manifest names none."""
+
+
+def _known_service(value: str) -> str:
+    registry.find(value)
+    return value
+
+
+Service = Annotated[str, AfterValidator(_known_service)]
+
+
+@dataclass(frozen=True)
+class VariantSettings:
+    """What a variant asks of which service: the service's key, and its own parameters."""
+
+    service: str
+    parameters: ServiceParameters
+
+
 class Manifest(BaseModel):
     """Every model wearing every garment and outfit, under every variant, unless `combinations` says fewer."""
 
@@ -258,10 +283,18 @@ class Manifest(BaseModel):
     models: list[Model] = Field(min_length=1, description="The people who wear the garments.")
     garments: list[Garment] = Field(min_length=1, description="What they wear, one at a time.")
     outfits: list[Outfit] = Field(default_factory=list, description="What they wear, two at a time.")
-    parameters: Parameters = Field(Parameters(), description="What holds for every combination.")
-    variants: dict[Id, Parameters] = Field(
+    service: Service | None = Field(
+        None,
+        description="The try-on service, or one of its models as service/model; the stack's own when left out.",
+        examples=["volcengine", "fashn/tryon-v1.6"],
+    )
+    parameters: dict[str, object] = Field(
+        default_factory=dict, description="What holds for every combination: parameters of the service."
+    )
+    variants: dict[Id, dict[str, object]] = Field(
         default_factory=dict,
-        description="Named changes to the parameters; two of them make an A/B test.",
+        description="Named changes to the parameters; two of them make an A/B test. One that names another service "
+        "has that service's parameters, and none of the manifest's.",
         examples=[{"a": {}, "b": {"mask": "tight"}}],
     )
     combinations: Annotated[
@@ -305,10 +338,42 @@ class Manifest(BaseModel):
         for i, garment in enumerate(self.garments):
             yield NamedImage(f"garments[{i}].image", "garments", garment.id, garment.image)
 
+    _default: str = PrivateAttr(registry.FIRST)
+
     @property
-    def max_side(self) -> int:
-        """The longest side in pixels that any variant asks for."""
-        return max([self.parameters.max_side, *(variant.max_side for variant in self.variants.values())])
+    def own_service(self) -> str:
+        """The key of the service of variants that name none, and of a manifest without variants."""
+        return registry.find(self.service or self._default).key
+
+    def with_default(self, service: str) -> "Manifest":
+        """The same where manifests that name no service mean this one."""
+        copy = self.model_copy()
+        copy._default = service
+        return copy
+
+    def settings(self) -> dict[str, VariantSettings]:
+        """What each variant asks of which service, by the variant's name; one of no name in a manifest without any.
+
+        Raises `ValidationError` for parameters that `parse` would refuse.
+        """
+        own = self.own_service
+        found = {}
+        for name, changes in (self.variants or {DEFAULT_VARIANT: {}}).items():
+            given = {field: value for field, value in changes.items() if field != SERVICE}
+            key = registry.find(str(changes[SERVICE])).key if SERVICE in changes else own
+            # Nothing is inherited across services: what one calls a mask, another has not.
+            told = {**self.parameters, **given} if key == own else given
+            found[name] = VariantSettings(key, registry.find(key).parameters.model_validate(told))
+        return found
+
+    def services(self) -> tuple[str, ...]:
+        """The keys of all services that the manifest's combinations use, in the variants' order."""
+        settings = self.settings()
+        named = list(settings)
+        if self.combinations != "all" and all(wanted.variant for wanted in self.combinations):
+            used = {wanted.variant for wanted in self.combinations}
+            named = [name for name in named if name in used]
+        return tuple(dict.fromkeys(settings[name].service for name in named if name in settings))
 
     def encode(self, *, leaving_out: Set[str] = frozenset()) -> str:
         """The manifest as a file's text, with what was given in it and nothing else; some fields may be left out."""
@@ -323,10 +388,18 @@ class Manifest(BaseModel):
         return ImageSource(bucket, image)
 
 
-def parse(data: bytes, *, bucket: str, allowed_buckets: Iterable[str] = (), any_bucket: bool = False) -> Manifest:
+def parse(
+    data: bytes,
+    *,
+    bucket: str,
+    allowed_buckets: Iterable[str] = (),
+    any_bucket: bool = False,
+    default_service: str = registry.FIRST,
+) -> Manifest:
     """Read a manifest that is in `bucket`; raises `ManifestError` with everything wrong with it.
 
-    With `any_bucket` every bucket may be named: which ones may be read is a stack's to say.
+    With `any_bucket` every bucket may be named: which ones may be read is a stack's to say. So is `default_service`,
+    the key of the service that a manifest means which names none.
     """
     raw = _read_object(data)
     _check_bytes(len(data), retry="retry_of" in raw)
@@ -335,7 +408,7 @@ def parse(data: bytes, *, bucket: str, allowed_buckets: Iterable[str] = (), any_
             raise ManifestError(
                 [Problem(shown(field), f"has {len(value):,} entries, at most {MAX_ENTRIES:,} are read")]
             )
-    manifest = _validated(raw)
+    manifest = _validated(raw, default_service)
     found = _contradictions(manifest, None if any_bucket else {bucket, *allowed_buckets}, bucket)
     problems = list(islice(found, MAX_DESCRIBED))
     if problems:
@@ -343,12 +416,16 @@ def parse(data: bytes, *, bucket: str, allowed_buckets: Iterable[str] = (), any_
     return manifest
 
 
-def read_again(s3: "S3Client", bucket: str, key: str, version: str = "") -> Manifest:
+def read_again(
+    s3: "S3Client", bucket: str, key: str, version: str = "", *, default_service: str = registry.FIRST
+) -> Manifest:
     """A manifest from S3 that was accepted before: what only a stack can say of it is not looked at again.
+
+    `default_service` is the one that its run took for it.
 
     Raises `ManifestError` for one that this version does not understand.
     """
-    return _validated(_read_object(objects.read(s3, bucket, key, version)))
+    return _validated(_read_object(objects.read(s3, bucket, key, version)), default_service)
 
 
 def _read_object(data: bytes) -> Mapping[str, Json]:
@@ -358,13 +435,79 @@ def _read_object(data: bytes) -> Mapping[str, Json]:
     return raw
 
 
-def _validated(raw: Mapping[str, Json]) -> Manifest:
+def _validated(raw: Mapping[str, Json], default_service: str) -> Manifest:
+    problems: list[Problem] = []
+    more = 0
     try:
-        return Manifest.model_validate(raw)
+        manifest = Manifest.model_validate(raw).with_default(default_service)
     except ValidationError as error:
         details = _first_mistakes(raw, error)
-        described = [_problem(detail, hint=i < MAX_PROBLEMS) for i, detail in enumerate(details)]
-        raise ManifestError(described, error.error_count() - len(described)) from None
+        problems = [_problem(detail, hint=i < MAX_PROBLEMS) for i, detail in enumerate(details)]
+        more = error.error_count() - len(problems)
+    found = parameter_problems(raw, default_service)
+    own = list(islice(found, max(0, MAX_DESCRIBED - len(problems))))
+    more += sum(1 for _ in found)
+    if problems or own:
+        raise ManifestError([*problems, *own], more)
+    return manifest
+
+
+def parameter_problems(raw: Mapping[str, Json], default_service: str) -> Iterator[Problem]:
+    """What is wrong with the parameters and the variants of a manifest, each read as its own service's."""
+    own = _found(raw.get(SERVICE) or default_service)
+    parameters, variants = raw.get("parameters", {}), raw.get("variants", {})
+    hints = iter(range(MAX_PROBLEMS))
+    if own is not None and isinstance(parameters, dict):
+        yield from _wrong_parameters("parameters", parameters, own, hints, named=own.key != registry.FIRST)
+    if not isinstance(variants, dict):
+        return
+    for name, changes in variants.items():
+        if not isinstance(changes, dict):
+            continue
+        field = f"variants.{shown(name)}"
+        service = own
+        if SERVICE in changes:
+            service = _found(changes[SERVICE])
+            if service is None:
+                yield Problem(f"{field}.{SERVICE}", _no_service(changes[SERVICE]))
+        if service is not None:
+            given = {key: value for key, value in changes.items() if key != SERVICE}
+            named = SERVICE in changes or service.key != registry.FIRST
+            yield from _wrong_parameters(field, given, service, hints, named=named)
+
+
+def _found(service: Json) -> Capabilities | None:
+    try:
+        return registry.find(service) if isinstance(service, str) else None
+    except registry.UnknownServiceError:
+        return None
+
+
+def _no_service(service: Json) -> str:
+    """What is wrong with the name of a service."""
+    if not isinstance(service, str):
+        return f"must be a string, not {quoted(service)}"
+    try:
+        registry.find(service)
+    except registry.UnknownServiceError as error:
+        return cut(str(error), MAX_PROBLEM_TEXT)
+    return ""
+
+
+def _wrong_parameters(
+    field: str, given: Mapping[str, Json], service: Capabilities, hints: Iterator[int], *, named: bool
+) -> Iterator[Problem]:
+    """What is wrong with an object of a service's parameters; `named` says which service is meant."""
+    try:
+        service.parameters.model_validate(given)
+    except ValidationError as error:
+        for detail in error.errors(include_url=False):
+            problem = _problem(detail, hint=next(hints, None) is not None, owner=service.parameters)
+            message = problem.message
+            if named and detail["type"] == "extra_forbidden":
+                known = ", ".join(sorted(service.parameters.model_fields))
+                message = f"{service.service} has no {shown(str(detail['loc'][0]))}; it has {known}"
+            yield Problem(f"{field}.{problem.field}" if problem.field else field, message)
 
 
 @dataclass(frozen=True)
@@ -379,7 +522,15 @@ COMPLETE = {"pictures": "complete"}
 """The metadata of a manifest's object whose pictures were put before it."""
 
 
-def fetch(s3: "S3Client", bucket: str, key: str, version: str = "", *, allowed_buckets: Iterable[str] = ()) -> Fetched:
+def fetch(
+    s3: "S3Client",
+    bucket: str,
+    key: str,
+    version: str = "",
+    *,
+    allowed_buckets: Iterable[str] = (),
+    default_service: str = registry.FIRST,
+) -> Fetched:
     """Read and parse one version of a manifest in S3.
 
     Raises `ManifestError` for what is wrong with it, in one line for a file that is no JSON and has another
@@ -394,7 +545,7 @@ def fetch(s3: "S3Client", bucket: str, key: str, version: str = "", *, allowed_b
     if not named_json and not _is_object(data):
         _refuse_file(key)
     return Fetched(
-        parse(data, bucket=bucket, allowed_buckets=allowed_buckets),
+        parse(data, bucket=bucket, allowed_buckets=allowed_buckets, default_service=default_service),
         complete=COMPLETE.items() <= answer.get("Metadata", {}).items(),
     )
 
@@ -496,8 +647,6 @@ _KNOWN_FIELDS: dict[str, type[BaseModel]] = {
     "garments": Garment,
     "outfits": Outfit,
     "combinations": Wanted,
-    "parameters": Parameters,
-    "variants": Parameters,
 }
 
 _FIELD_NAMES = frozenset(
@@ -531,8 +680,11 @@ def _beginnings(value: Json, size: int, depth: int = 4) -> Json:
     return value
 
 
-def _problem(detail: ErrorDetails, *, hint: bool) -> Problem:
-    """A validation error in the user's words; with a `hint` at what was meant, which takes a while to find."""
+def _problem(detail: ErrorDetails, *, hint: bool, owner: type[BaseModel] | None = None) -> Problem:
+    """A validation error in the user's words; with a `hint` at what was meant, which takes a while to find.
+
+    `owner` is the model that refused it, where that is not one of the manifest's own.
+    """
     tags = _TAGS.get(str(detail["loc"][0]), ()) if detail["loc"] else ()
     loc = [part for i, part in enumerate(detail["loc"]) if not (i == 1 and part in tags)]
     field = ""
@@ -540,7 +692,7 @@ def _problem(detail: ErrorDetails, *, hint: bool) -> Problem:
         field += f"[{part}]" if isinstance(part, int) else f".{shown(part)}" if field else shown(part)
     kind, given = detail["type"], quoted(detail["input"])
     if kind == "extra_forbidden":
-        owner = _KNOWN_FIELDS[str(loc[0]) if len(loc) > 1 else ""]
+        owner = owner or _KNOWN_FIELDS[str(loc[0]) if len(loc) > 1 else ""]
         known = [info.alias or name for name, info in owner.model_fields.items()]
         near = difflib.get_close_matches(str(loc[-1])[:80], known, n=1, cutoff=0.5) if hint else ()
         likely = f"did you mean {near[0]!r}?" if near else "known are " + ", ".join(known)
@@ -601,6 +753,7 @@ def _contradictions(manifest: Manifest, buckets: set[str] | None, own: str) -> I
                     f"outfits[{i}].{part}",
                     f"{garment_id!r} is a garment of type {garment.type!r}, not {part!r}",
                 )
+    yield from _beyond_services(manifest)
     if manifest.combinations != "all":
         known: dict[str, Collection[str]] = {
             "model": {model.id for model in manifest.models},
@@ -617,6 +770,46 @@ def _contradictions(manifest: Manifest, buckets: set[str] | None, own: str) -> I
                     yield Problem(f"combinations[{i}].{part}", unknown(value, part, choices))
 
 
+def _beyond_services(manifest: Manifest) -> Iterator[Problem]:
+    """What is asked of a service that cannot do it: outfits, types of garments."""
+    types = {garment.id: garment.type for garment in manifest.garments}
+    for name, asked in manifest.settings().items():
+        one = registry.find(asked.service)
+        told = f"variant {name}'s service {one.service}" if manifest.variants else one.service
+        if manifest.combinations == "all":
+            if manifest.outfits and not one.outfits:
+                yield Problem("outfits[0]", f"{told} {_ONE_GARMENT}; list combinations for the variants that can")
+            places = ((f"garments[{i}].type", garment.type) for i, garment in enumerate(manifest.garments))
+        else:
+            wanted = [(i, one) for i, one in enumerate(manifest.combinations) if one.variant in (None, name)]
+            outfits = [i for i, choice in wanted if choice.outfit is not None and not one.outfits]
+            yield from (Problem(f"combinations[{i}].outfit", f"{told} {_ONE_GARMENT}") for i in outfits)
+            places = ((f"combinations[{i}].garment", types[c.garment]) for i, c in wanted if c.garment in types)
+        for place, type_ in places:
+            if type_ not in one.garments:
+                yield Problem(place, f"{told} {_NO_TYPE} {type_!r}")
+
+
+_ONE_GARMENT = "wears one garment at a time"
+_NO_TYPE = "takes no garment of type"
+
+
 def json_schema() -> dict[str, Json]:
-    """The JSON Schema of a manifest, for editors."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Manifest.model_json_schema(by_alias=True)}
+    """The JSON Schema of a manifest, for editors: parameters are those of any one service."""
+    schema: dict[str, Any] = Manifest.model_json_schema(by_alias=True)
+    models = {registry.models(name)[0].parameters: name for name in registry.SERVICES}
+    for kind, name in models.items():
+        own = kind.model_json_schema()
+        schema["$defs"] |= own.pop("$defs", {})
+        schema["$defs"][f"{name} parameters"] = own
+        keys = [name, *(one.key for one in registry.models(name))]
+        variant = {
+            **own,
+            "properties": {SERVICE: {"enum": keys, "description": "The try-on service."}, **own["properties"]},
+        }
+        schema["$defs"][f"{name} variant"] = variant
+    of = {what: [{"$ref": f"#/$defs/{name} {what}"} for name in models.values()] for what in ("parameters", "variant")}
+    told = {name: schema["properties"]["parameters"][name] for name in ("description", "title")}
+    schema["properties"]["parameters"] = {"anyOf": of["parameters"], **told}
+    schema["properties"]["variants"]["additionalProperties"] = {"anyOf": of["variant"]}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

@@ -1,27 +1,26 @@
 """What a manifest expands to: combinations, their ids and keys."""
 
+import heapq
 import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence, Set
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 
 from botocore.exceptions import ClientError
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationInfo
 
 from tryon.cadence import MAX_POLLS, waits
 from tryon.keys import Picture
 from tryon.objects import SPOOL_BYTES
-from tryon.parameters import GarmentType
-from tryon.planning.manifest import Manifest, ManifestError, Problem
+from tryon.parameters import GarmentType, ServiceParameters
+from tryon.planning.manifest import DEFAULT_VARIANT, Manifest, ManifestError, Problem
 from tryon.planning.takes import take_of, take_seed, variant_of_take
-from tryon.service.volcengine.parameters import Parameters
+from tryon.service import registry
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-
-DEFAULT_VARIANT = "default"
-"""The variant's name in keys and ledger when a manifest names none."""
 
 Key = tuple[str, str, str]
 """Which combination of a manifest: its model, its garment or outfit, its variant. Numbers may shift, these do not.
@@ -41,10 +40,16 @@ class WornGarment(BaseModel):
     picture: Picture
 
 
+def _own_parameters(given: object, info: ValidationInfo) -> ServiceParameters:
+    """The parameters of the combination's service, read as its own."""
+    return registry.find(info.data["service"]).parameters.model_validate(given)
+
+
 class Combination(BaseModel):
     """One model with one garment or outfit under one set of parameters: an item of the Map.
 
-    `n` counts from 1 in the plan's order; `worn` is the garment's or outfit's number and id; `task_id` names
+    `n` counts from 1 in the plan's order; `worn` is the garment's or outfit's number and id; `service` is the
+    key of the one that makes it, whose own `parameters` it has; `task_id` names
     a task of an earlier run that is resumed instead of paying for a new one, `doubted_task` one that the service did
     not know then and is asked for once more before another is paid; `resubmissions` is how often a result that the
     service refused is tried again. `take` counts from 1: a further one is of what was rejected.
@@ -56,9 +61,12 @@ class Combination(BaseModel):
     model: str
     worn: str
     variant: str
+    service: str = registry.FIRST
     model_picture: Picture
     garments: list[WornGarment]
-    parameters: Parameters = Parameters()
+    parameters: Annotated[SerializeAsAny[ServiceParameters], BeforeValidator(_own_parameters)] = Field(
+        default_factory=lambda given: registry.find(given["service"]).parameters()
+    )
     task_id: str | None = None
     doubted_task: str | None = None
     resubmissions: int = 0
@@ -141,44 +149,78 @@ def check_polls(cadence: Sequence[int], deadline: int) -> None:
         )
 
 
+@dataclass(frozen=True)
+class Share:
+    """What an account gives a run: its slots, and the seconds that a task takes there as a rule."""
+
+    slots: int
+    seconds: float
+
+
+Pictures = Mapping[str, Mapping[str, Picture]]
+"""For each service's key, its pictures by id."""
+
+
+def for_all(manifest: Manifest, pictures: Mapping[str, Picture]) -> Pictures:
+    """The same pictures for each of the manifest's services."""
+    return dict.fromkeys(manifest.services(), pictures)
+
+
 def expand(
     manifest: Manifest,
-    models: Mapping[str, Picture],
-    garments: Mapping[str, Picture],
+    models: Pictures,
+    garments: Pictures,
     *,
     done: Set[Key] = frozenset(),
     paid: Mapping[Key, str] | None = None,
     doubted: Mapping[Key, str] | None = None,
     first: str | None = None,
+    shares: Mapping[str, Share] | None = None,
 ) -> Iterator[Combination]:
-    """Yield the combinations in the manifest's order: model by model, garment by garment, variant by variant.
+    """Yield the combinations in the order in which they start, numbered in the manifest's order.
 
-    Those in `done` are left out; `paid` gives combinations the tasks that an earlier run paid for, `doubted` those
+    That is model by model, garment by garment, variant by variant. Where several accounts work, the k-th combination of
+    each is due at k × seconds a task ÷ slots (`shares`, by account), so that a fast service does not wait for a slow
+    one. Those in `done` are left out; `paid` gives combinations the tasks that an earlier run paid for, `doubted` those
     that are asked for once more before another is paid. `first` is the run that a retry goes back to, from which the
     seeds of further takes derive.
     """
-    wearables = _wearables(manifest, garments)
-    variants = _variants(manifest)
-    for n, key in enumerate(keys(manifest, done), start=1):
+    settings = manifest.settings()
+    accounts = {name: registry.find(asked.service).account for name, asked in settings.items()}
+    wearables = {key: _wearables(manifest, garments[key]) for key in {asked.service for asked in settings.values()}}
+
+    def one(n: int, key: Key) -> Combination:
         model_id, worn_id, named_variant = key
         variant, take = take_of(named_variant)
-        number, worn = wearables[worn_id]
+        asked = settings[variant]
+        number, worn = wearables[asked.service][worn_id]
         combination = Combination(
             n=n,
             model=model_id,
             worn=f"{number}-{worn_id}",
             variant=variant,
-            model_picture=models[model_id],
+            service=asked.service,
+            model_picture=models[asked.service][model_id],
             garments=list(worn),
-            parameters=variants[variant],
+            parameters=asked.parameters,
             resubmissions=manifest.resubmissions,
         )
         if take > 1:
             seed = take_seed(first or "", model_id, worn_id, variant, take)
-            parameters = combination.parameters.model_copy(update={"seed": seed})
-            combination = combination.model_copy(update={"take": take, "parameters": parameters})
+            own = asked.parameters.with_seed(seed)
+            combination = combination.model_copy(update={"take": take, "parameters": own})
         tasks = {"task_id": (paid or {}).get(key), "doubted_task": (doubted or {}).get(key)}
-        yield combination.model_copy(update=tasks) if any(tasks.values()) else combination
+        return combination.model_copy(update=tasks) if any(tasks.values()) else combination
+
+    def of(account: str) -> Iterator[tuple[float, int, Key]]:
+        share = (shares or {}).get(account, Share(1, 1.0))
+        own = (
+            (n, key) for n, key in enumerate(keys(manifest, done), start=1) if accounts[take_of(key[2])[0]] == account
+        )
+        return ((k * share.seconds / share.slots, n, key) for k, (n, key) in enumerate(own, start=1))
+
+    for _, n, key in heapq.merge(*map(of, dict.fromkeys(accounts.values()))):
+        yield one(n, key)
 
 
 def _wearables(manifest: Manifest, pictures: Mapping[str, Picture]) -> dict[str, tuple[str, Sequence[WornGarment]]]:
@@ -191,24 +233,22 @@ def _wearables(manifest: Manifest, pictures: Mapping[str, Picture]) -> dict[str,
     return {id_: (str(i).zfill(width), parts) for i, (id_, parts) in enumerate(worn.items(), start=1)}
 
 
-def _variants(manifest: Manifest) -> dict[str, Parameters]:
-    if not manifest.variants:
-        return {DEFAULT_VARIANT: manifest.parameters}
-    return {
-        name: manifest.parameters.model_copy(
-            update={field: getattr(changes, field) for field in changes.model_fields_set}
-        )
-        for name, changes in manifest.variants.items()
-    }
-
-
 def encode(combinations: Iterator[Combination]) -> Iterator[bytes]:
     """The plan as one JSON array, in pieces: the Map reads it item by item."""
     separator = b"[\n"
     for combination in combinations:
-        yield separator + combination.model_dump_json(exclude_defaults=True).encode()
+        yield separator + _encoded(combination)
         separator = b",\n"
     yield b"\n]\n"
+
+
+def _encoded(combination: Combination) -> bytes:
+    """What is no default, and the service: who reads the plan need not know which one is meant where none is named."""
+    item = combination.model_dump(mode="json", exclude_defaults=True) | {"service": combination.service}
+    if not item.get("parameters"):
+        item.pop("parameters", None)
+    fields = {name: item[name] for name in Combination.model_fields if name in item}
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def write(s3: "S3Client", bucket: str, key: str, combinations: Iterator[Combination]) -> bool:

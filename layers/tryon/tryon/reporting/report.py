@@ -12,10 +12,11 @@ from tryon.planning.manifest import Manifest, ManifestError, read_again
 from tryon.reporting import notification, retry, summary
 from tryon.reporting.gallery import publishing
 from tryon.reporting.summary import Summary
+from tryon.service import registry
 from tryon.state.entry import Entry, Status
 from tryon.state.gate import Gate
 from tryon.state.ledger import Ledger, RunEndedError
-from tryon.state.run import Run, RunStatus
+from tryon.state.run import Price, Run, RunStatus
 from tryon.task.slots import holder, holders_of
 from tryon.text import cut
 
@@ -52,34 +53,37 @@ class Notification:
 
 @dataclass(frozen=True)
 class Report:
-    """What the state machine needs of a run that has ended; `gallery_error` is why there is no gallery."""
+    """What the state machine needs of a run that has ended; `gallery_error` is why there is no gallery.
+
+    `costs` are the metrics of what the services charge: `Cost`, and one for each further currency, such as `CostUSD`.
+    """
 
     status: RunStatus
     gallery_error: str | None
     error: str
     cause: str
     failed: int
-    cost: float
+    costs: dict[str, float]
     notification: Notification
 
 
 def write_report(  # noqa: PLR0913 - what a report is made of, by name
     s3: "S3Client",
     ledger: Ledger,
-    gate: Gate,
+    gates: Callable[[str], Gate],
     *,
     run_id: str,
     bucket: str,
     clock: Clock,
-    price: float,
-    currency: str,
+    prices: Callable[[str], Price],
     failure: Failure | None,
     hurry: Callable[[], bool] = lambda: False,
 ) -> Report:
     """Finish a run in the ledger, write its files into S3 and return what the state machine needs to notify.
 
-    `hurry` says when too little time is left to look for more pictures for the gallery. Called again, or for a run
-    that was stopped after its report, it returns what was reported and changes nothing. Raises `RunNotPlannedError`.
+    `gates` and `prices` give those of a service by its key. `hurry` says when too little time is left to look for more
+    pictures for the gallery. Called again, or for a run that was stopped after its report, it returns what was reported
+    and changes nothing. Raises `RunNotPlannedError`.
     """
     folder = RunFolder(run_id)
     run = ledger.run(run_id)
@@ -90,14 +94,7 @@ def write_report(  # noqa: PLR0913 - what a report is made of, by name
         raise RunNotPlannedError(f"run {run_id} ended before its plan was whole; nothing was submitted{told}")
     if not run.running:
         raise RunNotPlannedError(f"run {run_id} was recorded as {run.status} without a report")
-    keep = set()
-    for entry in ledger.entries(run_id):
-        if entry.status in summary.OUTCOME_OF_UNFINISHED:
-            ledger.failed(run_id, entry.n, *summary.OUTCOME_OF_UNFINISHED[entry.status])
-        if entry.may_still_run:
-            keep.add(holder(run_id, entry.n, entry.visit))
-    # What the service may still work on fills its slots too: the lease's end frees those.
-    gate.release_run(holders_of(run_id), keep=frozenset(keep))
+    _finish(ledger, run_id, gates)
     original, note = _manifest(s3, run)
     with objects.spool() as table, objects.spool() as again:
         # All three from one reading, so that they agree whatever is written to the ledger meanwhile.
@@ -108,8 +105,7 @@ def write_report(  # noqa: PLR0913 - what a report is made of, by name
             replace(run, notes=(*run.notes, *note)),
             passing,
             now=clock.now(),
-            price=price,
-            currency=currency,
+            prices=prices,
             error=failure.error if failure else None,
             cause=failure.cause if failure else None,
         )
@@ -127,6 +123,30 @@ def write_report(  # noqa: PLR0913 - what a report is made of, by name
     return _report(result, bucket, folder, gallery_error)
 
 
+def _finish(ledger: Ledger, run_id: str, gates: Callable[[str], Gate]) -> None:
+    """Give every combination its outcome, and back the slots that the run has no use for any more."""
+    keep = set()
+    services = {registry.FIRST}
+    for entry in ledger.entries(run_id):
+        if entry.status in summary.OUTCOME_OF_UNFINISHED:
+            ledger.failed(run_id, entry.n, *summary.OUTCOME_OF_UNFINISHED[entry.status])
+        services.add(entry.service)
+        if entry.may_still_run:
+            keep.add(holder(run_id, entry.n, entry.visit))
+    # What the service may still work on fills its slots too: the lease's end frees those.
+    for gate in _gates_of(services, gates):
+        gate.release_run(holders_of(run_id), keep=frozenset(keep))
+
+
+def _gates_of(services: Iterable[str], gates: Callable[[str], Gate]) -> list[Gate]:
+    """The gates of the services' accounts, each once; of a service that is gone there is none."""
+    found = {}
+    for key in services:
+        with suppress(registry.UnknownServiceError):
+            found[registry.find(key).account] = gates(key)
+    return list(found.values())
+
+
 def _read_summary(s3: "S3Client", bucket: str, folder: RunFolder) -> Summary:
     return summary.read(objects.read(s3, bucket, folder.summary))
 
@@ -138,7 +158,7 @@ def _report(result: Summary, bucket: str, folder: RunFolder, gallery_error: str 
         error=result.error or "",
         cause=result.cause or "",
         failed=result.failed,
-        cost=result.cost.service,
+        costs={"Cost" if one == result.cost.currency else f"Cost{one}": v for one, v in result.cost.totals.items()},
         notification=Notification(
             subject=notification.subject(result),
             message=notification.message(result, bucket=bucket, prefix=folder.prefix),
@@ -212,7 +232,7 @@ def _manifest(s3: "S3Client", run: Run) -> tuple[Manifest | None, list[str]]:
     The results are worth more than the garments' types and a retry manifest.
     """
     try:
-        return read_again(s3, run.bucket, run.manifest_key, run.manifest_version), []
+        return read_again(s3, run.bucket, run.manifest_key, run.manifest_version, default_service=run.service), []
     except ManifestError as error:
         why = cut(str(error), _MAX_WHY)
         return None, [f"there is no retry manifest, because this version does not understand the manifest: {why}"]

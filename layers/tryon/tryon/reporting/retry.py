@@ -7,15 +7,16 @@ from typing import Any, TextIO
 
 from tryon.errors import ENDS_TASK, FORGOTTEN
 from tryon.planning import plan
-from tryon.planning.manifest import Manifest, ManifestError, Problem, Wanted
-from tryon.planning.plan import DEFAULT_VARIANT, Key
+from tryon.planning.manifest import DEFAULT_VARIANT, Manifest, ManifestError, Problem, Wanted
+from tryon.planning.plan import Key
 from tryon.planning.takes import variant_of_take
+from tryon.service import registry
 from tryon.state.entry import Entry, Status
 from tryon.state.ledger import Ledger
 from tryon.state.run import Run
 
-RESUMABLE_SECONDS = 11.5 * 3600
-"""How long after its submit a task is resumed: the service keeps it for 12 hours."""
+RESUME_MARGIN = 1800.0
+"""Seconds before a service forgets a task from which on it is not resumed any more."""
 
 
 def repeats(entry: Entry, *, include_unknown: bool = False) -> bool:
@@ -185,6 +186,7 @@ def look_back(wanted: Manifest, ledger: Ledger, now: float, *, me: str = "") -> 
         asked_for = which in named and run_id in older
         if entry.status is Status.SUCCEEDED or run_id in running or (entry.outcome_unknown and not asked_for):
             done[which] = run_id
+    _same_services(wanted, [entry for _, entry in latest.values()])
     left = {which: entry for which, (_, entry) in latest.items() if which not in done}
     return Earlier(
         first=first,
@@ -196,24 +198,36 @@ def look_back(wanted: Manifest, ledger: Ledger, now: float, *, me: str = "") -> 
     )
 
 
+def _same_services(wanted: Manifest, entries: Iterable[Entry]) -> None:
+    """Raise `ManifestError` for a variant that another service made: its tasks cannot be asked for at this one."""
+    asked = {name: settings.service for name, settings in wanted.settings().items()}
+    made = {entry.variant: entry.service for entry in entries}
+    problems = [
+        Problem("retry_of", f"variant {name} was made by {made[name]}, this manifest says {key}")
+        for name, key in asked.items()
+        if made.get(name, key) != key
+    ]
+    if problems:
+        raise ManifestError(problems)
+
+
 def doubted(entry: Entry, now: float) -> bool:
     """Whether the entry's task was written off only because the service said that it does not know it."""
-    return (
-        entry.error in FORGOTTEN
-        and entry.not_found_at is not None
-        and entry.submitted_at is not None
-        and now - entry.submitted_at < RESUMABLE_SECONDS
-    )
+    return entry.error in FORGOTTEN and entry.not_found_at is not None and _kept(entry, now)
+
+
+def _kept(entry: Entry, now: float) -> bool:
+    """Whether the service still keeps the entry's task."""
+    try:
+        kept = registry.find(entry.service).task_kept
+    except registry.UnknownServiceError:
+        return False
+    return entry.submitted_at is not None and now - entry.submitted_at < kept - RESUME_MARGIN
 
 
 def resumable(entry: Entry, now: float) -> bool:
     """Whether the entry's task may still have a picture that the service keeps."""
-    return (
-        entry.status is not Status.SUCCEEDED
-        and entry.error not in ENDS_TASK
-        and entry.submitted_at is not None
-        and now - entry.submitted_at < RESUMABLE_SECONDS
-    )
+    return entry.status is not Status.SUCCEEDED and entry.error not in ENDS_TASK and _kept(entry, now)
 
 
 @dataclass(frozen=True)

@@ -4,19 +4,20 @@ import csv
 import json
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cache
 from statistics import fmean, quantiles
-from typing import Annotated, TextIO
+from typing import Annotated, Literal, TextIO
 
 from pydantic import Field, TypeAdapter
 
 from tryon.json_types import Json, validated
 from tryon.learning.drift import Drift, DriftMeter
 from tryon.reporting import cost, spreadsheet
+from tryon.service import registry
 from tryon.state.entry import Entry, Status
-from tryon.state.run import Cost, Outcome, Reason, Run, RunStatus, Spread
+from tryon.state.run import Cost, Outcome, Price, Reason, Run, RunStatus, ServiceCost, Spread
 
 OUTCOME_OF_UNFINISHED: Mapping[Status, tuple[str, str]] = {
     Status.PLANNED: (
@@ -172,6 +173,56 @@ def run_status(total: int, succeeded: int, error: str | None) -> RunStatus:
     return RunStatus.PARTIAL if succeeded else RunStatus.FAILED
 
 
+class _Bill:
+    """What a run's entries of one service are billed for."""
+
+    def __init__(self) -> None:
+        self.tasks = self.succeeded = self.failed = 0
+        self.billed = 0.0
+
+    def add(self, entry: Entry) -> None:
+        self.tasks += len(entry.tasks)
+        self.succeeded += entry.status is Status.SUCCEEDED
+        self.failed += entry.status is Status.FAILED
+        self.billed += billed(entry)
+
+    def cost(self, key: str, price: Price) -> ServiceCost:
+        """Its line of the summary."""
+        return ServiceCost(
+            service=key,
+            tasks=self.tasks,
+            billed=self.billed,
+            unit=_unit(key),
+            price=price.amount,
+            currency=price.currency,
+            cost=round(price.amount * self.billed, 4),
+            succeeded=self.succeeded,
+            failed=self.failed,
+        )
+
+
+def _unit(key: str) -> Literal["task", "picture"]:
+    try:
+        return registry.find(key).billed
+    except registry.UnknownServiceError:
+        return "task"
+
+
+def billed(entry: Entry) -> float:
+    """How many units of its service a combination is billed for, as far as is known: tasks, or pictures.
+
+    By the credits that the service said it took, where it did; else by the pictures of a task that has some.
+    """
+    if _unit(entry.service) == "task":
+        return len(entry.tasks)
+    if not entry.tasks:
+        return 0.0  # resumed: an earlier run paid
+    one = registry.find(entry.service)
+    if entry.billed is not None and one.credits:
+        return entry.billed / one.credits
+    return float(len(entry.results) + len(entry.lost) or len(entry.candidates))
+
+
 class _Tally:
     """A run's numbers, added up entry by entry: of each entry no more than its three measures is kept."""
 
@@ -182,6 +233,7 @@ class _Tally:
         self.reasons = Reasons()
         self.meter = cost.Meter()
         self.drift = DriftMeter(run.learned) if run.learned else None
+        self.bills: dict[str, _Bill] = {key: _Bill() for key in run.services}
 
     def add(self, entry: Entry) -> None:
         self.total += 1
@@ -200,6 +252,7 @@ class _Tally:
             self.latency.append(entry.latency)
         if entry.delay is not None:
             self.delay.append(entry.delay)
+        self.bills.setdefault(entry.service, _Bill()).add(entry)
         self.reasons.add(entry)
         self.meter.add(entry)
         if self.drift is not None:
@@ -211,15 +264,14 @@ def summarize(
     entries: Iterable[Entry],
     *,
     now: float,
-    price: float,
-    currency: str,
+    prices: Callable[[str], Price],
     error: str | None = None,
     cause: str | None = None,
 ) -> Summary:
     """A run's summary, from its final entries, read once.
 
-    `cost.service` is `price` times the tasks this run started: what the service bills. `error` and `cause` are what
-    broke the run itself.
+    `prices` gives what a service charges by its key; the cost is that times what the service bills. `error` and `cause`
+    are what broke the run itself.
     """
     tally = _Tally(run)
     for entry in entries:
@@ -258,13 +310,28 @@ def summarize(
         delay=spread(tally.delay),
         tasks=tally.tasks,
         tasks_unknown=tally.unknown,
-        cost=Cost(
-            service=round(price * tally.tasks, 2),
-            currency=currency,
-            price_per_task=price,
-            aws=tally.meter.cost(planning=run.planning_seconds),
-        ),
+        cost=_cost(tally, prices, run),
     )
+
+
+def _cost(tally: _Tally, prices: Callable[[str], Price], run: Run) -> Cost:
+    bills = tuple(bill.cost(key, _price(prices, key)) for key, bill in tally.bills.items())
+    first = bills[0]
+    return Cost(
+        service=round(sum(bill.cost for bill in bills if bill.currency == first.currency), 2),
+        currency=first.currency,
+        price_per_task=first.price,
+        aws=tally.meter.cost(planning=run.planning_seconds),
+        services=bills,
+    )
+
+
+def _price(prices: Callable[[str], Price], key: str) -> Price:
+    """A service's price; nothing of one that is gone."""
+    try:
+        return prices(key)
+    except registry.UnknownServiceError:
+        return Price(0.0, "XXX")
 
 
 def recount(told: Summary, entries: Iterable[Entry]) -> Summary:
@@ -293,6 +360,7 @@ COLUMNS = (
     "model",
     "worn",
     "variant",
+    "service",
     "status",
     "task_id",
     "refused_tasks",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tryon.parameters import GarmentType, ServiceParameters
+from tryon.picture_limits import PictureLimits
 from tryon.service.secret import Secret
 
 
@@ -16,16 +17,6 @@ class Rate:
 
     requests: int
     seconds: float
-
-
-@dataclass(frozen=True)
-class PictureLimits:
-    """What the service takes as an input picture: bytes of the file, sides in pixels, formats."""
-
-    max_bytes: int
-    min_side: int
-    max_side: int
-    formats: frozenset[Literal["jpeg", "png"]] = frozenset({"jpeg", "png"})
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,9 @@ SERVICES = ("volcengine", "fashn", "fal")
 FIRST = "volcengine/dressing-diffusion-v2"
 """The key that plans, ledgers and manifests mean which name no service: there was no other before there were names."""
 
+FIRST_ACCOUNT = "service"
+"""Its account, by the name that the gate has had since there was one service: another would forget held slots."""
+
 TIMEOUT = (3.05, 30.0)
 """Seconds to connect and to read."""
 

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from tryon.errors import PROVE_NO_TASK
 from tryon.json_types import Json, validated
-from tryon.service import Candidate
+from tryon.service import Candidate, registry
 from tryon.stored import Lost, Stored
 
 
@@ -45,7 +45,8 @@ class Entry:
     refused the latest submit without making a task. `said` is the
     last answer to a poll that was not understood, or the last trouble of one, `unanswered` how many there were.
     `not_found_at` is when the service began to say that it does not know the task. `take` is 2 and more where what was
-    made before was rejected.
+    made before was rejected. `service` is the key of the one that it is made with, and `billed` what that one says that
+    the task took of the account's credits.
     """
 
     n: int
@@ -83,6 +84,8 @@ class Entry:
     unanswered: int = 0
     not_found_at: float | None = None
     take: int = 1
+    service: str = registry.FIRST
+    billed: float | None = None
 
     @property
     def tasks(self) -> tuple[str, ...]:

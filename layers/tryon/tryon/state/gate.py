@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from botocore.exceptions import ClientError
 from pydantic import TypeAdapter
@@ -352,7 +352,8 @@ class Gate:
     """The gate of one account.
 
     `wake(token, seconds)` wakes a waiting child, to start after that many whole seconds, and returns whether the
-    child still listened.
+    child still listened. `requests` is the rate of the service's requests; `polls` that of its questions, where the
+    service counts those apart.
     """
 
     def __init__(
@@ -365,6 +366,7 @@ class Gate:
         clock: Clock,
         wake: Callable[[str, int], bool],
         requests: RequestLimit | None = None,
+        polls: RequestLimit | Literal["shared"] | None = "shared",
     ) -> None:
         self._client = client
         self._table = table
@@ -373,6 +375,7 @@ class Gate:
         self._clock = clock
         self._wake = wake
         self._requests = requests
+        self._polls = polls
 
     def now(self) -> float:
         """The time by which the gate counts, in seconds since the epoch."""
@@ -410,10 +413,11 @@ class Gate:
         self._wake(token, self._seconds_until(self._resume_at()))
 
     def _resume_at(self) -> float:
-        if self._requests is None:
+        limit, _ = self._turns_of(poll=True)
+        if limit is None:
             return self._clock.now()
         key = f"{self._account}#resumed"
-        distance = self._requests.seconds / self._requests.count / _RESUME_SHARE
+        distance = limit.seconds / limit.count / _RESUME_SHARE
         for attempt in self._attempts(f"the next start of account {self._account!r} could not be booked"):
             resumed = _turns().validate_python(self._item(key))
             now = self._clock.now()
@@ -508,15 +512,17 @@ class Gate:
 
         self._deliver(self._change(change))
 
-    def take_turn(self, who: str = "") -> None:
+    def take_turn(self, who: str = "", *, poll: bool = False) -> None:
         """Wait until the account's next request is due, so that all runs together keep the service's rate.
+
+        `poll` says that it is a question, which some services count apart from submits.
 
         Raises `TurnLaterError` when that is more than a few seconds away. The turn is then booked for `who`, if it is
         within `MAX_TURN_AHEAD`, and is taken when `who` comes again at that time: whoever asks twice has one turn.
         """
-        if self._requests is None:
+        limit, key = self._turns_of(poll=poll)
+        if limit is None:
             return
-        key = f"{self._account}#requests"
         for attempt in self._attempts(f"the requests of account {self._account!r} could not be put in turn"):
             requests = _turns().validate_python(self._item(key))
             now = self._clock.now()
@@ -528,8 +534,8 @@ class Gate:
             }
             turn = booked.pop(who, None) if who else None
             if turn is None:
-                turn = next_turn(turns, now, self._requests)
-                turns = [*turns, turn][-self._requests.count :]
+                turn = next_turn(turns, now, limit)
+                turns = [*turns, turn][-limit.count :]
             elif turn - now > MAX_TURN_WAIT:
                 raise TurnLaterError(turn - now, booked=True)
             later = turn - now > MAX_TURN_WAIT
@@ -543,6 +549,12 @@ class Gate:
                 self._clock.sleep(max(0.0, turn - now))
                 return
             self._back_off(attempt)
+
+    def _turns_of(self, *, poll: bool) -> tuple[RequestLimit | None, str]:
+        """The rate of submits or of questions, and the item that keeps their turns."""
+        if poll and self._polls != "shared":
+            return self._polls, f"{self._account}#polls"
+        return self._requests, f"{self._account}#requests"
 
     def state(self) -> GateState:
         """The item as it stands."""

@@ -13,10 +13,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tryon.clock import Clock
 from tryon.json_types import Json, UnreadableError
 from tryon.planning.plan import Combination, Key
-from tryon.service import Candidate, Submitted, TaskResult
+from tryon.service import Candidate, Submitted, TaskResult, registry
 from tryon.state.entry import Entry, RefusedSubmit, Status, read_entry
 from tryon.state.items import from_item, to_item
-from tryon.state.run import Outcome, Run, RunStatus, read_run
+from tryon.state.run import Outcome, Run, RunStatus, halted_attribute, read_run
 from tryon.stored import Lost, Stored
 
 if TYPE_CHECKING:
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 
 SLACK = 60.0
 """Seconds by which the service's clock and this one may disagree on how long a task took."""
-
-KEPT = 12 * 3600.0
-"""Seconds for which the service keeps a task: one that an earlier run started took no longer."""
 
 RUN_INDEX = "runs"
 """The index that lists runs by id; only a run's own item carries its key attribute `kind`."""
@@ -69,7 +66,7 @@ _OF_ONE_TASK = (
 
 @dataclass(frozen=True)
 class Standing:
-    """Why a run was halted, None while it was not, and when it started (seconds since the epoch)."""
+    """Why a run was halted for an account, None while it was not, and when it started (seconds since the epoch)."""
 
     halted: str | None
     started_at: float
@@ -215,17 +212,23 @@ class Ledger:
             for item in page["Items"]:
                 yield read_run(from_item(item))
 
-    def halt(self, run_id: str, error: str, cause: str) -> None:
-        """Keep a run's other combinations from starting: every one would fail alike."""
-        self._update(_run_key(run_id), {"halt_error": error, "halt_cause": cause}, condition="attribute_exists(pk)")
+    def halt(self, run_id: str, error: str, cause: str, *, account: str = registry.FIRST_ACCOUNT) -> None:
+        """Keep a run's other combinations of an account from starting: every one would fail alike."""
+        why: dict[str, Json] = {halted_attribute(account): f"{error}: {cause}"}
+        if account == registry.FIRST_ACCOUNT:
+            why = {"halt_error": error, "halt_cause": cause}
+        self._update(_run_key(run_id), why, condition="attribute_exists(pk)")
 
-    def standing(self, run_id: str) -> Standing:
-        """How a run stands for a combination that is about to ask for a slot."""
+    def standing(self, run_id: str, account: str = registry.FIRST_ACCOUNT) -> Standing:
+        """How a run stands for a combination that is about to ask for a slot of an account."""
         answer = self._client.get_item(
-            TableName=self._table, Key=_run_key(run_id), ProjectionExpression="halt_error, halt_cause, started_at"
+            TableName=self._table,
+            Key=_run_key(run_id),
+            ProjectionExpression="halt_error, halt_cause, started_at, #halted",
+            ExpressionAttributeNames={"#halted": halted_attribute(account)},
         )
         run = read_run({"run_id": run_id, **from_item(answer.get("Item", {}))})
-        return Standing(run.halted, run.started_at)
+        return Standing(run.halted_at(account), run.started_at)
 
     def add(self, run_id: str, combinations: Iterable[Combination]) -> None:
         """Write combinations as PLANNED where there is no entry yet, `TRANSACTION` at a time."""
@@ -482,10 +485,14 @@ class Ledger:
         now = self._clock.now()
         seen: dict[str, Json] = {"ended_at": now}
         if result is not None:
+            seen["billed"] = result.billed
             seen["candidates"] = [_candidate(candidate) for candidate in result.candidates]
             latency = None if result.times is None else result.times.latency
             # A time that is longer than the task can have lasted is no time: one would spoil every mean of the run.
-            longest = KEPT if entry.resumed else now - (entry.submitted_at or now) + SLACK
+            # A service keeps a task for some hours: one that an earlier run started took no longer.
+            longest = (
+                registry.find(entry.service).task_kept if entry.resumed else now - (entry.submitted_at or now) + SLACK
+            )
             if latency is not None and entry.submitted_at is not None and latency <= longest:
                 seen["latency"] = latency
                 # Both ends by one clock each: the service's clock need not agree with this one.
@@ -644,6 +651,7 @@ def _planned(combination: Combination) -> dict[str, Json]:
     return {
         "n": combination.n,
         "id": combination.id,
+        "service": combination.service,
         "model": combination.model,
         "worn": combination.worn,
         "variant": combination.variant,

@@ -1,13 +1,15 @@
 """A run as the ledger keeps it: what it is of, how far it is, how it ended."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from functools import cache
+from typing import Literal
 
 from pydantic import TypeAdapter
 
 from tryon.json_types import Json, validated
+from tryon.service import registry
 
 
 class RunStatus(StrEnum):
@@ -57,13 +59,50 @@ class AwsCost:
 
 
 @dataclass(frozen=True)
+class Price:
+    """What a service charges for what it bills, a task or a picture."""
+
+    amount: float
+    currency: str
+
+
+@dataclass(frozen=True)
+class ServiceCost:
+    """What a run cost at one model of a service: `billed` units, tasks or pictures, at a price."""
+
+    service: str
+    tasks: int
+    billed: float
+    unit: Literal["task", "picture"]
+    price: float
+    currency: str
+    cost: float
+    succeeded: int
+    failed: int
+
+
+@dataclass(frozen=True)
 class Cost:
-    """What a run cost: at the service, in its currency, and at AWS."""
+    """What a run cost: at its services, and at AWS.
+
+    `services` are the services' parts. `service` adds up those in `currency`, that of the first of them: amounts in
+    different currencies are never added. `price_per_task` is that of the first.
+    """
 
     service: float
     currency: str
     price_per_task: float
     aws: AwsCost
+    services: tuple[ServiceCost, ...] = ()
+
+    @property
+    def totals(self) -> dict[str, float]:
+        """What is to be paid in each currency."""
+        totals = {self.currency: self.service}
+        for one in self.services:
+            if one.currency != self.currency:
+                totals[one.currency] = round(totals.get(one.currency, 0.0) + one.cost, 4)
+        return totals
 
 
 @dataclass(frozen=True)
@@ -81,6 +120,7 @@ class LearnedFrom:
     delay: float
     mean: float
     quantiles: tuple[float, ...]
+    service: str = registry.FIRST
 
 
 @dataclass(frozen=True)
@@ -112,8 +152,10 @@ class Run:
     """A run's item. Times are seconds since the epoch, `cadence` the seconds between polls.
 
     Of a run that was rejected before it was opened only the first fields and `error` are known. `nothing_left` names
-    the runs that have what a retry was to do, `repaired_by` the retries that brought what this run lacked, `halted` is
-    why no further combination starts. `outcome` is there once the run was reported.
+    the runs that have what a retry was to do, `repaired_by` the retries that brought what this run lacked, `halt_error`
+    is why no further combination starts at the first service's account; `halts` says so of others, by account.
+    `service` is the key of the service that the manifest meant where it named none, `cadences` are the waits by key
+    where several services work. `outcome` is there once the run was reported.
     """
 
     run_id: str
@@ -124,7 +166,9 @@ class Run:
     manifest_key: str = ""
     manifest_version: str = ""
     started_at: float = 0.0
+    service: str = registry.FIRST
     cadence: tuple[int, ...] = ()
+    cadences: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     learned: LearnedFrom | None = None
     retry_of: str | None = None
     total: int | None = None
@@ -133,11 +177,17 @@ class Run:
     nothing_left: tuple[str, ...] | None = None
     halt_error: str | None = None
     halt_cause: str | None = None
+    halts: Mapping[str, str] = field(default_factory=dict)
     repaired_by: tuple[str, ...] = ()
     error: str | None = None
     cause: str | None = None
     notification_error: str | None = None
     outcome: Outcome | None = None
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """The keys of the services that work for the run."""
+        return tuple(self.cadences) or (registry.FIRST,)
 
     @property
     def running(self) -> bool:
@@ -156,8 +206,15 @@ class Run:
 
     @property
     def halted(self) -> str | None:
-        """Why no further combination of the run starts, None while they do."""
-        return None if self.halt_error is None else f"{self.halt_error}: {self.halt_cause}"
+        """Why no further combination of an account starts, None while they all do."""
+        first = None if self.halt_error is None else f"{self.halt_error}: {self.halt_cause}"
+        return first or next(iter(self.halts.values()), None)
+
+    def halted_at(self, account: str) -> str | None:
+        """Why no further combination of this account starts, None while they do."""
+        if account == registry.FIRST_ACCOUNT:
+            return None if self.halt_error is None else f"{self.halt_error}: {self.halt_cause}"
+        return self.halts.get(account)
 
     @property
     def planning_seconds(self) -> float:
@@ -167,8 +224,11 @@ class Run:
     def as_item(self) -> dict[str, Json]:
         """The run in plain values, flat as the ledger has it; what is not known is left out."""
         own = asdict(self)
+        if self.service == registry.FIRST:
+            del own["service"]
         outcome = own.pop("outcome") or {}
-        known = {name: value for name, value in own.items() if value not in ((), "")} | outcome
+        own |= {f"{_HALTED}{account}": why for account, why in own.pop("halts").items()}
+        known = {name: value for name, value in own.items() if value not in ((), "", {})} | outcome
         return {name: value for name, value in known.items() if value is not None}
 
 
@@ -180,10 +240,22 @@ def read_run(item: Mapping[str, Json]) -> Run:
     if "succeeded" in item:
         # What the report wrote is beside the rest: one item a run, so that a list of runs needs nothing else.
         item = {**item, "outcome": {name: item[name] for name in _OUTCOME if name in item}}
+    halts = {name.removeprefix(_HALTED): why for name, why in item.items() if name.startswith(_HALTED)}
+    if halts:
+        item = {**item, "halts": halts}
     return validated(_run(), item, f"run {item.get('run_id')}")
 
 
-_OUTCOME = tuple(field.name for field in fields(Outcome))
+_OUTCOME = tuple(one.name for one in fields(Outcome))
+
+_HALTED = "halted_"
+"""What the attributes begin with that say why the combinations of an account do not start: an attribute each, so that
+two accounts can be halted at once."""
+
+
+def halted_attribute(account: str) -> str:
+    """The name of an account's attribute."""
+    return f"{_HALTED}{account}"
 
 
 @cache

@@ -20,11 +20,6 @@ if TYPE_CHECKING:
     pass
 
 
-NOT_FOUND_SECONDS = 60.0
-"""Seconds over which the service must say that it does not know a task before that is an end: it files a task a moment
-after it takes it, and a node that lags behind has been seen to know nothing for a while."""
-
-
 class TaskState(StrEnum):
     """What a poll reports to the state machine."""
 
@@ -65,7 +60,7 @@ def look(  # noqa: PLR0913 - its parts, by name
     """
     me = holder(run_id, n, visit)
     try:
-        gate.take_turn(requester(run_id, n))
+        gate.take_turn(requester(run_id, n), poll=True)
     except TurnLaterError as later:
         again_in = later.again_in if later.booked else _spread(later.seconds, deferrals)
         return Look(TaskState.PENDING, again_in=again_in)
@@ -87,7 +82,7 @@ def look(  # noqa: PLR0913 - its parts, by name
         # Kept in the ledger, since each poll is another call of the function.
         since = now() if entry.not_found_at is None or entry.task_id != task_id else entry.not_found_at
         ledger.not_found(run_id, n, task_id, since)
-        if now() - since < NOT_FOUND_SECONDS:
+        if now() - since < service.capabilities.filed_within:
             return Look(TaskState.PENDING, "the service does not know the task")
     ledger.ended(run_id, entry, task_id, result)
     gate.release(me, ended=True)

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from tryon.clock import Clock
 from tryon.planning.plan import Combination
+from tryon.service import registry
 from tryon.state.entry import Entry
 from tryon.state.gate import Gate
 from tryon.state.ledger import Ledger
@@ -65,7 +66,7 @@ def ask_for_slot(  # noqa: PLR0913 - its parts, by name
     the service may refuse all submits before the run gives up. Raises `RunHaltedError` where the run goes no further
     and `NotStartedError` where the wait was too long.
     """
-    standing = ledger.standing(run_id)
+    standing = ledger.standing(run_id, registry.find(combination.service).account)
     if standing.halted is not None:
         raise RunHaltedError(f"the run was stopped before this combination: {standing.halted}")
     if combination.task_id is not None and not refused_task:

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tryon import objects
 from tryon.planning.plan import Combination
-from tryon.service import GarmentPicture, Submission, TaskStatus, TryOnService
+from tryon.service import Balance, GarmentPicture, Submission, TaskStatus, TryOnService
 from tryon.service import errors as service_errors
 from tryon.service.errors import (
     RefusalUnconfirmedError,
@@ -58,16 +58,18 @@ class Started:
     oddity: str = ""
 
 
-def check_access(service: TryOnService, gate: Gate) -> None:
+def check_access(service: TryOnService, gate: Gate) -> Balance | None:
     """Ask the service its free question, so that broken access stops a run before it begins.
+
+    Returns what is left of a prepaid account.
 
     Raises `ServiceAccessError`, or the errors that say to ask again later.
     """
     try:
-        gate.take_turn()
+        gate.take_turn(poll=True)
     except TurnLaterError as later:
         raise ServiceThrottledError(str(later)) from later
-    service.check()
+    return service.check()
 
 
 def start(  # noqa: C901, PLR0913 - paid once: the order of these steps is the point, and is read in one place; its parts, by name
@@ -153,7 +155,10 @@ def start(  # noqa: C901, PLR0913 - paid once: the order of these steps is the p
         # Lost, this write is made up for by the state machine, which learns of the refusal from the error.
         with suppress(ClientError, BotoCoreError):
             ledger.withdraw_submit(run_id, n, visit, type(error).__name__, str(error))
-        raise _after_refusal(error, run_id, me, ledger, gate, trouble, refusals) from error
+        confirmed, told = _after_refusal(error, me, gate, trouble, refusals)
+        if confirmed:
+            _halt(run_id, ledger, service, error)
+        raise told from error
     # The id was received and is paid for. Should the ledger be away, the state machine still carries it to the
     # first poll, which writes it down; failing here would lose it.
     with suppress(ClientError, BotoCoreError):
@@ -233,7 +238,7 @@ def _asked_once_more(combination: Combination, service: TryOnService) -> str | N
 
 def _confirm_access(run_id: str, me: str, ledger: Ledger, gate: Gate, service: TryOnService) -> None:
     """Ask the free question before one more submit: refused too, over two minutes, the run goes no further."""
-    halted = ledger.standing(run_id).halted
+    halted = ledger.standing(run_id, service.capabilities.account).halted
     if halted is not None:
         # It waited at the gate when the run was halted.
         gate.release(me)
@@ -242,7 +247,8 @@ def _confirm_access(run_id: str, me: str, ledger: Ledger, gate: Gate, service: T
         check_access(service, gate)
     except ServiceAccessError as error:
         trouble = gate.refused(me, Refusal.ACCESS, word=str(error), submit=False)
-        _halt_if(_lasting(trouble, gate), run_id, ledger, error)
+        if _lasting(trouble, gate):
+            _halt(run_id, ledger, service, error)
         raise RefusalUnconfirmedError(str(error), code=error.code, request_id=error.request_id) from error
     except ServiceError:
         pass  # no answer: the submit itself will show
@@ -252,16 +258,19 @@ def _lasting(trouble: Trouble, gate: Gate) -> bool:
     return gate.now() - trouble.access_since >= CONFIRM_SECONDS
 
 
-def _halt_if(confirmed: bool, run_id: str, ledger: Ledger, error: ServiceError) -> None:
-    if confirmed:
-        ledger.halt(run_id, type(error).__name__, str(error))
-        raise error
+def _halt(run_id: str, ledger: Ledger, service: TryOnService, error: ServiceError) -> NoReturn:
+    """Keep the run's other combinations of this account from starting; those of others go on."""
+    ledger.halt(run_id, type(error).__name__, str(error), account=service.capabilities.account)
+    raise error
 
 
 def _after_refusal(
-    error: ServiceError, run_id: str, me: str, ledger: Ledger, gate: Gate, trouble: Trouble | None, refusals: int
-) -> Exception:
-    """Free the slot, let the gate pause as the refusal asks, and return what the state machine is told."""
+    error: ServiceError, me: str, gate: Gate, trouble: Trouble | None, refusals: int
+) -> tuple[bool, Exception]:
+    """Free the slot and let the gate pause as the refusal asks.
+
+    Returns whether the refusal is confirmed as one that halts the run, and what the state machine is told.
+    """
     word = str(error)
     match error:
         case ServiceBusyError():
@@ -270,9 +279,10 @@ def _after_refusal(
             gate.refused(me, Refusal.THROTTLED, pause=error.retry_after, word=word)
         case ServiceAccessError() | UnknownRefusalError():
             after = gate.refused(me, Refusal.ACCESS, word=word)
-            _halt_if(after.submits >= CONFIRM_SUBMITS and _lasting(after, gate), run_id, ledger, error)
+            if after.submits >= CONFIRM_SUBMITS and _lasting(after, gate):
+                return True, error
             if refusals + 1 < MOST_REFUSALS:
-                return RefusalUnconfirmedError(word, code=error.code, request_id=error.request_id)
+                return False, RefusalUnconfirmedError(word, code=error.code, request_id=error.request_id)
         case TaskError():
             # An opinion about this picture: the service works.
             gate.release(me)
@@ -280,4 +290,4 @@ def _after_refusal(
                 gate.accepted()
         case _:
             gate.refused(me, Refusal.UNAVAILABLE, word=word)
-    return error
+    return False, error

@@ -1,24 +1,26 @@
-"""What Plan is allowed, beside the service that it asks whether it would answer."""
+"""What Plan is allowed, beside the services that it asks whether they would answer."""
 
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 
 from pydantic import BaseModel, Field, field_validator
 
-from tryon.plan_run import Limits
+from tryon.plan_run import Limits, Terms
+from tryon.service import registry
 from tryon.wiring.service import ServiceWiring
-from tryon.wiring.state import FROM_ENVIRONMENT
+from tryon.wiring.state import FROM_ENVIRONMENT, AccountSettings
 
 
 class PlanSettings(BaseModel):
     """What a manifest may ask for: combinations, picture bytes, and the buckets it may read besides its own.
 
-    `cadence` is for manifests that bring none.
+    `cadence` is for manifests that bring none and name the first service, `default_service` for those that name none.
     """
 
     model_config = FROM_ENVIRONMENT
 
-    slots: int = Field(alias="SLOTS", ge=1)
     cadence: list[int] = Field(alias="CADENCE")
+    default_service: str = Field(alias="DEFAULT_SERVICE", default=registry.FIRST)
     max_combinations: int = Field(alias="MAX_COMBINATIONS", ge=1)
     max_image_bytes: int = Field(alias="MAX_IMAGE_BYTES", ge=1)
     input_buckets: list[str] = Field(alias="INPUT_BUCKETS", default_factory=list)
@@ -27,11 +29,6 @@ class PlanSettings(BaseModel):
     @classmethod
     def _split(cls, value: str) -> list[str]:
         return [part.strip() for part in value.split(",") if part.strip()]
-
-    @property
-    def concurrency(self) -> int:
-        """Children that the Map runs at once: enough that one waits at the gate while others download."""
-        return self.slots + max(2, self.slots // 2)
 
 
 class PlanWiring(ServiceWiring):
@@ -48,7 +45,29 @@ class PlanWiring(ServiceWiring):
         return Limits(
             self.settings.max_combinations,
             self.settings.max_image_bytes,
-            self.settings.cadence,
-            self.gate_settings.deadline,
+            self.services,
+            registry.find(self.settings.default_service).key,
             self.settings.input_buckets,
         )
+
+    @cached_property
+    def services(self) -> Mapping[str, Terms]:
+        """What the stack has, by key: every model of each service that has slots."""
+        found = {}
+        for name in registry.SERVICES:
+            if f"{name}_slots".upper() not in self.environ and name != registry.FIRST.partition("/")[0]:
+                continue
+            slots = AccountSettings.of(self.environ, name).slots
+            for one in registry.models(name) if slots else ():
+                first = one.key == registry.FIRST
+                cadence = self.settings.cadence if first else one.cadence
+                found[one.key] = Terms(slots, tuple(cadence), self.deadline(one.key))
+        return found
+
+    def concurrency(self, keys: Iterable[str]) -> int:
+        """Children that the Map runs at once: for each account enough that one waits at its gate while others download.
+
+        An account's slots are counted once, however many of its models a run uses.
+        """
+        accounts = {registry.find(key).account: self.services[key].slots for key in keys if key in self.services}
+        return sum(slots + max(2, slots // 2) for slots in accounts.values())

@@ -1,46 +1,59 @@
 """Where the results of a function's tasks come from, beside the service that names them."""
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import boto3
 import requests
-from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from tryon.service import registry
 from tryon.task import results
 from tryon.task.fetch.origins import OriginPolicy
 from tryon.task.fetch.session import guarded_session
+from tryon.wiring.own import OwnSettings
 from tryon.wiring.service import ServiceWiring
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
-class ResultSettings(BaseModel):
-    """Where results may come from."""
+class ResultSettings(OwnSettings):
+    """Where a service's results may come from, besides what is in code: separated by blanks or commas."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", arbitrary_types_allowed=True)
+    FIRST_NAMES = {"result_origins": "RESULT_ORIGINS"}  # noqa: RUF012
 
-    policy: OriginPolicy = Field(alias="RESULT_ORIGINS")
-
-    @field_validator("policy", mode="before")
-    @classmethod
-    def _parse(cls, value: str) -> OriginPolicy:
-        return OriginPolicy.parse(value)
+    result_origins: str = ""
 
 
 class ResultWiring(ServiceWiring):
     """A function's parts, the way to results among them."""
 
-    @cached_property
-    def policy(self) -> OriginPolicy:
-        """The hosts that results may come from."""
-        return ResultSettings.model_validate(self.environ).policy
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        super().__init__(environ)
+        self._sessions: dict[str, requests.Session] = {}
+        self._policies: dict[str, OriginPolicy] = {}
 
-    @cached_property
-    def session(self) -> requests.Session:
+    def policy(self, service: str) -> OriginPolicy:
+        """The hosts that a service's results may come from, by its key.
+
+        A service that is a stand-in on this machine has its results there too.
+        """
+        capabilities = registry.find(service)
+        if capabilities.key not in self._policies:
+            origins = ResultSettings.of(self.environ, capabilities.service).result_origins
+            endpoint = self.service_settings(service).endpoint
+            standin = endpoint if endpoint.startswith("http://") else ""
+            known = origins or " ".join([*capabilities.result_origins, standin])
+            self._policies[capabilities.key] = OriginPolicy.parse(known)
+        return self._policies[capabilities.key]
+
+    def session(self, service: str) -> requests.Session:
         """A session that fetches from those hosts alone."""
-        return self.mounted(guarded_session(self.policy))
+        key = registry.find(service).key
+        if key not in self._sessions:
+            self._sessions[key] = self.mounted(guarded_session(self.policy(service)))
+        return self._sessions[key]
 
     @cached_property
     def s3(self) -> "S3Client":

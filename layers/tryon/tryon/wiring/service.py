@@ -1,45 +1,69 @@
-"""The try-on service of a function, beside its state."""
+"""The try-on services of a function, beside its state."""
 
-from functools import cached_property
+from collections.abc import Mapping
 
 import boto3
 import requests
-from pydantic import BaseModel, Field
 
 from tryon.service import TryOnService, registry
 from tryon.service.credentials import SecretCredentials
-from tryon.wiring.state import FROM_ENVIRONMENT, Wiring
+from tryon.wiring.own import OwnSettings
+from tryon.wiring.state import Wiring
 
 
-class ServiceSettings(BaseModel):
-    """How the try-on service is reached: client `signed` or `sdk`, its address, region and secret."""
+class ServiceSettings(OwnSettings):
+    """How a service is reached: its address, the vendor's own where there is none, and its secret.
 
-    model_config = FROM_ENVIRONMENT
+    The others are options of some services' clients.
+    """
 
-    client: str = Field(alias="SERVICE_CLIENT")
-    endpoint: str = Field(alias="SERVICE_ENDPOINT")
-    region: str = Field(alias="SERVICE_REGION")
-    secret: str = Field(alias="SERVICE_SECRET")
+    FIRST_NAMES = {  # noqa: RUF012
+        "endpoint": "SERVICE_ENDPOINT",
+        "secret": "SERVICE_SECRET",
+        "client": "SERVICE_CLIENT",
+        "region": "SERVICE_REGION",
+        "api_endpoint": "SERVICE_API_ENDPOINT",
+    }
+
+    secret: str
+    endpoint: str = ""
+    client: str = ""
+    region: str = ""
+    api_endpoint: str = ""
+
+    @property
+    def options(self) -> dict[str, str]:
+        """Those of the client's own settings that are set."""
+        given = {"client": self.client, "region": self.region, "api_endpoint": self.api_endpoint}
+        return {name: value for name, value in given.items() if value}
 
 
 class ServiceWiring(Wiring):
-    """A function's parts, the try-on service among them."""
+    """A function's parts, the try-on services among them."""
 
-    @cached_property
-    def service(self) -> TryOnService:
-        """The chosen client; its keys are read from the secret at the first call."""
-        settings = ServiceSettings.model_validate(self.environ)
-        capabilities = registry.find(registry.FIRST)
-        return registry.build(
-            capabilities,
-            self.mounted(requests.Session()),
-            credentials=SecretCredentials(
-                boto3.client("secretsmanager"), settings.secret, self.clock, capabilities.secret
-            ),
-            clock=self.clock,
-            endpoint=settings.endpoint,
-            options={"client": settings.client, "region": settings.region},
-        )
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        super().__init__(environ)
+        self._services: dict[str, TryOnService] = {}
+
+    def service_settings(self, service: str) -> ServiceSettings:
+        """How a service is reached, by its key."""
+        return ServiceSettings.of(self.environ, registry.find(service).service)
+
+    def service(self, key: str) -> TryOnService:
+        """The client of a service; its keys are read from the secret at the first call."""
+        capabilities = registry.find(key)
+        if capabilities.key not in self._services:
+            settings = self.service_settings(key)
+            secrets = boto3.client("secretsmanager")
+            self._services[capabilities.key] = registry.build(
+                capabilities,
+                self.mounted(requests.Session()),
+                credentials=SecretCredentials(secrets, settings.secret, self.clock, capabilities.secret),
+                clock=self.clock,
+                endpoint=settings.endpoint,
+                options=settings.options,
+            )
+        return self._services[capabilities.key]
 
     def mounted(self, session: requests.Session) -> requests.Session:
         """The session, with its requests going where `transports` send them."""

@@ -17,8 +17,7 @@ from tryon.errors import ADVICE
 from tryon.json_types import Json
 from tryon.keys import RunFolder, result_copy
 from tryon.pictures.thumbnails import obstacle
-from tryon.planning.manifest import ImageKind, Manifest
-from tryon.planning.plan import DEFAULT_VARIANT
+from tryon.planning.manifest import DEFAULT_VARIANT, ImageKind, Manifest
 from tryon.reporting.summary import Summary
 from tryon.state.entry import Entry
 from tryon.stored import Stored
@@ -178,8 +177,7 @@ class _Content:
 
     def _difference(self, variant: str) -> str:
         """A variant's parameters in words: those that it changes."""
-        parameters = self._manifest.variants.get(variant) if self._manifest else None
-        changes = parameters.model_dump(mode="json", exclude_unset=True) if parameters else {}
+        changes = self._manifest.variants.get(variant, {}) if self._manifest else {}
         if variant == DEFAULT_VARIANT and not changes:
             return ""
         words = (f"{name.replace('_', ' ')} {_said(value)}" for name, value in changes.items())
@@ -331,7 +329,7 @@ def _numbered(names: Iterable[str]) -> dict[str, int]:
     return {name: number for number, name in enumerate(dict.fromkeys(names))}
 
 
-def _said(value: Json) -> str:
+def _said(value: object) -> str:
     return {True: "on", False: "off"}.get(value, str(value)) if isinstance(value, bool) else str(value)
 
 
