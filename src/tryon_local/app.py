@@ -6,10 +6,15 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from requests.adapters import BaseAdapter
+
+from tryon.service import registry
 from tryon.state.ledger import Claim, Ledger
 from tryon_local.aws.functions import Remote
 from tryon_local.aws.stack import LocalStack
+from tryon_local.aws.template import load
 from tryon_local.clock import ScaledClock, VirtualClock
+from tryon_local.service.admin import AnyStandIn
 from tryon_local.service.server import serve
 from tryon_local.service.transport import StandInAdapter
 from tryon_local.service.volcengine.standin import StandIn
@@ -30,7 +35,8 @@ class LocalApp:
     `host`, which functions know as `host_name`; without one, everything stays in the process and opens no
     socket. `parameters` are the template's; `standin` is made by the caller, who keeps it to look at what was
     paid; with a port and time at another pace than the real one, it takes requests signed at any date. With a
-    `remote`, handlers run there instead of in this process.
+    `remote`, handlers run there instead of in this process. `others` are stand-ins of further services, by name, each
+    with a port of its own, which `addresses` has; their slots are the template's parameters.
     """
 
     def __init__(  # noqa: PLR0913 - settings, each with a default
@@ -46,8 +52,11 @@ class LocalApp:
         root: Path = ROOT,
         log: Any = None,
         remote: Remote | None = None,
+        others: Mapping[str, AnyStandIn] | None = None,
     ) -> None:
         self.standin = standin
+        self.others = dict(others or {})
+        self.addresses: dict[str, str] = {}
         self.clock = clock
         self._port = port
         self._host = host
@@ -71,7 +80,7 @@ class LocalApp:
         self._exit.close()
 
     def _start(self) -> None:
-        transports = {}
+        transports: dict[str, BaseAdapter] = {}
         if self._port is None:
             address = _IN_PROCESS
             transports["https://"] = StandInAdapter(self.standin)
@@ -85,7 +94,11 @@ class LocalApp:
             )
             address = origins = self.standin.base_url = f"http://{self._host_name}:{served.port}"
         self.service_url = address
-        access_key, secret_key = self.standin.keys
+        parameters = {"ServiceEndpoint": address, "ResultOrigins": origins}
+        secrets: dict[str, AnyStandIn] = {"ServiceSecret": self.standin}
+        for name, other in self.others.items():
+            parameters |= self._add(name, other, transports)
+            secrets[f"{name.capitalize()}Secret"] = other
         self.stack = self._exit.enter_context(
             LocalStack(
                 self._root,
@@ -93,13 +106,30 @@ class LocalApp:
                 port=self._port,
                 host=self._host,
                 names=(self._host_name,),
-                parameters={"ServiceEndpoint": address, "ResultOrigins": origins, **self._parameters},
+                parameters={**parameters, **self._parameters},
                 transports=transports,
-                secrets={"ServiceSecret": json.dumps({"access_key": access_key, "secret_key": secret_key})},
+                secrets={name: json.dumps(standin.secret) for name, standin in secrets.items()},
                 log=self._log,
                 remote=self._remote,
             )
         )
+
+    def _add(self, name: str, standin: AnyStandIn, transports: dict[str, BaseAdapter]) -> dict[str, str]:
+        """Put another service's stand-in beside the stack; returns the template's parameters that lead there."""
+        prefix, capabilities = name.capitalize(), registry.find(name)
+        known = load(self._root / "template.yaml")["Parameters"]
+        if self._port is None:
+            # In the process the vendor's own addresses lead to it, those of its results included.
+            standin.base_url = capabilities.result_origins[0].replace("*.", "cdn.")
+            address = capabilities.endpoint
+            transports |= dict.fromkeys((address, standin.base_url), StandInAdapter(standin))
+            # No address is given: the functions then ask the vendor's own.
+            given = {f"{prefix}Slots": "1", f"{prefix}ApiEndpoint": address}
+            return {parameter: value for parameter, value in given.items() if parameter in known}
+        served = self._exit.enter_context(serve(standin, host=self._host, names=(self._host_name,), own_results=False))
+        address = standin.base_url = self.addresses[name] = f"http://{self._host_name}:{served.port}"
+        given = {f"{prefix}Slots": "1", f"{prefix}Endpoint": address, f"{prefix}ApiEndpoint": address}
+        return {parameter: value for parameter, value in given.items() if parameter in known}
 
     @property
     def bucket(self) -> str:

@@ -18,6 +18,7 @@ from tryon.state.run import Run
 from tryon_local.app import ROOT, LocalApp
 from tryon_local.aws.functions import RefusedError
 from tryon_local.clock import VirtualClock
+from tryon_local.service.admin import AnyStandIn
 from tryon_local.service.faults import Fault, FaultPlan
 from tryon_local.service.pixel import pixel
 from tryon_local.service.volcengine.standin import StandIn
@@ -275,11 +276,13 @@ def running(
     parameters: Mapping[str, str] | None = None,
     log: Callable[[str, str], None] | None = None,
     root: Path = ROOT,
+    others: Callable[[VirtualClock], Mapping[str, AnyStandIn]] = lambda _: {},
     **standin: Any,
 ) -> Iterator[Pipeline]:
     """A pipeline with a queue that listens to its topic; `service_slots` differ where an account is shared.
 
-    `log` gets each line that a function writes, after the function's name; `root` has the template and its files.
+    `others` makes stand-ins of further services, by name; their slots are parameters. `log` gets each line that a
+    function writes, after the function's name; `root` has the template and its files.
     """
     clock = VirtualClock(START)
     service = StandIn(
@@ -290,7 +293,9 @@ def running(
         faults=FaultPlan(*faults),
         **standin,
     )
-    with LocalApp(service, clock=clock, slots=slots, parameters=parameters, log=log, root=root) as app:
+    with LocalApp(
+        service, clock=clock, slots=slots, parameters=parameters, log=log, root=root, others=others(clock)
+    ) as app:
         sqs = app.stack.client("sqs")
         queue = sqs.create_queue(QueueName="listener")["QueueUrl"]
         arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]

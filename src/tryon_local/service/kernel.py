@@ -211,6 +211,11 @@ class Kernel(ABC, Generic[_Settings, _Exchange]):
         self._counts: dict[str, Counter[str]] = {}
 
     @property
+    @abstractmethod
+    def secret(self) -> dict[str, str]:
+        """What the stack's secret must hold for this account."""
+
+    @property
     def settings(self) -> _Settings:
         """Those in force."""
         return self._settings

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tryon.parameters import GarmentType, ServiceParameters
-from tryon.picture_limits import PictureLimits as PictureLimits  # noqa: PLC0414 - part of what a service says
+from tryon.picture_limits import PictureLimits as PictureLimits
 from tryon.service.secret import Secret
 
 
