@@ -19,8 +19,9 @@ from tryon.json_types import Json
 from tryon.parameters import GarmentType
 from tryon.pictures.formats import HEAD_BYTES, looks_like, recognise_format, sentence
 from tryon.planning import manifest as manifests
-from tryon.planning.manifest import parse
+from tryon.planning.manifest import SERVICE, parse
 from tryon.reporting import summary
+from tryon.service import registry
 from tryon_cli import review
 from tryon_cli.options import counted
 from tryon_cli.target import TargetError
@@ -53,6 +54,12 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     parser.add_argument("folder", type=Path, help="the folder with the pictures")
     parser.add_argument("--name", help="what people call the run (default: the folder's name)")
+    parser.add_argument(
+        "--service",
+        metavar="SERVICE",
+        help=f"the try-on service, {', '.join(registry.SERVICES)}, or a model of it as service/model "
+        "(default: the stack's)",
+    )
     parser.add_argument("--out", type=Path, help="file to write (default: manifest.json in the folder)")
     parser.add_argument("--force", action="store_true", help="overwrite the file if it is there")
     parser.set_defaults(command=run)
@@ -181,10 +188,13 @@ class Made:
     name: str
     models: Sequence[Mapping[str, str]]
     garments: Sequence[Mapping[str, str]]
+    service: str | None = None
 
     def encode(self) -> bytes:
         """The manifest as a file; raises UnicodeEncodeError where the name or a path is not UTF-8."""
-        fields = {"$schema": f"./{SCHEMA_NAME}", "name": self.name, "models": self.models, "garments": self.garments}
+        service = {} if self.service is None else {SERVICE: self.service}
+        pictures = {"models": self.models, "garments": self.garments}
+        fields = {"$schema": f"./{SCHEMA_NAME}", "name": self.name, **service, **pictures}
         return (json.dumps(fields, indent=1, ensure_ascii=False) + "\n").encode()
 
 
@@ -250,7 +260,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     found = look(folder)
     try:
         name = arguments.name or _text(PurePath(folder.resolve().name))[:MAX_NAME] or "manifest"
-        made = manifest(folder, name, found, out)
+        made = replace(manifest(folder, name, found, out), service=arguments.service)
     except UnicodeDecodeError:
         raise TargetError(f"the path of {folder} is not UTF-8: no manifest can hold it") from None
     _say_left_out(found, console)

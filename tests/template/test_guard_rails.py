@@ -9,7 +9,7 @@ import pytest
 from tryon_local.app import ROOT
 from tryon_local.aws.template import expand
 
-HOLDS_RESULTS = {"Bucket", "LedgerTable", "ServiceSecret", "FashnSecret"}
+HOLDS_RESULTS = {"Bucket", "LedgerTable", "ServiceSecret", "FashnSecret", "FalSecret"}
 
 
 @pytest.fixture(scope="module")

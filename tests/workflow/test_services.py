@@ -1,13 +1,17 @@
 """Runs of several services: each by its own rules, neither in the other's way."""
 
+import csv
+import io
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.workflow.pipeline import Pipeline, manifest, running
+from tests.workflow.pipeline import TYPES, Pipeline, manifest, running
+from tryon_cli.main import main
 from tryon_local.clock import VirtualClock
 from tryon_local.service.admin import AnyStandIn
 from tryon_local.service.fashn.standin import StandIn as Fashn
@@ -54,6 +58,37 @@ def test_a_run_of_two_services_pays_each_its_part_in_its_own_currency(both: Pipe
     assert {item["variant"]: item["service"] for item in plan} == {"a": FIRST, "b": FASHN}
     # Six slots of 12 s are thirteen times as fast as two of 27 s: theirs come first.
     assert [item["variant"] for item in plan[:4]] == ["b"] * 4
+
+
+def test_who_reads_a_run_sees_which_service_made_what(both: Pipeline, tmp_path: Path, capsys: Any) -> None:
+    ended = both.run(manifest(1, 3, variants=AB))
+    assert ended.summary is not None
+    sides = {one["variant"]: one for one in ended.summary["variants"]}
+    assert (sides["a"]["service"], sides["a"]["cost"], sides["a"]["currency"]) == (FIRST, 3.0, "CNY")
+    assert (sides["b"]["service"], sides["b"]["cost"], sides["b"]["succeeded"]) == (FASHN, 0.225, 3)
+    (message,) = [json.loads(one["Message"]) for one in ended.notifications]
+    assert [(one["service"], one["currency"]) for one in message["services"]] == [(FIRST, "CNY"), (FASHN, "USD")]
+    rows = list(csv.DictReader(io.StringIO(both.app.get(f"runs/{ended.run_id}/combinations.csv").decode("utf-8-sig"))))
+    assert {row["variant"]: row["service"] for row in rows} == {"a": FIRST, "b": FASHN}
+    page = both.app.get(f"runs/{ended.run_id}/index.html").decode()
+    assert f'{{"id":"b","says":"service fashn, mode quality","service":"{FASHN}"}}' in page
+    # One reviewer prefers the second service's picture each time.
+    review = {
+        "format": "tryon-review", "version": 1, "run_id": ended.run_id, "review": "r1", "reviewer": "ines",
+        "exported_at": "", "variants": ["a", "b"], "ratings": [],
+        "preferences": [
+            {"model": "m0", "worn": f"{n:02d}-g{n - 1}", "type": type_, "shown": ["a", "b"], "preferred": "b",
+             "blind": True, "at": f"2026-11-27T09:{n:02d}:00.000Z"}
+            for n, type_ in enumerate(TYPES, start=1)
+        ],
+    }  # fmt: skip
+    (tmp_path / "review.json").write_text(json.dumps(review))
+    (tmp_path / "summary.json").write_text(json.dumps(ended.summary))
+    arguments = ["compare", str(tmp_path / "review.json"), "--summary", str(tmp_path / "summary.json")]
+    assert main(arguments) == 0
+    said = capsys.readouterr().out
+    assert f"a is {FIRST}: 3 of 3 made, 3.00 CNY" in said
+    assert f"b is {FASHN}: 3 of 3 made, 0.23 USD" in said
 
 
 def test_a_stack_without_the_first_service_knows_only_the_other() -> None:

@@ -68,6 +68,7 @@ def body(run: Summary, *, bucket: str, prefix: str) -> str:
             f"{run.name}: nothing was left to do, and nothing was paid. What the manifest names has its picture, or "
             f"gets it, in {', '.join(run.nothing_left)}."
         )
+    lines += _by_service(run)
     if run.notes:
         lines += [*run.notes, ""]
     if run.error:
@@ -100,6 +101,15 @@ def body(run: Summary, *, bucket: str, prefix: str) -> str:
             f"s3://{bucket}/manifests/{run.run_id}-retry.json"
         )
     return "\n".join(lines)
+
+
+def _by_service(run: Summary) -> list[str]:
+    """What came of each service, where several worked."""
+    told = [
+        f"  {one.service}: {one.succeeded} of {one.succeeded + one.failed}, {one.cost:.2f} {one.currency}"
+        for one in run.cost.services
+    ]
+    return [*told, ""] if len(told) > 1 else []
 
 
 def console_links(execution: str | None, bucket: str, prefix: str) -> list[str]:
@@ -138,6 +148,11 @@ def message(run: Summary, *, bucket: str, prefix: str) -> str:
                 "failed": told.failed,
                 "reasons": [asdict(reason) for reason in told.reasons],
                 "pictures_lost": run.pictures_lost,
+                "services": [
+                    {"service": one.service, "succeeded": one.succeeded, "failed": one.failed, "cost": one.cost}
+                    | {"currency": one.currency}
+                    for one in run.cost.services
+                ],
                 **({"reasons_left_out": left_out} if left_out else {}),
                 "bucket": bucket,
                 "prefix": prefix,

@@ -54,6 +54,22 @@ class ManifestPlace:
 
 
 @dataclass(frozen=True)
+class VariantOutcome:
+    """What came of a variant: which service made it, how many of its combinations, and what it cost.
+
+    `refused` are those whose input or result the service refused.
+    """
+
+    variant: str
+    service: str
+    succeeded: int
+    failed: int
+    refused: int
+    cost: float
+    currency: str
+
+
+@dataclass(frozen=True)
 class Summary:
     """The content of summary.json. Times are in seconds, `started_at` and `ended_at` since the epoch."""
 
@@ -91,6 +107,9 @@ class Summary:
     cadence: Annotated[tuple[int, ...] | None, Field(description="Seconds before each poll.")] = None
     cadence_name: str | None = None
     drift: Annotated[Drift | None, Field(description="Against what a learned cadence was learned from.")] = None
+    variants: Annotated[
+        tuple[VariantOutcome, ...], Field(description="What came of each variant, left out where there is one.")
+    ] = ()
     retry_manifest: Annotated[
         str | None, Field(description="The key of the manifest that repeats what failed; left out where nothing is.")
     ] = None
@@ -105,6 +124,8 @@ class Summary:
         told = asdict(self)
         if self.retry_manifest is None:
             del told["retry_manifest"]
+        if not self.variants:
+            del told["variants"]
         return json.dumps(told, indent=1, ensure_ascii=False)
 
 
@@ -173,17 +194,21 @@ def run_status(total: int, succeeded: int, error: str | None) -> RunStatus:
     return RunStatus.PARTIAL if succeeded else RunStatus.FAILED
 
 
+_REFUSED = frozenset({"InputRefusedError", "OutputRefusedError"})
+
+
 class _Bill:
     """What a run's entries of one service are billed for."""
 
     def __init__(self) -> None:
-        self.tasks = self.succeeded = self.failed = 0
+        self.tasks = self.succeeded = self.failed = self.refused = 0
         self.billed = 0.0
 
     def add(self, entry: Entry) -> None:
         self.tasks += len(entry.tasks)
         self.succeeded += entry.status is Status.SUCCEEDED
         self.failed += entry.status is Status.FAILED
+        self.refused += entry.error in _REFUSED
         self.billed += billed(entry)
 
     def cost(self, key: str, price: Price) -> ServiceCost:
@@ -234,6 +259,7 @@ class _Tally:
         self.meter = cost.Meter()
         self.drift = DriftMeter(run.learned) if run.learned else None
         self.bills: dict[str, _Bill] = {key: _Bill() for key in run.services}
+        self.variants: dict[tuple[str, str], _Bill] = {}
 
     def add(self, entry: Entry) -> None:
         self.total += 1
@@ -253,6 +279,7 @@ class _Tally:
         if entry.delay is not None:
             self.delay.append(entry.delay)
         self.bills.setdefault(entry.service, _Bill()).add(entry)
+        self.variants.setdefault((entry.variant, entry.service), _Bill()).add(entry)
         self.reasons.add(entry)
         self.meter.add(entry)
         if self.drift is not None:
@@ -311,6 +338,7 @@ def summarize(
         tasks=tally.tasks,
         tasks_unknown=tally.unknown,
         cost=_cost(tally, prices, run),
+        variants=tuple(_variants(tally, prices)),
     )
 
 
@@ -324,6 +352,12 @@ def _cost(tally: _Tally, prices: Callable[[str], Price], run: Run) -> Cost:
         aws=tally.meter.cost(planning=run.planning_seconds),
         services=bills,
     )
+
+
+def _variants(tally: _Tally, prices: Callable[[str], Price]) -> Iterator[VariantOutcome]:
+    for (variant, key), bill in tally.variants.items() if len(tally.variants) > 1 else ():
+        cost = bill.cost(key, _price(prices, key))
+        yield VariantOutcome(variant, key, bill.succeeded, bill.failed, bill.refused, cost.cost, cost.currency)
 
 
 def _price(prices: Callable[[str], Price], key: str) -> Price:

@@ -57,11 +57,13 @@ class PlanWiring(ServiceWiring):
         for name in registry.SERVICES:
             if f"{name}_slots".upper() not in self.environ and name != registry.FIRST.partition("/")[0]:
                 continue
-            slots = AccountSettings.of(self.environ, name).slots
-            for one in registry.models(name) if slots else ():
+            account = AccountSettings.of(self.environ, name)
+            if not account.slots:
+                continue
+            for one in filter(lambda one: account.offers(one.model), registry.models(name)):
                 first = one.key == registry.FIRST
                 cadence = self.settings.cadence if first else one.cadence
-                found[one.key] = Terms(slots, tuple(cadence), self.deadline(one.key))
+                found[one.key] = Terms(account.slots, tuple(cadence), self.deadline(one.key))
         return found
 
     def concurrency(self, keys: Iterable[str]) -> int:

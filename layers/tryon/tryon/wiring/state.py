@@ -59,14 +59,26 @@ class TimeSettings(BaseModel):
 class AccountSettings(OwnSettings):
     """What an account of a service may do; 0 slots switch the service off. Times in seconds.
 
-    `pace` and `requests_per_second` are an account's own where the service's API sets no rate.
+    `pace` and `requests_per_second` are an account's own where the service's API sets no rate. `models` are those that
+    manifests may name, separated by commas, all of them where none is.
     """
 
-    FIRST_NAMES = {"slots": "SLOTS", "pace": "PACE_SECONDS", "requests_per_second": "REQUESTS_PER_SECOND"}  # noqa: RUF012
+    FIRST_NAMES = {  # noqa: RUF012
+        "slots": "SLOTS",
+        "pace": "PACE_SECONDS",
+        "requests_per_second": "REQUESTS_PER_SECOND",
+        "models": "MODELS",
+    }
 
     slots: int = Field(ge=0)
     pace: float = Field(0.0, ge=0)
     requests_per_second: float = Field(0.0, ge=0)
+    models: str = ""
+
+    def offers(self, model: str) -> bool:
+        """Whether manifests may name a model of the service."""
+        named = [name.strip() for name in self.models.split(",") if name.strip()]
+        return bool(self.slots) and (not named or model in named)
 
 
 class PriceSettings(OwnSettings):

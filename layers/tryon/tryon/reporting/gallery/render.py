@@ -19,6 +19,7 @@ from tryon.keys import RunFolder, result_copy
 from tryon.pictures.thumbnails import obstacle
 from tryon.planning.manifest import DEFAULT_VARIANT, ImageKind, Manifest
 from tryon.reporting.summary import Summary
+from tryon.service import registry
 from tryon.state.entry import Entry
 from tryon.stored import Stored
 
@@ -156,7 +157,7 @@ class _Content:
             "advice": dict(ADVICE),
             "models": [{"id": id_, **self._input("models", id_)} for id_ in models],
             "worn": self._worn(worn),
-            "variants": [{"id": id_, "says": self._difference(id_)} for id_ in variants],
+            "variants": [{"id": id_, "says": self._difference(id_), **self._service(id_)} for id_ in variants],
             "cells": [self._cell(entry, models, worn, variants) for entry in self._entries],
         }
 
@@ -182,6 +183,11 @@ class _Content:
             return ""
         words = (f"{name.replace('_', ' ')} {_said(value)}" for name, value in changes.items())
         return ", ".join(words) or "no changes"
+
+    def _service(self, variant: str) -> dict[str, Json]:
+        """The key of the service that made a variant's pictures, where a run has more than the first service's."""
+        made = {entry.variant: entry.service for entry in self._entries}
+        return {"service": made[variant]} if set(made.values()) != {registry.FIRST} and variant in made else {}
 
     def _worn(self, worn: Mapping[str, int]) -> list[dict[str, Json]]:
         types = {garment.id: garment.type for garment in (self._manifest.garments if self._manifest else ())}
