@@ -130,7 +130,7 @@ def test_the_ends_of_a_range_are_in_it() -> None:
 
 def test_ranges_are_those_of_the_templates_parameters() -> None:
     parameters = load(ROOT / "template.yaml")["Parameters"]
-    assert (parameters["Slots"]["MinValue"], parameters["Slots"]["MaxValue"]) == (1, MOST_SLOTS)
+    assert (parameters["Slots"]["MinValue"], parameters["Slots"]["MaxValue"]) == (0, MOST_SLOTS)
     assert (parameters["DeadlineSeconds"]["MinValue"], parameters["DeadlineSeconds"]["MaxValue"]) == DEADLINES
 
 

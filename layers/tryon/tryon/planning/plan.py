@@ -187,7 +187,7 @@ def expand(
     """
     settings = manifest.settings()
     accounts = {name: registry.find(asked.service).account for name, asked in settings.items()}
-    wearables = {key: _wearables(manifest, garments[key]) for key in {asked.service for asked in settings.values()}}
+    wearables = {key: _wearables(manifest, garments[key]) for key in manifest.services()}
 
     def one(n: int, key: Key) -> Combination:
         model_id, worn_id, named_variant = key
