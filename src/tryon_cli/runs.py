@@ -17,6 +17,7 @@ from tryon.keys import RunFolder
 from tryon.state.run import Run, RunStatus
 from tryon_cli.found import newest
 from tryon_cli.options import json_option, print_json, stack_options, target, whole
+from tryon_cli.plan import money
 from tryon_cli.saving import Saved, save
 from tryon_cli.target import Target, TargetError
 
@@ -125,7 +126,7 @@ def _cells(run: Run) -> tuple[str, ...]:
         f"[{_COLOURS.get(run.status, 'red')}]{run.status}[/]" + (" [green]repaired[/]" if run.repaired_by else ""),
         f"{outcome.succeeded} of {outcome.total}" if outcome else "",
         f"{outcome.seconds:.0f}" if outcome else "",
-        f"{outcome.cost.service:.2f} {outcome.cost.currency}" if outcome else "",
+        money(outcome.cost.totals) if outcome else "",
     )
 
 

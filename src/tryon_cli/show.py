@@ -12,6 +12,7 @@ from tryon.state.entry import Entry, Status
 from tryon.state.run import Run
 from tryon_cli import found as runs_found
 from tryon_cli.options import counted, duration, json_option, print_json, stack_options, target
+from tryon_cli.plan import money
 from tryon_cli.target import Target
 
 MOST_CAUSES = 10
@@ -113,7 +114,7 @@ def _cost(run: Run) -> Iterator[Line]:
         return
     yield "took", duration(run.outcome.seconds)
     cost = run.outcome.cost
-    yield "cost", f"{cost.service:.2f} {cost.currency} to the service, ${cost.aws.usd:.4f} to AWS"
+    yield "cost", f"{money(cost.totals)} to the service, ${cost.aws.usd:.4f} to AWS"
 
 
 def _places(found: Target, run: Run) -> Iterator[Line]:

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 import requests
 
+from tests import toy
 from tests.doubles import HandClock
 from tests.service.contract.case import Case
 from tests.service.contract.wire import Action, Cut, Reply, Silence, Wire, wire
@@ -50,10 +52,11 @@ class Bench:
         return Submission(b"\xff\xd8model\xff\xd9", (GarmentPicture(b"\xff\xd8shirt", worn),), self.case.parameters)
 
 
-@pytest.fixture(params=registry.keys())
+@pytest.fixture(params=[*registry.keys(), toy.KEY])
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
-    case = CASES[request.param]
-    with wire() as server, requests.Session() as session:
+    added = request.param == toy.KEY
+    case = toy.CASES[0] if added else CASES[request.param]
+    with toy.installed() if added else nullcontext(), wire() as server, requests.Session() as session:
 
         def make(endpoint: str = server.endpoint, timeout: tuple[float, float] = (3.05, 10.0)) -> TryOnService:
             return registry.build(
