@@ -183,7 +183,7 @@ def test_a_run_is_ended_in_the_ledger_when_its_gallery_can_be_fetched() -> None:
     report.write_report(
         cast("Any", bucket),
         cast("Any", Watched(20)),
-        cast("Any", Gate()),
+        lambda _: cast("Any", Gate()),
         run_id=RUN,
         bucket="b",
         clock=HandClock(),

@@ -1,4 +1,4 @@
-"""Settings that every service has for itself: FASHN's slots are FASHN_SLOTS.
+"""Settings that every service has for itself: the slots of one that is called `x` are X_SLOTS.
 
 Those of the first service keep the names that they had when it was the only one.
 """
