@@ -150,7 +150,7 @@ def _alone(line: _Held, one: Evidence, model: Signature | None) -> None:
     """What needs no other result."""
     if one.signature is not None and model is not None:
         line.scores |= facts.of_signature(one.signature, model)
-        line.scores[Check.NOTHING_APPLIED] = -facts.applied(one.signature, model) / _GREYS
+        line.scores[Check.NOTHING_APPLIED] = facts.unapplied(facts.applied(one.signature, model) / _GREYS)
     found = one.measurements
     if found is None:
         return

@@ -2,7 +2,7 @@
 
 import math
 
-from PIL import Image, ImageChops, ImageStat
+from PIL import Image, ImageChops
 
 from tryon.checks.records import Box, Measurements, Place
 from tryon.checks.vocabulary import Check
@@ -39,17 +39,31 @@ def of_place(found: Measurements) -> dict[Check, float]:
 def applied(result: Signature, model: Signature) -> float:
     """How much the most changed twelfth of two miniatures differs, in grey levels, at the same brightness."""
     one, other = _miniature(result), _miniature(model)
-    middles = zip(ImageStat.Stat(other).median, ImageStat.Stat(one).median, strict=True)
-    shifts = [theirs - ours for theirs, ours in middles]
-    moved = one.point([min(255, max(0, value + shift)) for shift in shifts for value in range(256)])
-    red, green, blue = (channel.tobytes() for channel in ImageChops.difference(moved, other).split())
-    apart = sorted(map(sum, zip(red, green, blue, strict=True)))
-    most = apart[-len(apart) // 12 :]
-    return sum(most) / len(most) / 3
+    shifts = [theirs - ours for theirs, ours in zip(_middles(model), _middles(result), strict=True)]
+    more = Image.new("RGB", one.size, tuple(max(0, shift) for shift in shifts))
+    less = Image.new("RGB", one.size, tuple(max(0, -shift) for shift in shifts))
+    moved = ImageChops.subtract(ImageChops.add(one, more), less)
+    histogram = ImageChops.difference(moved, other).convert("L").histogram()
+    wanted = left = COLUMNS * ROWS // 12
+    total = 0
+    for value in range(255, -1, -1):
+        taken = min(left, histogram[value])
+        total, left = total + taken * value, left - taken
+    return total / wanted
+
+
+def _middles(signature: Signature) -> list[int]:
+    """The median of each channel of a miniature."""
+    return [sorted(signature.miniature[channel::3])[COLUMNS * ROWS // 2] for channel in range(3)]
 
 
 def _miniature(signature: Signature) -> Image.Image:
     return Image.frombytes("RGB", (COLUMNS, ROWS), signature.miniature)
+
+
+def unapplied(change: float) -> float:
+    """The score of a result in which so little changed, in Delta E: logarithms, since little differs by shares."""
+    return -math.log(max(0.0, change) + 0.3)
 
 
 def moved(box: Box, place: Place) -> Box:

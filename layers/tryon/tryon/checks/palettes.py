@@ -29,7 +29,8 @@ _ZERO, _STEP = 128, 0.9
 def palette(colours: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Quantiles of Lab colours (one a row) along all directions, as bytes."""
     scaled = colours * np.array([_DARK, 1, 1], np.float32)
-    values = np.quantile(scaled @ _AXES.T, _STEPS, axis=0)
+    # Sorted and picked: np.quantile takes ten times as long for so few.
+    values = np.sort(scaled @ _AXES.T, axis=0)[(_STEPS * len(scaled)).astype(np.intp)]
     return np.asarray(np.clip(np.round(values / _STEP + _ZERO), 0, 255), np.uint8).ravel()
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tryon.checks import palettes
+from tryon.checks.facts import unapplied
 from tryon.checks.planes import Mask, Plane
 from tryon.checks.records import BAND_COLUMNS, BAND_ROWS, BANDS, FaceMeasures, Measurements
 from tryon.checks.vocabulary import Check, FaceState
@@ -196,12 +197,12 @@ def _applied(found: list[Looked], members: Sequence[int], change: Plane, worn: M
     for i in members:
         one = found[i]
         top = float(np.sort(change[i], axis=None)[-_TOP:].mean())
-        one.scores[Check.NOTHING_APPLIED] = -top
+        one.scores[Check.NOTHING_APPLIED] = unapplied(top)
         if not enough:
             one.why_not[Check.WRONG_PART] = f"{len(members)} of this type in this row"
             continue
         there = change[i][_mask(agreed[i], worn[i])]
-        one.scores[Check.NOTHING_APPLIED] = -min(top, float(np.median(there)) + 1)
+        one.scores[Check.NOTHING_APPLIED] = unapplied(min(top, float(np.median(there)) + 1))
         inside = agreed[i] > 0.5
         if worn[i].sum() >= _LEAST_CELLS:
             one.scores[Check.WRONG_PART] = 1 - float((worn[i] & inside).sum() / max(1, (worn[i] | inside).sum()))

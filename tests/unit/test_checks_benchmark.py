@@ -1,0 +1,68 @@
+"""Sixty results of photographs, committed as signatures and measurements: wrong ones are flagged, right ones not."""
+
+from functools import cache
+
+import pytest
+
+from benchmarks import checks
+from benchmarks.checks import CASES, Case, Cases
+from tryon.checks.compare import compare
+from tryon.checks.vocabulary import Check, State
+
+EXPECTED: dict[str, set[Check]] = {
+    "blank": {Check.BLANK},
+    "placeholder": {Check.BLANK},
+    "cut off grey": {Check.CUT_OFF},
+    "blurred": {Check.BLURRED},
+    "cropped": {Check.CROPPED},
+    "zoomed": {Check.CROPPED},
+    "shifted": {Check.SHIFTED},
+    "unchanged": {Check.NOTHING_APPLIED, Check.WRONG_PART, Check.OTHER_COLOURS},
+    "head swapped": {Check.FACE_DIFFERS},
+    "face swapped": {Check.FACE_DIFFERS},
+    "face recoloured": {Check.FACE_COLOURS},
+    "face smoothed": {Check.FACE_SMOOTHED, Check.FACE_DIFFERS},
+    "object added": {Check.CHANGED_BESIDE},
+    "background replaced": {Check.CHANGED_BESIDE, Check.BLURRED},
+    "wrong garment": {Check.OTHER_GARMENT},
+}
+"""By what is wrong: a check that must be among the reasons."""
+
+
+@cache
+def cases() -> Cases:
+    return checks.read(CASES)
+
+
+WRONG = [case for case in cases().cases if case.fault]
+
+
+def test_about_sixty_results_are_committed_of_eight_photographs() -> None:
+    assert len(cases().cases) >= 59
+    assert len(cases().models) == 8
+    assert {case.fault for case in WRONG} == set(EXPECTED)
+
+
+def test_no_right_result_is_flagged() -> None:
+    right = [case.evidence for case in cases().right("regen")]
+    found = list(compare(right, models=cases().models))
+    assert [(one.n, one.reasons) for one in found if one.state is State.FLAGGED] == []
+
+
+@pytest.mark.parametrize("case", WRONG, ids=lambda case: f"{case.fault} {case.evidence.n}")
+def test_a_wrong_result_is_flagged_among_right_ones(case: Case) -> None:
+    found = checks.verdict(cases(), case, 15, 8)
+    assert case.fault
+    assert found.state is State.FLAGGED
+    assert set(found.reasons) & EXPECTED[case.fault]
+
+
+def test_a_grid_has_the_case_once_and_no_more_than_was_asked_for() -> None:
+    run = checks.grid(cases(), WRONG[0], 3, 2)
+    assert len(run) == 6
+    assert [one.n for one in run].count(WRONG[0].evidence.n) == 1
+
+
+def test_the_area_is_one_for_wrong_results_above_all_right_ones_and_a_half_for_none() -> None:
+    assert checks.area([3.0, 4.0], [1.0, 2.0]) == 1
+    assert checks.area([1.0], [1.0]) == 0.5
