@@ -2,9 +2,12 @@
 
 import builtins
 import random
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,6 +33,8 @@ MINIATURE = bytes(range(256)) * 10 + bytes(COLUMNS * ROWS * 3 - 2560)
 MODEL = Signature(900, 1350, bytes(COLUMNS * ROWS * 3), 60.0, 0.05, 0.0, 0.0, 12.0, 1.0)
 GARMENTS: Mapping[str, tuple[int, int, int]] = {"red": (120, 190, 170), "blue": (100, 120, 80), "green": (150, 80, 160)}
 """Garments by name: their Lab as stored."""
+
+LAYER = {"PYTHONPATH": str(Path(__file__).resolve().parents[2] / "layers" / "tryon")}
 
 TORSO = (slice(8, 20), slice(8, 16))
 
@@ -252,6 +257,15 @@ def test_without_numpy_all_is_unchecked_but_for_what_needs_none(monkeypatch: pyt
     found = verdicts(evidence)
     assert found[4].reasons == (Check.CUT_OFF,)
     assert {(verdict.state, verdict.unchecked) for verdict in found if verdict.n != 5} == {(State.UNCHECKED, NO_LAYER)}
+
+
+def test_comparing_limits_and_records_import_neither_numpy_nor_dlib() -> None:
+    code = "import sys; sys.modules |= {'numpy': None, 'dlib': None}; import tryon.checks.compare, tryon.checks.limits"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=LAYER)
+    assert done.stderr == ""
+    wanted = code.replace("compare", "measures")
+    refused = subprocess.run([sys.executable, "-c", wanted], capture_output=True, text=True, check=False, env=LAYER)
+    assert "numpy" in refused.stderr
 
 
 def test_three_of_ten_wrong_results_do_not_hide_each_other() -> None:
