@@ -77,7 +77,8 @@ def section() -> str:
     resources = load(ROOT / "template.yaml")["Resources"].values()
     alarms = sum(_alarm_metrics(one) for one in resources)
     dashboards = sum(one["Type"] == "AWS::CloudWatch::Dashboard" for one in resources)
-    secrets = sum(one["Type"] == "AWS::SecretsManager::Secret" for one in resources)
+    # Those of services that are off by default are not made.
+    secrets = sum(one["Type"] == "AWS::SecretsManager::Secret" and "Condition" not in one for one in resources)
     idle = [
         (f"{secrets} secret", secrets * USD_PER_SECRET, secrets * USD_PER_SECRET),
         (f"{alarms} alarm metrics", alarms * USD_PER_ALARM_METRIC, max(0, alarms - 10) * USD_PER_ALARM_METRIC),
