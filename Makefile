@@ -6,6 +6,7 @@ SPEED ?= 10
 SLOTS ?= 6
 MANIFEST ?= samples/manifest.json
 FAULTS ?=
+SERVICE ?=
 ARCHITECTURE ?= x86_64
 
 # Where a machine forbids compiled modules, every process of every test would compile all of moto again.
@@ -25,7 +26,8 @@ PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -W
 CHECKED := tests/browser tests/workflow/test_weakened.py tests/workflow/test_stored_histories.py tests/end_to_end/test_local_run.py \
   tests/end_to_end/test_hostile_environments.py tests/end_to_end/test_wheel.py tests/end_to_end/test_deployed_suite.py
 
-OPTIONS = --speed $(call quoted,SPEED) --slots $(call quoted,SLOTS) $(if $(value FAULTS),--faults $(call quoted,FAULTS))
+OPTIONS = --speed $(call quoted,SPEED) --slots $(call quoted,SLOTS) $(if $(value FAULTS),--faults $(call quoted,FAULTS)) \
+  $(if $(value SERVICE),--service $(call quoted,SERVICE))
 
 .DEFAULT_GOAL := help
 .PHONY: help run up test soak check sam-test build lock clean

@@ -20,6 +20,7 @@ SOURCES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "requirements/tools-audit.txt": ("--group", "tools-audit"),
         "requirements/tools-lambda.txt": ("--group", "tools-lambda"),
         "requirements/tools-lint.txt": ("--group", "tools-lint"),
+        "requirements/tools-sdks.txt": ("--group", "tools-sdks"),
         "requirements/tools-sam.txt": ("--group", "tools-sam"),
         "layers/dependencies/requirements.txt": ("layers/dependencies/requirements.in", "-c", "requirements/test.txt"),
         "layers/imaging/requirements.txt": ("layers/imaging/requirements.in", "-c", "requirements/test.txt"),

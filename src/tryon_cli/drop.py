@@ -76,8 +76,10 @@ def default_service(stack: Target | None) -> str:
     return registry.find(named).key
 
 
-def read(path: Path, stack: Target | None = None) -> Draft:
-    """Read and check a manifest and the pictures that are files here; the `stack` says which service is its default.
+def read(path: Path, stack: Target | None = None, *, service: str = "") -> Draft:
+    """Read and check a manifest and the pictures that are files here.
+
+    The key `service` says which service it means that names none, or else the `stack`.
 
     Raises OSError when it cannot be read and `ManifestError` with all that is wrong with it or with a picture. What
     only the stack can know (pictures in its bucket, other buckets that it may read) is checked by `check`.
@@ -97,7 +99,8 @@ def read(path: Path, stack: Target | None = None) -> Draft:
 
         data = _encoded(pictures.renamed(raw, key))
     try:
-        manifest = parse(data, bucket="bucket", any_bucket=True, default_service=default_service(stack))
+        default = service or default_service(stack)
+        manifest = parse(data, bucket="bucket", any_bucket=True, default_service=default)
     except ManifestError as error:
         raise ManifestError([*error.problems, *problems]) from None
     converted, unusable = _prepared(manifest, local, fields)

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from tryon.cadence import DEFAULT
+from tryon.planning.manifest import Manifest
+from tryon.service import registry
 from tryon_cli.drop import await_claim, check, put, read
 from tryon_cli.options import MOST_PORTS, MOST_SLOTS, counted, positive, whole
 from tryon_cli.run import bring, exit_code, outcome, say_broken, say_pictures
@@ -54,7 +55,15 @@ def add_arguments(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
             type=whole(1, MOST_SLOTS),
             default=DEFAULT_SLOTS,
             metavar="N",
-            help="tasks the service runs at once (%(default)s)",
+            help="tasks that each service runs at once (%(default)s)",
+        )
+        parser.add_argument(
+            "--service",
+            type=_service,
+            default=registry.FIRST,
+            metavar="NAME",
+            help="the service of manifests that name none: volcengine, fashn, fal, or one of their models as "
+            "service/model (volcengine)",
         )
         parser.add_argument(
             "--speed",
@@ -92,6 +101,13 @@ def add_arguments(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         parser.set_defaults(command=up if name == "up" else run)
 
 
+def _service(name: str) -> str:
+    try:
+        return registry.find(name).key
+    except registry.UnknownServiceError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 @contextlib.contextmanager
 def local_target(arguments: argparse.Namespace, faults: tuple["Fault", ...]) -> Iterator[tuple[Target, "LocalApp"]]:
     """A running application, as a target and as itself."""
@@ -120,6 +136,7 @@ def _started(arguments: argparse.Namespace, faults: tuple["Fault", ...]) -> Iter
     from tryon_local.app import LocalApp
     from tryon_local.clock import PacedClock
     from tryon_local.service.faults import FaultPlan
+    from tryon_local.service.others import others
     from tryon_local.service.studio import Studio
     from tryon_local.service.tasks import TypicalLatency
     from tryon_local.service.volcengine.standin import StandIn
@@ -143,12 +160,29 @@ def _started(arguments: argparse.Namespace, faults: tuple["Fault", ...]) -> Iter
                 clock=clock,
                 port=arguments.port,
                 slots=arguments.slots,
+                parameters={"DefaultService": arguments.service, **_slots_of_others(arguments.slots)},
+                others=others(clock, slots=arguments.slots, picture=studio, faults=faults, seed=arguments.seed),
                 log=(lambda function, line: print(line.rstrip(), file=log, flush=True)) if log else _discard,
             )
         )
         # The first to end: whoever waits for a picture waits no longer.
         stack.callback(studio.close)
         yield Target(LOCAL_STACK, app.stack.outputs, app.stack.client, clock, speed=arguments.speed), app
+
+
+def _slots_of_others(slots: int) -> dict[str, str]:
+    """The template's parameters that switch every further service on."""
+    return {f"{name.capitalize()}Slots": str(slots) for name in registry.SERVICES[1:]}
+
+
+def _cadence(manifest: Manifest) -> str:
+    """The waits before the polls, in words."""
+    if isinstance(manifest.cadence, str):
+        return repr(manifest.cadence)
+    told = [(key, manifest.cadence or registry.find(key).cadence) for key in manifest.services()]
+    if manifest.cadence or len(told) == 1:
+        return f"{'/'.join(map(str, told[0][1]))} s"
+    return ", ".join(f"{'/'.join(map(str, waits))} s at {key.partition('/')[0]}" for key, waits in told)
 
 
 def _discard(function: str, line: str) -> None:
@@ -226,6 +260,7 @@ def _welcome(arguments: argparse.Namespace, target: Target, app: "LocalApp", con
             "Any keys do: export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION=us-east-1",
             f"The try-on service's stand-in answers on {app.service_url}, to these keys, which open nothing else: "
             f"access key {access_key}, secret key {secret_key}",
+            *(f"That of {name} answers on {address}" for name, address in app.addresses.items()),
         )
     )
 
@@ -241,15 +276,14 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _run(arguments: argparse.Namespace, console: Console, began: float) -> int:
-    draft, faults = read(arguments.manifest), _faults(arguments.faults)
+    draft, faults = read(arguments.manifest, service=arguments.service), _faults(arguments.faults)
     _check_free(port=arguments.port)
     _stop_when_told()
     with local_target(arguments, faults) as (target, _):
-        asked = draft.manifest.cadence or DEFAULT
-        cadence = repr(asked) if isinstance(asked, str) else "/".join(map(str, asked)) + " s"
         console.print(
             f"local stack ready in {time.monotonic() - began:.1f} s; time runs {arguments.speed:g} × as fast "
-            f"(the cadence {cadence}, the service and the back-off alike), {counted(arguments.slots, 'slot')}",
+            f"(the cadence {_cadence(draft.manifest)}, the service and the back-off alike), "
+            f"{counted(arguments.slots, 'slot')}",
             highlight=False,
             soft_wrap=True,
         )

@@ -1,5 +1,7 @@
 """What the command says when a run has ended or was interrupted, and where it says it."""
 
+import argparse
+import contextlib
 import io
 import json
 import signal
@@ -16,6 +18,7 @@ from benchmarks.command_reference import PAGE, page
 from tests.doubles import AWS, outcome
 from tests.unit.stack import FakeStack, fake_stack
 from tryon.state.run import Cost, Run
+from tryon_cli import local
 from tryon_cli.main import main
 from tryon_cli.options import duration, print_json
 from tryon_cli.target import connect
@@ -168,11 +171,21 @@ def test_the_installed_command_begins_there() -> None:
         ),
         ((), "tryon local run 'samples/manifest.json' --speed '10' --slots '6'"),
         (("SPEED=1; echo x",), "--speed '1; echo x' --slots"),
+        (("SERVICE=fashn",), "--service 'fashn'"),
     ],
 )
 def test_make_hands_on_what_it_is_given(given: tuple[str, ...], words: str) -> None:
     told = subprocess.run(["make", "-n", "run", *given], capture_output=True, text=True, cwd=ROOT, check=True)
     assert words in told.stdout
+
+
+def test_a_service_that_there_is_not_is_named_at_once() -> None:
+    parser = argparse.ArgumentParser()
+    local.add_arguments(parser.add_subparsers())
+    assert parser.parse_args(["run", "x.json", "--service", "fashn"]).service == "fashn/tryon-v1.6"
+    with pytest.raises(SystemExit), contextlib.redirect_stderr(io.StringIO()) as said:
+        parser.parse_args(["run", "x.json", "--service", "fashion"])
+    assert "'fashion' is no service; known are volcengine, fashn, fal" in said.getvalue()
 
 
 def test_make_takes_a_python_with_a_blank_in_its_path(tmp_path: Path) -> None:

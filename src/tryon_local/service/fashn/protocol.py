@@ -39,7 +39,12 @@ _API_ERRORS: Mapping[str, tuple[int, str]] = {
 _NAMES: Mapping[int, str] = {
     50205: "BadRequest",
     50207: "BadRequest",
+    50213: "BadRequest",
     50215: "BadRequest",
+    50411: "BadRequest",
+    50412: "BadRequest",
+    50413: "BadRequest",
+    50518: "BadRequest",
     50400: "UnauthorizedAccess",
     50429: "RateLimitExceeded",
     50430: "ConcurrencyLimitExceeded",
