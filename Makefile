@@ -55,8 +55,8 @@ $(VENV)/.test: $(VENV)/.run requirements/test.txt
 run: $(VENV)/.run ## run the sample manifest on the embedded stack (SPEED=1 is the real pace)
 	@$(BIN)/tryon local run $(call quoted,MANIFEST) $(OPTIONS)
 
-up: $(VENV)/.run ## keep the embedded stack running for the AWS CLI
-	@$(BIN)/tryon local up $(OPTIONS)
+up: $(VENV)/.run ## keep the embedded stack running for the AWS CLI (PORT=4600, LOG=file)
+	@$(BIN)/tryon local up $(OPTIONS) $(if $(filter command,$(origin PORT)),--port $(call quoted,PORT)) $(if $(filter command,$(origin LOG)),--log $(call quoted,LOG))
 
 test: $(VENV)/.test ## run all tests
 	@$(PYTEST) $(addprefix --ignore=,$(CHECKED) tests/deployed)

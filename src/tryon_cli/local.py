@@ -74,9 +74,10 @@ def add_arguments(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         parser.add_argument(
             "--port",
             type=whole(0, MOST_PORTS),
-            default=LOCAL_PORT if name == "up" else 0,
+            default=os.environ.get("TRYON_PORT", LOCAL_PORT) if name == "up" else 0,
             metavar="PORT",
-            help="port on 127.0.0.1, 0 for any that is free (%(default)s)",
+            help="port on 127.0.0.1, 0 for any that is free "
+            + (f"(default: $TRYON_PORT or {LOCAL_PORT})" if name == "up" else "(%(default)s)"),
         )
         parser.add_argument("--seed", type=int, default=1, help="seed of the service's latencies (%(default)s)")
         parser.add_argument(

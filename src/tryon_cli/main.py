@@ -12,7 +12,7 @@ from rich.console import Console
 
 from tryon.json_types import UnreadableError
 from tryon.planning.manifest import ManifestError
-from tryon_cli import calibrate, compare, local, logs, new, plan, run, runs, show, stop
+from tryon_cli import calibrate, compare, completion, local, logs, new, plan, run, runs, show, stop
 from tryon_cli.options import LOG_WIDTH
 from tryon_cli.target import TargetError
 
@@ -25,7 +25,12 @@ def parser() -> argparse.ArgumentParser:
         epilog="Start with `tryon new FOLDER`, then `tryon plan` and `tryon run`.",
     )
     top.add_argument("--version", action="version", version=f"%(prog)s {version('tryon')}")
-    shtab.add_argument_to(top, "--print-completion", help="print a completion script for this shell")
+    shtab.add_argument_to(
+        top,
+        "--print-completion",
+        help="print a completion script for this shell",
+        preamble=completion.PREAMBLE,
+    )
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
     new.add_parser(commands)
     new.add_schema_parser(commands)
@@ -39,6 +44,7 @@ def parser() -> argparse.ArgumentParser:
     calibrate.add_parser(commands)
     here = commands.add_parser("local", help="the whole application on this machine, without an account")
     local.add_arguments(here.add_subparsers(title="commands", required=True, metavar="COMMAND"))
+    completion.complete(top)
     return top
 
 

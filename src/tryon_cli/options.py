@@ -73,14 +73,14 @@ def stack_options(parser: argparse.ArgumentParser) -> None:
         default=os.environ.get("TRYON_STACK", LOCAL_STACK),
         help="name of a deployed stack, or 'local' for the one of `tryon local up` (default: $TRYON_STACK or local)",
     )
-    group.add_argument("--profile", help="AWS profile, as for the AWS CLI")
-    group.add_argument("--region", help="AWS region, as for the AWS CLI")
+    group.add_argument("--profile", help="AWS profile, as for the AWS CLI (default: $AWS_PROFILE)")
+    group.add_argument("--region", help="AWS region, as for the AWS CLI (default: $AWS_DEFAULT_REGION or the profile)")
     group.add_argument(
         "--port",
         type=whole(1, MOST_PORTS),
-        default=LOCAL_PORT,
+        default=os.environ.get("TRYON_PORT", LOCAL_PORT),
         metavar="PORT",
-        help="port of the local stack (%(default)s)",
+        help=f"port of the local stack (default: $TRYON_PORT or {LOCAL_PORT})",
     )
 
 

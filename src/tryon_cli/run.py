@@ -11,6 +11,7 @@ from tryon.planning.manifest import Manifest, read_again
 from tryon.reporting import retry
 from tryon.state.entry import Status
 from tryon.state.run import Outcome, Run, RunStatus
+from tryon_cli import price
 from tryon_cli.drop import Draft, InBucket, Uploaded, await_claim, check, put, read_for, upload
 from tryon_cli.found import newest
 from tryon_cli.options import counted, json_option, print_json, said, stack_options, target
@@ -30,12 +31,15 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "run",
         help="upload a manifest and the pictures it names, then watch",
         description="Check a manifest and its pictures as `tryon plan` does, upload the pictures that are files here, "
-        "then the manifest, then watch.",
+        "then the manifest, then watch. The price is said first, and asked above a handful of combinations.",
         epilog=EXIT_CODES,
     )
     parser.add_argument("manifest", type=Path, help="the manifest's file")
     parser.add_argument(
-        "--yes", action="store_true", help="upload pictures from outside of the manifest's folder without asking"
+        "--yes",
+        action="store_true",
+        help="do not ask: neither before more than a handful is paid for nor before pictures from outside of the "
+        "manifest's folder are uploaded",
     )
     parser.add_argument("--detach", action="store_true", help="do not wait for the end")
     json_option(parser)
@@ -63,6 +67,7 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         action="store_true",
         help="take the newest pictures of the same names, instead of those that the run was made of",
     )
+    parser.add_argument("--yes", action="store_true", help="do not ask before more than a handful is paid for")
     parser.add_argument("--print", action="store_true", help="print the retry manifest and do nothing")
     parser.add_argument("--detach", action="store_true", help="do not wait for the end")
     json_option(parser)
@@ -76,6 +81,10 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     try:
         draft, found = read_for(arguments.manifest, lambda: target(arguments))
         in_bucket = check(found, draft)
+        told = price.of_draft(found, draft, in_bucket)
+        price.say(told, found, talk)
+        _say_same(found, draft, talk)
+        price.ask(told, found, talk, yes=arguments.yes)
         _ask(draft, talk, yes=arguments.yes)
         uploaded = bring(found, draft, talk)
     except KeyboardInterrupt:
@@ -86,6 +95,18 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     except KeyboardInterrupt:
         raise KeyboardInterrupt(_perhaps_started(found)) from None
     return _follow_claimed(found, key, version, arguments, console)
+
+
+def _say_same(found: Target, draft: Draft, console: Console) -> None:
+    before = price.same_manifest(found, draft)
+    if before is not None and before.outcome is not None:
+        there = counted(before.outcome.succeeded, "picture")
+        console.print(
+            f"{there} of the same manifest {'is' if before.outcome.succeeded == 1 else 'are'} in run {before.run_id}; "
+            f"this makes and pays for all again: tryon open {before.run_id}{found.options}",
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def bring(found: Target, draft: Draft, console: Console) -> Uploaded:
@@ -150,7 +171,7 @@ def again(arguments: argparse.Namespace, console: Console) -> int:
     if run is None:
         raise TargetError(f"run {run_id} is not in this stack's ledger")
     if run.running:
-        raise TargetError(f"run {run_id} has not ended: see `tryon watch {run_id}`")
+        raise TargetError(f"run {run_id} has not ended: see `tryon watch {run_id}{found.options}`")
     entries = list(found.ledger.entries(run_id))
     if not entries:
         raise TargetError(f"run {run_id} was {run.status.lower()} before anything was planned: {run.cause}")
@@ -179,6 +200,9 @@ def again(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.print:
         console.print(wanted.encode(), markup=False, highlight=False, soft_wrap=True)
         return 0
+    cost = price.of_retry(found, wanted)
+    price.say(cost, found, say)
+    price.ask(cost, found, say, yes=arguments.yes)
     key = f"manifests/{run_id}-retry.json"
     version = found.s3.put_object(Bucket=found.bucket, Key=key, Body=wanted.encode().encode())["VersionId"]
     return _follow_claimed(found, key, version, arguments, console)

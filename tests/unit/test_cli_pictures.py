@@ -305,9 +305,9 @@ def test_a_run_says_where_its_pictures_come_from(
     put(tmp_path, "models/anna.jpg", jpeg())
     stack.s3.put_object(Bucket=BUCKET, Key="inputs/there.jpg", Body=jpeg())
     assert main(["run", str(lay(tmp_path, garment="inputs/there.jpg"))]) == 0
-    assert capsys.readouterr().out == "1 picture uploaded, 1 taken from the bucket: inputs/there.jpg\n"
+    assert capsys.readouterr().out.endswith("\n1 picture uploaded, 1 taken from the bucket: inputs/there.jpg\n")
     main(["run", str(lay(tmp_path, garment="inputs/there.jpg"))])
-    assert capsys.readouterr().out == "1 picture there already, 1 taken from the bucket: inputs/there.jpg\n"
+    assert capsys.readouterr().out.endswith("\n1 picture there already, 1 taken from the bucket: inputs/there.jpg\n")
 
 
 def test_with_json_the_words_go_to_standard_error(

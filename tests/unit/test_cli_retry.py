@@ -104,7 +104,9 @@ def test_new_pictures_are_taken_where_they_are_asked_for(
     monkeypatch.setattr("tryon_cli.run.await_claim", lambda found, key, version: Claim("run-2", "e-run-2"))
     run(stack, "run-1", {3})
     assert main(["retry", "run-1", "--new-pictures", "--detach", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"run_id": "run-2", "execution": "e-run-2"}
+    said = capsys.readouterr()
+    assert said.err.startswith("1 combination: 1.00 CNY to the stand-in, not real for 1 task, about ")
+    assert json.loads(said.out) == {"run_id": "run-2", "execution": "e-run-2"}
     (key,) = manifests(stack)
     put = json.loads(stack.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())
     assert (put["new_pictures"], choices(put), put["retry_of"]) == (True, ["g2"], "run-1")

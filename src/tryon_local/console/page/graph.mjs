@@ -18,7 +18,8 @@ const ICONS = {
 };
 
 function icon(node) {
-  if (node.resource.startsWith("lambda")) return svg("text", { class: "letter", x: 20, y: 22, text: "λ", "aria-hidden": "true" });
+  if (node.resource.startsWith("lambda"))
+    return svg("text", { class: "letter", x: 20, y: 22, text: "λ", "aria-hidden": "true" });
   const kind = node.resource.startsWith("dynamodb") ? "table" : node.resource.startsWith("sns") ? "message" : node.type;
   return svg("path", { class: "icon", d: ICONS[kind] || ICONS.Pass, transform: "translate(12 9)" });
 }

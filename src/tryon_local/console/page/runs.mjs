@@ -72,7 +72,11 @@ function showArrived() {
       image.addEventListener("error", () => {
         if (image.getAttribute("src") !== one.large) image.src = one.large;
       });
-      return el("button", { "aria-label": `result ${one.id}`, title: one.id, click: () => choose({ n: one.n }) }, image);
+      return el(
+        "button",
+        { "aria-label": `result ${one.id}`, title: one.id, click: () => choose({ n: one.n }) },
+        image,
+      );
     }),
   );
 }
@@ -87,7 +91,9 @@ export function showHead() {
   byId("head").hidden = !run;
   if (!run) return;
   clear(byId("status"), pill(run.status));
-  byId("when").textContent = [`${new Date(run.started * 1000).toLocaleString()}, stack time`, run.run_id].filter(Boolean).join(" · ");
+  byId("when").textContent = [`${new Date(run.started * 1000).toLocaleString()}, stack time`, run.run_id]
+    .filter(Boolean)
+    .join(" · ");
   byId("name").textContent = run.name;
   const live = run.live;
   const left = live?.seconds_left ? `about ${duration(live.seconds_left)} of workflow left` : "";
