@@ -283,7 +283,7 @@ def _verdict(line: _Held, limits: Limits) -> Verdict:
         model_box=boxes[0],
         result_box=boxes[1],
         face=line.face,
-        scores=dict(scores),
+        scores=scores,
     )
 
 
