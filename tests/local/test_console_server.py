@@ -256,7 +256,7 @@ def test_what_did_not_change_is_not_sent_again_but_the_time_is(port: int, ended:
 def test_every_answer_of_the_server_is_the_datas(port: int, runs: Any) -> None:
     spring = execution(runs, "spring")
     assert get(port, "/api/machine").json == json.loads(json.dumps(runs.machine()))
-    assert get(port, "/api/runs").json == runs.newest()
+    assert get(port, "/api/runs").json == json.loads(json.dumps(runs.newest()))
     assert get(port, f"/api/runs/{spring}").json["states"] == runs.run(spring)["states"]
     assert get(port, f"/api/runs/{spring}?after=99999").json["combinations"] == []
     assert get(port, f"/api/runs/{spring}/events").json == runs.events(spring)
