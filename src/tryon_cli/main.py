@@ -12,7 +12,22 @@ from rich.console import Console
 
 from tryon.json_types import UnreadableError
 from tryon.planning.manifest import ManifestError
-from tryon_cli import calibrate, compare, completion, local, logs, new, plan, run, runs, show, stop
+from tryon_cli import (
+    calibrate,
+    compare,
+    completion,
+    local,
+    logs,
+    new,
+    pick,
+    plan,
+    remake,
+    run,
+    runs,
+    share,
+    show,
+    stop,
+)
 from tryon_cli.options import LOG_WIDTH
 from tryon_cli.target import TargetError
 
@@ -36,10 +51,13 @@ def parser() -> argparse.ArgumentParser:
     new.add_schema_parser(commands)
     plan.add_parser(commands)
     run.add_parsers(commands)
+    remake.extend_parser(commands.choices["retry"])
     runs.add_parsers(commands)
     show.add_parser(commands)
     logs.add_parser(commands)
     stop.add_parser(commands)
+    share.add_parser(commands)
+    pick.add_parser(commands)
     compare.add_parser(commands)
     calibrate.add_parser(commands)
     here = commands.add_parser("local", help="the whole application on this machine, without an account")

@@ -67,7 +67,7 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         action="store_true",
         help="take the newest pictures of the same names, instead of those that the run was made of",
     )
-    parser.add_argument("--yes", action="store_true", help="do not ask before more than a handful is paid for")
+    parser.add_argument("--yes", action="store_true", help="do not ask before it is paid for")
     parser.add_argument("--print", action="store_true", help="print the retry manifest and do nothing")
     parser.add_argument("--detach", action="store_true", help="do not wait for the end")
     json_option(parser)
@@ -94,7 +94,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         key, version = put(found, draft, complete=in_bucket.complete)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(_perhaps_started(found)) from None
-    return _follow_claimed(found, key, version, arguments, console)
+    return follow_claimed(found, key, version, arguments, console)
 
 
 def _say_same(found: Target, draft: Draft, console: Console) -> None:
@@ -205,7 +205,7 @@ def again(arguments: argparse.Namespace, console: Console) -> int:
     price.ask(cost, found, say, yes=arguments.yes)
     key = f"manifests/{run_id}-retry.json"
     version = found.s3.put_object(Bucket=found.bucket, Key=key, Body=wanted.encode().encode())["VersionId"]
-    return _follow_claimed(found, key, version, arguments, console)
+    return follow_claimed(found, key, version, arguments, console)
 
 
 def _without_repaired(found: Target, wanted: Manifest, *, new_pictures: bool) -> tuple[Manifest | None, list[str]]:
@@ -217,7 +217,8 @@ def _without_repaired(found: Target, wanted: Manifest, *, new_pictures: bool) ->
     return (wanted.model_copy(update={"combinations": left}) if left else None), sorted(earlier.by)
 
 
-def _follow_claimed(found: Target, key: str, version: str, arguments: argparse.Namespace, console: Console) -> int:
+def follow_claimed(found: Target, key: str, version: str, arguments: argparse.Namespace, console: Console) -> int:
+    """Wait for the run of a manifest that was put, name it, and watch it unless it is left alone."""
     try:
         claim = await_claim(found, key, version)
     except KeyboardInterrupt:

@@ -14,7 +14,7 @@ from tryon_cli.target import Target, TargetError
 MAX_NAME_BYTES = 255
 """Longest name of a file or folder on the usual file systems."""
 
-_RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in "123456789¹²³")}
+RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in "123456789¹²³")}
 """Names of devices on Windows, whatever extension follows."""
 
 
@@ -102,7 +102,7 @@ def _check_name(part: str) -> None:
         raise _UnsafeError("leads out of its folder")
     if any(char in '/\\:*?"<>|' or not char.isprintable() for char in part):
         raise _UnsafeError("has a character that no file name has everywhere")
-    if part[-1] in ". " or part.partition(".")[0].rstrip().casefold() in _RESERVED:
+    if part[-1] in ". " or part.partition(".")[0].rstrip().casefold() in RESERVED:
         raise _UnsafeError("is a name that Windows reserves")
     if len(part.encode()) > MAX_NAME_BYTES:
         raise _UnsafeError("has a name that is too long")

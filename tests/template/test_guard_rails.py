@@ -95,7 +95,7 @@ def test_a_stopped_run_is_ended_when_no_function_of_it_can_still_run(resources: 
 
 def test_an_event_that_starts_no_run_is_kept(resources: Mapping[str, Any]) -> None:
     rules = of_type(resources, "AWS::Events::Rule").values()
-    assert len(rules) == 5
+    assert len(rules) == 6
     for rule in rules:
         (target,) = rule["Targets"]
         assert target["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}}

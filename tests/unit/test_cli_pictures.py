@@ -295,7 +295,7 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> Any:
         for module in ("run", "plan"):
             monkeypatch.setattr(f"tryon_cli.{module}.target", lambda arguments: running)
         monkeypatch.setattr("tryon_cli.plan.listens", lambda port: True)
-        monkeypatch.setattr("tryon_cli.run._follow_claimed", lambda *_: 0)
+        monkeypatch.setattr("tryon_cli.run.follow_claimed", lambda *_: 0)
         yield running
 
 

@@ -3,6 +3,7 @@
 import base64
 import dataclasses
 import hashlib
+import io
 import json
 import re
 from collections import Counter
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
+from PIL import Image
 
 from tests.doubles import stored
 from tests.lookbook import FOLDER, RUN, Lookbook, Shelf, jpeg
@@ -175,7 +177,7 @@ def test_a_run_in_which_nothing_was_measured_has_a_page_too() -> None:
     planned = Entry(
         1, "model-0__01-x__default", "model-0", "01-x", "default", status=Status.FAILED, error="NotStartedError"
     )
-    assert shown(page_of(book, entries=[planned], manifest={}))["plots"] == [None, None, None]
+    assert shown(page_of(book, entries=[planned], manifest=None))["plots"] == [None, None, None]
 
 
 # --- what is written ---
@@ -193,6 +195,44 @@ def test_a_small_run_is_one_page_with_every_large_picture() -> None:
     data = shown(shelf.objects[FOLDER.gallery].decode())
     assert all("large" in cell["results"][0] for cell in data["cells"])
     assert data["pages"]["parts"] == []
+
+
+def with_files(book: Lookbook, width: int, height: int, noise: int = 0) -> Shelf:
+    """A shelf that has the results' own files besides their copies."""
+    files = {result.key: jpeg(width, height, 1, noise) for entry in book.entries for result in entry.results}
+    return Shelf({**book.pictures, **files})
+
+
+def widest(shelf: Shelf) -> set[int]:
+    """The widths of the large pictures of results that the page carries."""
+    page = shelf.objects[FOLDER.gallery].decode()
+    data, embedded = shown(page), shown(page, "embedded")
+    numbers = [result["large"] for cell in data["cells"] for result in cell["results"]]
+    return {Image.open(io.BytesIO(base64.b64decode(embedded[number]))).width for number in numbers}
+
+
+def test_a_run_of_eighteen_carries_every_pixel_of_its_results() -> None:
+    book = Lookbook()
+    shelf, _ = published(book, with_files(book, 1440, 1920))
+    assert widest(shelf) == {1440}
+
+
+def test_where_all_pixels_do_not_fit_previews_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    book = Lookbook(models=1, garments=3)
+    monkeypatch.setattr(publishing, "PAGE_BYTES", 60_000)
+    shelf, _ = published(book, with_files(book, 1440, 1920, noise=60))
+    assert widest(shelf) == {90}
+    monkeypatch.undo()
+    monkeypatch.setattr(publishing, "SHARP_RESULTS", 2)
+    assert widest(published(book, with_files(book, 1440, 1920))[0]) == {90}
+
+
+def test_a_run_in_a_hurry_or_without_its_files_shows_previews() -> None:
+    book = Lookbook(models=1, garments=3)
+    assert widest(published(book)[0]) == {90}
+    shelf = with_files(book, 1440, 1920)
+    publishing.publish(cast("Any", shelf), "b", book.summary, book.entries, book.manifest, hurry=lambda: True)
+    assert widest(shelf) == {90}
 
 
 def test_eighteen_photographs_make_a_page_of_a_few_megabytes() -> None:

@@ -2,11 +2,13 @@
 
 import json
 import os
+import random
 import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +17,8 @@ from tryon import web
 from tryon.reporting import spreadsheet
 from tryon.reporting.gallery.render import _STYLES as GALLERY_STYLES
 from tryon.reporting.spreadsheet import marked
+from tryon_cli.comparison import compare
+from tryon_cli.review import REASONS, read_export
 from tryon_local.console.server import _STYLES as CONSOLE_STYLES
 
 HERE = Path(__file__).parent
@@ -117,6 +121,73 @@ def test_the_gallery_marks_the_same_text_as_python() -> None:
     command = [node(), "--input-type=module", "-e", script]
     told = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=True)
     assert json.loads(told.stdout) == [marked(cell) for cell in cells]
+
+
+def test_the_page_and_the_command_know_the_same_reasons() -> None:
+    text = (PACKAGES["tryon.reporting.gallery"] / "marks.mjs").read_text("utf-8")
+    assert tuple(re.findall(r'\{ id: "(\w+)"', text)) == REASONS
+
+
+def test_the_page_judges_as_the_command_does() -> None:
+    """The same table of reviews gives the same numbers in the browser and in `tryon compare`."""
+    throw = random.Random(7)
+
+    def review(who: str, pairs: int, variants: list[str]) -> dict[str, Any]:
+        lines = []
+        for n in range(pairs):
+            shown = throw.sample(variants, len(variants))
+            preferred = throw.choice([*variants, variants[0], None])
+            lines.append(
+                {
+                    "model": f"m{n % 3}", "worn": f"{n:02d}-g", "type": ["upper", "lower"][n % 2], "shown": shown,
+                    "preferred": preferred, "both_bad": preferred is None and n % 2 == 0, "repeat": n % 9 == 8,
+                    "blind": n % 4 > 0, "at": f"2026-11-23T09:{n % 60:02d}:00.000Z",
+                }
+            )  # fmt: skip
+            if n % 9 == 8:
+                lines.append(lines[-1] | {"repeat": False, "preferred": throw.choice(variants), "both_bad": False})
+        whole = {"format": "tryon-review", "version": 2, "run_id": "run-1", "review": f"r{who}", "reviewer": who}
+        return whole | {"preferences": lines, "ratings": [], "marks": []}
+
+    cases = [
+        [],
+        [review("Lin", 1, ["a", "b"])],
+        [review("Lin", 40, ["a", "b"]), review("", 30, ["a", "b"])],
+        [review(who, 60, ["a", "b", "c"]) for who in ("Lin", "Mo", "lin ")],
+        [review(str(who), 300, ["a", "b", "c", "d"]) for who in range(5)],
+        [review("Lin", 3000, ["a", "b"])],
+    ]
+    source = (PACKAGES["tryon.reporting.gallery"] / "verdict.mjs").as_uri()
+    script = f"import {{ verdictOf }} from {json.dumps(source)}; let text = ''; "
+    script += "for await (const piece of process.stdin) text += piece; "
+    script += "console.log(JSON.stringify(JSON.parse(text).map(verdictOf)));"
+    command = [node(), "--input-type=module", "-e", script]
+    told = subprocess.run(command, input=json.dumps(cases), capture_output=True, text=True, check=True).stdout
+    for case, found in zip(cases, json.loads(told), strict=True):
+        known = compare([read_export(json.dumps(one).encode(), "x.json") for one in case])
+        assert found["variants"] == [*known.variants]
+        assert found["winner"] == known.winner
+        assert (found["combinations"], found["reviewers"]) == (known.combinations, known.reviewers)
+        assert (found["bothBad"], tuple(found["steady"])) == (known.both_bad, known.steady)
+        first = known.first_shown
+        assert found["firstShown"] == [first.wins, first.losses, first.ties]
+        assert found["agreement"] == (None if known.agreement is None else pytest.approx(known.agreement))
+        assert len(found["duels"]) == len(known.duels)
+        for page, command_ in zip(found["duels"], known.duels, strict=True):
+            assert (page["first"], page["second"], page["winner"]) == (
+                command_.first,
+                command_.second,
+                command_.winner,
+            )
+            assert page["adjusted"] == pytest.approx(command_.p_value, rel=1e-9, abs=1e-300)
+            for shown, tally in [
+                (page, command_.tally),
+                (page["votes"], command_.votes),
+                *((page["types"][type_], tally) for type_, tally in command_.by_type.items()),
+            ]:
+                assert (shown["wins"], shown["losses"], shown["ties"]) == (tally.wins, tally.losses, tally.ties)
+                assert shown["interval"] == (None if tally.interval is None else pytest.approx([*tally.interval]))
+                assert shown["p"] == pytest.approx(tally.p_value, rel=1e-9, abs=1e-300)
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,16 @@ class RunFolder:
         return self.prefix + "retry-manifest.json"
 
     @property
+    def shared(self) -> str:
+        """The page that reviewers get one link to."""
+        return self.prefix + "shared.html"
+
+    @property
+    def reviews(self) -> str:
+        """What the keys of reviews that shared pages send begin with."""
+        return f"reviews/{self.run_id}/"
+
+    @property
     def contact_sheet(self) -> str:
         return self.prefix + "contact-sheet.jpg"
 

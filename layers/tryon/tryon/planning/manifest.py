@@ -196,12 +196,19 @@ class NamedImage:
     image: str
 
 
+DisplayName = Annotated[str, Field(min_length=1, max_length=MAX_NAME), AfterValidator(on_one_line)]
+"""What people call something, in any script; ids stay what keys are made of."""
+
+_SHOWN_NAME = Field(None, description="What people call it, in any script; its id when left out.")
+
+
 class Model(BaseModel):
     """A person's photograph."""
 
     model_config = _STRICT
     id: Id
     image: Image
+    name: DisplayName | None = _SHOWN_NAME
 
 
 class Garment(BaseModel):
@@ -211,6 +218,7 @@ class Garment(BaseModel):
     id: Id
     image: Image
     type: GarmentType = Field(description="Where on the body it is worn.")
+    name: DisplayName | None = _SHOWN_NAME
 
 
 class Outfit(BaseModel):
@@ -220,6 +228,7 @@ class Outfit(BaseModel):
     id: Id
     upper: Id = Field(description="The id of a garment of type upper.")
     lower: Id = Field(description="The id of a garment of type lower.")
+    name: DisplayName | None = _SHOWN_NAME
 
 
 class Wanted(BaseModel):

@@ -1,6 +1,6 @@
 """The end of a run: every combination gets its outcome, and the run's files are written."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from tryon.keys import RunFolder
 from tryon.planning.manifest import Manifest, ManifestError, read_again
 from tryon.reporting import notification, retry, summary
 from tryon.reporting.gallery import publishing
+from tryon.reporting.gallery.render import NO_CONTEXT, Context
 from tryon.reporting.summary import Summary
 from tryon.service import registry
 from tryon.state.entry import Entry, Status
@@ -189,7 +190,8 @@ def _publish(
     """Write the galleries; what went wrong comes back as text."""
     entries = _Entries(ledger, run.run_id)
     try:
-        publishing.publish(s3, bucket, result, entries, original, hurry=hurry)
+        context = _context(ledger, run) if run.retry_of else NO_CONTEXT
+        publishing.publish(s3, bucket, result, entries, original, context=context, hurry=hurry)
         _publish_repaired(s3, ledger, run, hurry)
     except Exception as error:  # noqa: BLE001 - a page that cannot be drawn must not fail a run whose pictures are safe
         return f"{type(error).__name__}: {error}"
@@ -209,9 +211,19 @@ def _publish_repaired(s3: "S3Client", ledger: Ledger, run: Run, hurry: Callable[
             summary.recount(told, entries),
             entries,
             _manifest(s3, repaired)[0],
-            repaired_by=by if _whole(entries) else [],
+            context=_context(ledger, repaired, by if _whole(entries) else []),
             hurry=hurry,
         )
+
+
+def _context(ledger: Ledger, run: Run, repaired_by: Sequence[str] | None = None) -> Context:
+    """What a gallery shows of the other runs of its family: further takes beside what was rejected."""
+
+    def entries_of(run_id: str) -> Iterable[Entry]:
+        return _Entries(ledger, run_id)
+
+    takes = retry.further_takes(ledger, run.run_id, entries_of)
+    return Context(repaired_by, takes, retry.ancestors(ledger, run.run_id)[-1].run_id)
 
 
 def _mark_repaired(ledger: Ledger, run: Run) -> None:

@@ -147,7 +147,8 @@ def _input(target: Any, event: dict[str, Any]) -> str:
         made = EventTemplateParser.parse(
             input_template=transformer.get("InputTemplate"),
             input_paths_map=transformer.get("InputPathsMap", {}),
-            event=event,
+            # moto's parser asks for it of every event; EventBridge has it when an event comes in.
+            event={**event, "ingestion-time": event["time"]},
         )
         return made if isinstance(made, str) else json.dumps(made)
     return json.dumps(event)

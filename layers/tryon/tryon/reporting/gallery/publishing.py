@@ -2,17 +2,21 @@
 
 import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import groupby, islice
 from statistics import fmean
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from tryon import objects
 from tryon.keys import CopySize, RunFolder, result_copy
 from tryon.pictures import thumbnails
+from tryon.pictures.images import ImageError, thumbnail
 from tryon.planning.manifest import Manifest
 from tryon.reporting import contact_sheet
-from tryon.reporting.gallery.render import Measures, Pages, Part, render
+from tryon.reporting.gallery.render import NO_CONTEXT, Context, Measures, Pages, Part, render
 from tryon.reporting.summary import Summary
 from tryon.state.entry import Entry
 
@@ -27,6 +31,9 @@ INDEX_COMBINATIONS = 10_000
 
 _MAX_WHOLE = 400
 """Pictures up to which it is tried whether all previews fit into one page: most have 40 to 100 kB."""
+
+SHARP_RESULTS = 60
+"""Results up to which the page carries copies with all pixels of the files, where they fit; each takes a moment."""
 
 PART_COMBINATIONS = 200
 """Combinations in a part: 16 MB at 80 kB a preview."""
@@ -48,6 +55,7 @@ class _Shelf:
     s3: "S3Client"
     bucket: str
     folder: RunFolder
+    context: Context = NO_CONTEXT
     garments: dict[str, bytes] = field(default_factory=dict)
 
     def keys(self, size: CopySize, entries: Iterable[Entry]) -> list[str]:
@@ -58,7 +66,7 @@ class _Shelf:
         keys += [
             result_copy(size, result.key)
             for entry in entries
-            for result in entry.results
+            for _, _, result in self.context.results(entry)
             if thumbnails.obstacle(result) is None
         ]
         return list(dict.fromkeys(keys))
@@ -84,23 +92,25 @@ def publish(
     entries: Iterable[Entry],
     manifest: Manifest | None,
     *,
-    repaired_by: Sequence[str] | None = None,
+    context: Context = NO_CONTEXT,
     hurry: Callable[[], bool] = lambda: False,
 ) -> list[str]:
     """Write index.html, the parts that a large run needs and the contact sheet; return their keys, the index first.
 
-    One page holds every preview where they fit, a couple of hundred combinations. Beyond that the index shows all
+    One page holds every preview where they fit, a couple of hundred combinations, and copies with all pixels of the
+    files for up to `SHARP_RESULTS`. Beyond that the index shows all
     combinations, with pictures as large as fit, and each part some of them with previews. A run of more than
     `INDEX_COMBINATIONS` has an index of its parts alone, and parts with thumbnails: its entries are never held, but
     read once more for the parts. Every page is whole in itself, and no more than one is in memory. Once there is
     `hurry`, the parts still to come carry no pictures.
-    `repaired_by` names the retries that brought what the run lacked.
     """
     folder = RunFolder(summary.run_id)
-    shelf = _Shelf(s3, bucket, folder)
+    shelf = _Shelf(s3, bucket, folder, context)
     held = list(entries) if summary.total <= INDEX_COMBINATIONS else None
     entries = entries if held is None else held
     whole = None if held is None else _whole(shelf, held)
+    if held is not None and whole is not None:
+        whole = _sharp(shelf, held, whole, hurry)
     outline = _Outline(folder, parted=whole is None)
     shown = contact_sheet.choose(outline.watch(entries))
     plots = outline.measures.plots()
@@ -124,7 +134,7 @@ def publish(
             plots=plots,
             pages=pages,
             side=side,
-            repaired_by=repaired_by,
+            context=context,
         )
         objects.put_text(s3, bucket, key, page, "text/html; charset=utf-8")
 
@@ -142,6 +152,28 @@ def publish(
         pictures = {} if hurry() else _pictures(shelf, group, sizes)
         write(folder.gallery_part(part.number), group, pictures, pages=Pages(outline.parts, part))
     return [*written, folder.contact_sheet]
+
+
+def publish_shared(
+    s3: "S3Client",
+    bucket: str,
+    summary: Summary,
+    entries: Sequence[Entry],
+    manifest: Manifest | None,
+    *,
+    context: Context,
+) -> None:
+    """Write the one page that a link is given to: all combinations, with pictures as large as fit.
+
+    What is larger is had from the bucket by the addresses in `context.share`. At most `INDEX_COMBINATIONS`.
+    """
+    folder = RunFolder(summary.run_id)
+    shelf = _Shelf(s3, bucket, folder, context)
+    whole, side = _whole(shelf, entries), None
+    if whole is None:
+        whole, side = _small(shelf, entries)
+    page = render(summary, entries, manifest=manifest, pictures=whole, side=side, context=context)
+    objects.put_text(s3, bucket, folder.shared, page, "text/html; charset=utf-8")
 
 
 class _Outline:
@@ -174,6 +206,29 @@ def _whole(shelf: _Shelf, entries: Sequence[Entry]) -> dict[str, bytes] | None:
         return None
     pictures = dict(shelf.read(keys))
     return pictures if _size(pictures) <= PAGE_BYTES else None
+
+
+def _sharp(
+    shelf: _Shelf, entries: Sequence[Entry], pictures: dict[str, bytes], hurry: Callable[[], bool]
+) -> dict[str, bytes]:
+    """The same pictures, with previews of results that have all pixels of their files, where all of these fit."""
+    results = {result.key: result for entry in entries for _, _, result in shelf.context.results(entry)}
+    if len(results) > SHARP_RESULTS:
+        return pictures
+    found = dict(pictures)
+    for result in results.values():
+        preview = result_copy("previews", result.key)
+        longest = max(result.width or 0, result.height or 0)
+        if preview not in found or longest <= thumbnails.SIDES["previews"]:
+            continue
+        if hurry():
+            return pictures
+        with suppress(ImageError, ClientError, BotoCoreError, OSError):
+            data = objects.get(shelf.s3, shelf.bucket, result.key)["Body"].read()
+            found[preview] = thumbnail(data, side=longest, most_memory=thumbnails.MAX_MEMORY)
+        if _size(found) > PAGE_BYTES:
+            return pictures
+    return found
 
 
 def _pictures(shelf: _Shelf, entries: Sequence[Entry], sizes: Iterable[CopySize]) -> dict[str, bytes]:

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import io
 import json
 import posixpath
 import re
@@ -12,12 +13,15 @@ from functools import cache
 from html import escape
 from importlib import resources
 
+from PIL import Image
+
 from tryon import web
 from tryon.errors import ADVICE
 from tryon.json_types import Json
 from tryon.keys import RunFolder, result_copy
 from tryon.pictures.thumbnails import obstacle
 from tryon.planning.manifest import DEFAULT_VARIANT, ImageKind, Manifest
+from tryon.planning.plan import Key
 from tryon.reporting.summary import Summary
 from tryon.service import registry
 from tryon.state.entry import Entry
@@ -25,7 +29,7 @@ from tryon.stored import Stored
 
 NO_PICTURES: Mapping[str, bytes] = {}
 
-_STYLES = ("frame", "toolbar", "grid", "viewer", "sheet", "narrow")
+_STYLES = ("frame", "toolbar", "grid", "viewer", "sheet", "narrow", "print")
 _BARS = 16
 
 
@@ -38,6 +42,54 @@ class Part:
     first: str
     last: str
     combinations: int
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A signed form: where it is posted to, its fields, what the key begins with, and most bytes of the file."""
+
+    url: str
+    fields: Mapping[str, str]
+    prefix: str
+    most: int
+
+
+@dataclass(frozen=True)
+class Share:
+    """What a shared page was signed with: the bucket's host, until when, full-size files by key, and the upload."""
+
+    host: str
+    until: str
+    full: Mapping[str, str]
+    upload: Upload
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a page knows besides its run.
+
+    `repaired_by` names the retries that brought what the run lacked. `takes` are all takes of the combinations that
+    have several, from whatever run, by key without a take. `family` is the run that this one goes back to: its
+    reviews are this one's. `share` makes the page one that a link is given to.
+    """
+
+    repaired_by: Sequence[str] | None = None
+    takes: Mapping[Key, Sequence[Entry]] = field(default_factory=dict)
+    family: str | None = None
+    share: Share | None = None
+
+    def results(self, entry: Entry) -> list[tuple[int, int, Stored]]:
+        """The pictures of an entry's combination, of all takes: take, candidate and what is stored."""
+        takes = self.takes.get((entry.model, entry.worn.partition("-")[2], entry.variant), (entry,))
+        return [
+            # Runs from before it was kept have no number: their place is it.
+            (one.take, result.candidate or n, result)
+            for one in takes
+            for n, result in enumerate(one.results, start=1)
+        ]
+
+
+NO_CONTEXT = Context()
 
 
 @dataclass(frozen=True)
@@ -58,25 +110,24 @@ def render(
     plots: Sequence["Histogram | None"] | None = None,
     pages: Pages | None = None,
     side: int | None = None,
-    repaired_by: Sequence[str] | None = None,
+    context: Context = NO_CONTEXT,
 ) -> str:
     """A page of a run's folder: a row a model, a column a garment, a cell a combination.
 
     `manifest` names the garments' types and the variants' parameters;
     `pictures` are the small copies by their keys in S3, and what is missing is shown in words. Results may lie in
     another run's folder, such as a retry's. `plots` (`Measures.plots`) are the whole run's where `entries` are a part.
-    `side` is the copies' longest side in pixels where they are smaller than thumbnails. `repaired_by` names the retries
-    that brought what the run lacked.
+    `side` is the copies' longest side in pixels where they are smaller than thumbnails.
     """
     if plots is None:
         measures = Measures()
         for entry in entries:
             measures.add(entry)
         plots = measures.plots()
-    content = _Content(summary, entries, manifest, pictures, plots, pages or Pages(), side, repaired_by)
+    content = _Content(summary, entries, manifest, pictures, plots, pages or Pages(), side, context)
     style, script = web.style(__package__, *_STYLES), web.script(__package__)
     pieces = {
-        "policy": _policy(style, script),
+        "policy": _policy(style, script, context.share),
         # ASCII, since a name may hold half a surrogate pair, which no encoding takes.
         "title": escape(summary.name).encode("ascii", "xmlcharrefreplace").decode(),
         "style": style,
@@ -92,14 +143,18 @@ def _template() -> str:
     return resources.files(__package__).joinpath("page.html").read_text("utf-8")
 
 
-def _policy(style: str, script: str) -> str:
-    """What the page may do: run its own script and style, show pictures it holds, and those beside it on a disk."""
+def _policy(style: str, script: str, share: Share | None) -> str:
+    """What the page may do: run its own script and style, show pictures it holds, and those beside it on a disk.
+
+    A shared page has the bucket's own host in the disk's place, for its pictures and for the review that it sends.
+    """
     return "; ".join(
         [
             "default-src 'none'",
             f"script-src '{_digest(script)}'",
             f"style-src '{_digest(style)}'",
-            "img-src data: file:",
+            f"img-src data: {share.host}" if share else "img-src data: file:",
+            *([f"connect-src {share.host}"] if share else []),
             "base-uri 'none'",
             "form-action 'none'",
             "require-trusted-types-for 'script'",
@@ -130,7 +185,7 @@ class _Content:
         plots: Sequence["Histogram | None"],
         pages: Pages,
         side: int | None,
-        repaired_by: Sequence[str] | None,
+        context: Context,
     ) -> None:
         self._summary = summary
         self._entries = entries
@@ -139,8 +194,14 @@ class _Content:
         self._plots = plots
         self._pages = pages
         self._side = side
-        self._repaired_by = repaired_by
+        self._context = context
         self._folder = RunFolder(summary.run_id)
+        self._names: dict[str, str] = {}
+        self._people: dict[str, str] = {}
+        if manifest is not None:
+            self._people = {one.id: one.name for one in manifest.models if one.name}
+            self._names = {one.id: one.name for one in manifest.garments if one.name}
+            self._names |= {one.id: one.name for one in manifest.outfits if one.name}
         self._numbers: dict[str, int] = {}
         self.embedded: list[str] = []
 
@@ -150,16 +211,32 @@ class _Content:
         variants = _numbered([*self._known_variants(), *(entry.variant for entry in self._entries)])
         return {
             "run": {name: value for name, value in asdict(self._summary).items() if name in _RUN_FIELDS}
-            | {"repaired_by": self._repaired_by},
+            | {"repaired_by": self._context.repaired_by, "family": self._context.family},
             "plots": [None if plot is None else _plot(plot) for plot in self._plots],
             "pages": self._page_list(),
             "side": self._side,
+            "share": self._share(),
             "advice": dict(ADVICE),
-            "models": [{"id": id_, **self._input("models", id_)} for id_ in models],
+            "models": [{"id": id_, **_named(self._people, id_), **self._input("models", id_)} for id_ in models],
             "worn": self._worn(worn),
             "variants": [{"id": id_, "says": self._difference(id_), **self._service(id_)} for id_ in variants],
             "cells": [self._cell(entry, models, worn, variants) for entry in self._entries],
         }
+
+    def _share(self) -> dict[str, Json] | None:
+        share = self._context.share
+        if share is None:
+            return None
+        upload = share.upload
+        return {
+            "until": share.until,
+            "full": {self._file(key): address for key, address in share.full.items()},
+            "send": {"url": upload.url, "fields": {**upload.fields}, "prefix": upload.prefix, "most": upload.most},
+        }
+
+    def _file(self, key: str) -> str:
+        """A file's place beside the page."""
+        return posixpath.relpath(key, self._folder.prefix)
 
     def _page_list(self) -> dict[str, Json]:
         index = posixpath.basename(self._folder.gallery)
@@ -195,11 +272,16 @@ class _Content:
         return [
             {
                 "id": id_,
-                "name": id_.partition("-")[2] or id_,
+                "name": self._names.get(id_.partition("-")[2]) or id_.partition("-")[2] or id_,
                 "number": id_.partition("-")[0],
                 "type": "outfit" if len(parts[id_]) > 1 else types.get(next(iter(parts[id_]), "")),
                 "garments": [
-                    {"id": garment, "type": types.get(garment), **self._input("garments", garment)}
+                    {
+                        "id": garment,
+                        "type": types.get(garment),
+                        **_named(self._names, garment),
+                        **self._input("garments", garment),
+                    }
                     for garment in parts[id_]
                 ],
             }
@@ -223,7 +305,7 @@ class _Content:
             "refused": len(entry.refused_tasks) or None,
             "resumed": entry.resumed or None,
             "part": self._pages.part_of.get(entry.n) if self._pages.shown is None else None,
-            "results": [self._result(result) for result in entry.results],
+            "results": [self._result(*result) for result in self._context.results(entry)],
             "lost": [{"candidate": one.candidate, "error": one.error, "cause": one.cause[:300]} for one in entry.lost],
         }
         if entry.error:
@@ -231,10 +313,11 @@ class _Content:
             cell |= {"task": entry.task_id, "requests": list(entry.request_ids)}
         return {name: value for name, value in cell.items() if value not in (None, [])}
 
-    def _result(self, result: Stored) -> dict[str, Json]:
+    def _result(self, take: int, candidate: int, result: Stored) -> dict[str, Json]:
         shown: dict[str, Json] = {
-            "candidate": result.candidate,
-            "file": posixpath.relpath(result.key, self._folder.prefix),
+            "take": take if take > 1 else None,
+            "candidate": candidate,
+            "file": self._file(result.key),
             "bytes": result.bytes,
             "width": result.width,
             "height": result.height,
@@ -246,11 +329,13 @@ class _Content:
         return {name: value for name, value in shown.items() if value is not None}
 
     def _input(self, kind: ImageKind, id_: str) -> dict[str, Json]:
-        shown = {
-            "thumb": self._picture(self._folder.input_copy("thumbnails", kind, id_)),
+        thumbnail = self._folder.input_copy("thumbnails", kind, id_)
+        shown: dict[str, Json] = {
+            "thumb": self._picture(thumbnail),
             "large": self._picture(self._folder.input_copy("previews", kind, id_)),
+            "ratio": _ratio(self._pictures.get(thumbnail)),
         }
-        return {name: number for name, number in shown.items() if number is not None}
+        return {name: value for name, value in shown.items() if value is not None}
 
     def _picture(self, key: str) -> int | None:
         """The number under which a copy is embedded, None when there is none; each is embedded once."""
@@ -261,6 +346,22 @@ class _Content:
             self._numbers[key] = len(self.embedded)
             self.embedded.append(base64.b64encode(data).decode())
         return self._numbers[key]
+
+
+def _named(names: Mapping[str, str], id_: str) -> dict[str, Json]:
+    """The display name of what has an id, where the manifest gives one."""
+    return {"name": names[id_]} if id_ in names else {}
+
+
+def _ratio(copy: bytes | None) -> float | None:
+    """A copy's width to its height, None of none: only its head is read."""
+    if copy is None:
+        return None
+    try:
+        with Image.open(io.BytesIO(copy), formats=["JPEG", "WEBP"]) as image:
+            return round(image.width / image.height, 4)
+    except OSError:
+        return None
 
 
 _RUN_FIELDS = (

@@ -1,12 +1,24 @@
-/* The head of the page. */
+/* The head of the page: one line, and a drawer for how the run went. */
 
 import { byId, el, svg } from "../../../web/elements.mjs";
 import { duration, human, plural, rounded, size } from "../../../web/formats.mjs";
-import { data, models, overview, pages, run, state, variants, worn } from "./content.mjs";
-import { setFilter } from "./filters.mjs";
+import { suspects } from "./causes.mjs";
+import { cells, data, models, overview, pages, run, share, state, variants, worn } from "./content.mjs";
+import { fillFilters, setFilter, toggleFilter } from "./filters.mjs";
 import { contests, review } from "./review.mjs";
 import { signed } from "./viewer.mjs";
-import { STATUS } from "./words.mjs";
+import { STATUS, say } from "./words.mjs";
+
+export const suspected = suspects(cells);
+
+/* The sentence that names the input which a failure is likely to be of. */
+export function suspectText(found) {
+  if (!found) return "";
+  const many = found.count === 2 ? "both" : `all ${found.count}`;
+  return found.kind === "garment"
+    ? `Probably the photograph of ${worn[found.at].name}: ${many} models failed with it.`
+    : `Probably the photograph of ${models[found.at].name || models[found.at].id}: ${many} garments failed with it.`;
+}
 
 export function showHead() {
   document.title = pages.shown ? `${run.name}, part ${pages.shown}` : run.name;
@@ -15,10 +27,16 @@ export function showHead() {
   status.textContent = STATUS[run.status] || run.status;
   status.className = `pill ${run.status}`;
   const when = run.started_at
-    ? new Date(run.started_at * 1000).toLocaleString("en", { dateStyle: "medium", timeStyle: "short" })
+    ? new Date(run.started_at * 1000).toLocaleString("en", {
+        dateStyle: "medium",
+        timeStyle: "short",
+      })
     : "";
+  const zone = new Intl.DateTimeFormat("en", { timeZoneName: "short" })
+    .formatToParts(new Date((run.started_at || 0) * 1000))
+    .find((one) => one.type === "timeZoneName");
   byId("when").textContent = [
-    when,
+    when && `${when} ${zone?.value || ""}`.trim(),
     pages.shown && `part ${pages.shown} of ${pages.parts.length}`,
     run.retry_of && `retry of ${run.retry_of}`,
     (run.repaired_by || []).length && `repaired by ${run.repaired_by.join(", ")}`,
@@ -34,56 +52,96 @@ export function showHead() {
   const cost =
     run.cost && run.tasks ? `${plural(run.tasks, "task")}, ${money(run.cost.service)} ${run.cost.currency}` : "";
   byId("tagline").replaceChildren(
-    el("b", { text: `${run.succeeded.toLocaleString("en")} of ${plural(run.total, "combination")}` }),
-    [
-      " have a picture",
-      overview ? "" : shape,
-      run.seconds ? `took ${duration(Math.round(run.seconds))}` : "",
-      cost,
-      size(run.bytes),
-    ]
-      .filter(Boolean)
-      .join(" · "),
+    el("b", { text: `${run.succeeded.toLocaleString("en")} of ${run.total.toLocaleString("en")}` }),
+    " have a picture",
   );
+  byId("measured").textContent = [
+    overview ? "" : shape,
+    run.seconds ? `took ${duration(Math.round(run.seconds))}` : "",
+    cost,
+    size(run.bytes),
+  ]
+    .filter(Boolean)
+    .join(" · ");
   if (run.error && run.error !== "AllFailedError") {
     byId("stopped").hidden = false;
     byId("stopped").textContent = `The run was stopped: ${human(run.error)}. ${run.cause || ""}`;
   }
-  const reasons = run.reasons || [];
-  byId("reasons").hidden = !reasons.length;
-  byId("reasons").replaceChildren(
-    ...reasons.slice(0, 6).map((reason) =>
-      el(
-        "button",
-        {
-          "data-status": `error:${reason.error}`,
-          "aria-pressed": false,
-          click: () => {
-            const value = `error:${reason.error}`;
-            setFilter("status", state.filters.status === value ? "" : value);
-          },
-        },
-        el("b", { text: reason.count.toLocaleString("en") }),
-        human(reason.error),
-      ),
-    ),
-  );
+  showReasons();
   byId("plots").replaceChildren(...data.plots.filter(Boolean).map(plot));
-  const failed = run.failed === 1 ? "One combination has" : `${run.failed?.toLocaleString("en")} combinations have`;
-  byId("foot").textContent = [
-    `Run ${run.run_id}.`,
-    run.retry_manifest ? `${failed} no picture; “tryon retry ${run.run_id}” runs only what failed.` : "",
-  ].join(" ");
+  showFoot();
   showParts();
   showLegend();
   byId("compare").hidden = !contests.length;
+}
+
+/* Failures by cause, each a filter; in the drawer with the input that is suspect. */
+function showReasons() {
+  const reasons = run.reasons || [];
+  byId("reasons").hidden = !reasons.length;
+  byId("reasons").replaceChildren(
+    ...reasons.slice(0, 4).map((reason) =>
+      el(
+        "button",
+        {
+          "data-error": reason.error,
+          "data-key": `reason-${reason.error}`,
+          "aria-pressed": String(state.filters.result.includes(reason.error)),
+          click: () => toggleFilter("result", reason.error),
+        },
+        el("b", { text: reason.count.toLocaleString("en") }),
+        ` ${human(reason.error)}`,
+      ),
+    ),
+  );
+  const groups = new Map();
+  for (const [cell, found] of suspected) groups.set(`${found.kind}${found.at}${found.error}`, { cell, found });
+  byId("causes").replaceChildren(
+    ...[...groups.values()].map(({ cell, found }) =>
+      el(
+        "li",
+        {},
+        el("strong", { text: `${human(found.error)}: ` }),
+        `${suspectText(found)} `,
+        el("button", {
+          class: "quiet",
+          text: "Show these",
+          click: () => {
+            setFilter(found.kind === "garment" ? "garment" : "model", [found.kind === "garment" ? cell.w : cell.m]);
+            fillFilters();
+          },
+        }),
+      ),
+    ),
+  );
+}
+
+/* The command that makes again what failed, to be copied. */
+function showFoot() {
+  byId("foot").textContent = `Run ${run.run_id}.`;
+  byId("retry").hidden = !run.retry_manifest;
+  const command = `tryon retry ${run.run_id}`;
+  byId("retry-words").textContent =
+    `${run.failed === 1 ? "One combination has" : `${run.failed?.toLocaleString("en")} combinations have`} no picture. Whoever runs tryon makes again only what failed:`;
+  byId("retry-command").textContent = command;
+  byId("retry-copy").addEventListener("click", () => copy(command));
+}
+
+function copy(text) {
+  const done = () => say("Copied");
+  // A page from a disk may have no clipboard: then the command is selected, for Ctrl+C.
+  const select = () => {
+    getSelection().selectAllChildren(byId("retry-command"));
+    say("Selected: Ctrl+C copies it");
+  };
+  if (!navigator.clipboard) return select();
+  navigator.clipboard.writeText(text).then(done, select);
 }
 
 /* What names a variant goes while the review is blind; a cause may. */
 export function showLegend() {
   for (const [i, button] of [...byId("reasons").children].entries())
     button.title = review.blind ? "" : run.reasons[i].cause;
-  byId("compare").title = review.blind ? "" : variants.map((variant) => `${variant.id}: ${variant.says}`).join("\n");
 }
 
 function plot(figures) {
@@ -112,7 +170,7 @@ function plot(figures) {
     "div",
     { class: "plot", role: "img", "aria-label": `${name}: ${figure} ${middle}, ${tail}` },
     el("h2", {
-      text: { Latency: "Latency of a task", Polls: "Polls a task", "Seen after": "Ready to seen" }[name] || name,
+      text: { Latency: "Service’s time a task", Polls: "Polls a task", "Seen after": "Until noticed" }[name] || name,
     }),
     el("p", { class: "figure", text: figure }, el("small", { text: middle })),
     svg(
@@ -137,14 +195,14 @@ function showParts() {
   if (nav.hidden) return;
   const name = (part) => (part.first === part.last ? part.first : `${part.first} – ${part.last}`);
   const link = (file, text, here) =>
-    here || signed
+    here || (signed && !share?.parts?.[file])
       ? el("span", { class: here ? "here" : "", "aria-current": here ? "page" : null, text })
-      : el("a", { href: file, text });
+      : el("a", { href: share?.parts?.[file] || file, text });
   const count = plural(pages.parts.length, "part");
   const what = overview ? "The combinations are" : "All combinations, with small pictures. The large ones are";
   nav.querySelector("summary").textContent = pages.shown
     ? `One part of a large run: ${count}`
-    : `${what} in ${count}${signed ? " beside this page in the run’s folder" : ""}`;
+    : `${what} in ${count}${signed && !share?.parts ? " beside this page in the run’s folder" : ""}`;
   nav.querySelector("details").open = overview || pages.parts.length <= 8;
   nav
     .querySelector(".links")

@@ -1,6 +1,6 @@
-/* What a blind review and its count rest on, free of the page. */
+/* What a blind review rests on, free of the page. */
 
-/* FNV-1a with a last mix: the same order for everybody who looks at the same run, a different one in each pair. */
+/* FNV-1a with a last mix: a number of a text, the same on every machine. */
 export function chance(text) {
   let hash = 0x811c9dc5;
   for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
@@ -9,29 +9,56 @@ export function chance(text) {
   return (hash ^ (hash >>> 16)) >>> 0;
 }
 
-/* The variants of a pair in the order of a blind review; `seed` gives a variant's text. */
-export function shuffled(pair, seed) {
-  const keys = new Map(pair.map((one) => [one, chance(seed(one))]));
-  return [...pair].sort((a, b) => keys.get(a) - keys.get(b));
+const byChance = (items, seed) => {
+  const keys = new Map(items.map((one) => [one, chance(seed(one))]));
+  return [...items].sort((a, b) => keys.get(a) - keys.get(b));
+};
+
+/**
+ * How many places each pair's pictures are turned by: pairs in an order of chance take turns, so that over a run every
+ * variant is first equally often, but for a rest; half of the reviewers see all of it mirrored.
+ * @param {string[]} names the pairs' names
+ * @param {string} run
+ * @param {string} reviewer the review's own id
+ * @returns {Map<string, number>}
+ */
+export function turns(names, run, reviewer) {
+  const mirror = chance(`${run}|${reviewer}|mirror`) % 2;
+  return new Map(byChance(names, (name) => `${run}|${name}`).map((name, i) => [name, i + mirror]));
 }
 
-/* The next contest after this one that is not judged, round the end; itself when all are. */
-export function following(contests, pair, judged) {
-  const at = contests.indexOf(pair);
-  const round = [...contests.slice(at + 1), ...contests.slice(0, at + 1)];
-  return round.find((other) => !judged(other)) || pair;
+/* The pictures of a pair, turned by that many places. */
+export function turned(pair, by) {
+  const at = by % pair.length;
+  return [...pair.slice(at), ...pair.slice(0, at)];
 }
 
-/* How often each variant was preferred, and its mean rating, null without one; and how often they were equal. */
-export function tally(variants, preferences, ratings) {
-  const rows = variants.map((id) => {
-    const given = ratings.filter((line) => line.variant === id).map((line) => line.stars);
-    return {
-      id,
-      preferred: preferences.filter((line) => line.preferred === id).length,
-      rated: given.length,
-      mean: given.length ? given.reduce((sum, n) => sum + n, 0) / given.length : null,
-    };
-  });
-  return { rows, ties: preferences.filter((line) => line.preferred === null).length };
+/* Share of pairs that are shown a second time, at most. */
+const REPEATED = 0.1;
+const MOST_REPEATED = 6;
+
+/**
+ * The way of one reviewer through the pairs: all of them in an order of chance of his own, then some again.
+ * @param {string[]} names
+ * @param {string} run
+ * @param {string} reviewer
+ * @returns {{name: string, repeat: boolean}[]}
+ */
+export function tour(names, run, reviewer) {
+  const order = byChance(names, (name) => `${run}|${reviewer}|${name}`);
+  const again = names.length < 5 ? 0 : Math.min(MOST_REPEATED, Math.max(1, Math.round(names.length * REPEATED)));
+  return [
+    ...order.map((name) => ({ name, repeat: false })),
+    // Those judged longest ago: of the last ones a reviewer remembers the answer.
+    ...order.slice(0, again).map((name) => ({ name, repeat: true })),
+  ];
+}
+
+/* The place of the next stop after this one that is not judged, round the end; -1 when all are. */
+export function following(stops, at, judged) {
+  for (let i = 1; i <= stops.length; i++) {
+    const next = (at + i) % stops.length;
+    if (!judged(stops[next])) return next;
+  }
+  return -1;
 }

@@ -2,12 +2,15 @@
 
 import { byId } from "../../../web/elements.mjs";
 import { clamp } from "../../../web/formats.mjs";
+import { keepAddress } from "./address.mjs";
 import { cards, grid, scroller, sheet, state, viewer } from "./content.mjs";
 import { clearFilters, seen, spot } from "./filters.mjs";
 import { at, nodes, paint, relayout } from "./layout.mjs";
-import { pairOf, rate, review } from "./review.mjs";
+import { REASONS } from "./marks.mjs";
+import { mark, pairOf, rate, review, shownOf, undo } from "./review.mjs";
 import { setBlind } from "./sheet.mjs";
-import { onViewerKey, show } from "./viewer.mjs";
+import { toggleMarked } from "./survey.mjs";
+import { onViewerKey, openSurvey, show } from "./viewer.mjs";
 
 export function setFocus(cell) {
   if (state.focus === cell) return;
@@ -102,34 +105,62 @@ function moved(cell, key) {
 
 const MOVES = new Set(["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End", "PageUp", "PageDown"]);
 
+const judge = (what, reason) => () => {
+  const cell = state.focus;
+  mark(cell, shownOf(cell), what, reason);
+};
+
+/* What a key does to the combination in focus. */
+const onCell = {
+  p: judge("pick"),
+  x: judge("reject"),
+  u: judge(""),
+  ...Object.fromEntries(REASONS.map(({ id, key }) => [key, judge("reject", id)])),
+  m: () => toggleMarked(state.focus),
+  v: () => pairOf(state.focus).length > 1 && show(state.focus, "variants"),
+};
+const anywhere = {
+  s: () => openSurvey(),
+  "/": () => byId("search").focus(),
+  "+": () => resize(1),
+  "=": () => resize(1),
+  "-": () => resize(-1),
+  b: () => setBlind(!review.blind),
+  "?": () => byId("keys").showModal(),
+};
+
+function whileTyping(event) {
+  if (event.target !== byId("search") || !["Escape", "ArrowDown"].includes(event.key)) return;
+  if (event.key === "Escape") clearFilters();
+  focusOn(state.focus);
+  event.preventDefault();
+}
+
 export function onKey(event) {
-  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
-  const typing = event.target.matches("input:not([type=range]):not([type=checkbox]), select, textarea");
-  if (viewer.open) return onViewerKey(event);
-  if (sheet.open || byId("keys").open) return;
-  if (typing) {
-    if (event.key === "Escape" && event.target === byId("search")) {
-      clearFilters();
-      focusOn(state.focus);
-      event.preventDefault();
-    } else if (event.key === "ArrowDown" && event.target === byId("search")) {
-      focusOn(state.focus);
-      event.preventDefault();
-    }
+  if (event.defaultPrevented || event.altKey) return;
+  const typing = event.target.matches(
+    "input:not([type=range]):not([type=checkbox]):not([type=radio]), select, textarea",
+  );
+  if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z" && !typing && !sheet.open) {
+    const cell = undo();
+    if (cell && !viewer.open) focusOn(cell);
+    event.preventDefault();
     return;
   }
-  const inGrid = event.target.closest(".cell") || event.target === document.body || event.target === scroller;
-  if (MOVES.has(event.key) && inGrid && state.focus)
-    focusOn(event.target.closest(".cell") ? moved(state.focus, event.key) : state.focus);
-  else if (/^[0-5]$/.test(event.key) && event.target.closest(".cell") && state.focus)
-    rate(state.focus, Number(event.key));
-  else if (event.key === "v" && state.focus && pairOf(state.focus).length > 1) show(state.focus, "variants");
-  else if (event.key === "/") byId("search").focus();
-  else if (event.key === "+" || event.key === "=") resize(1);
-  else if (event.key === "-") resize(-1);
-  else if (event.key === "b") setBlind(!review.blind);
-  else if (event.key === "?") byId("keys").showModal();
-  else if (event.key === "Escape") clearFilters();
+  if (event.ctrlKey || event.metaKey) return;
+  if (viewer.open && !sheet.open) return onViewerKey(event);
+  if (sheet.open || byId("keys").open) return;
+  if (typing) return whileTyping(event);
+  inGrid(event);
+}
+
+function inGrid(event) {
+  const own = event.target.closest(".cell");
+  if (MOVES.has(event.key) && state.focus && (own || event.target === document.body || event.target === scroller))
+    focusOn(own ? moved(state.focus, event.key) : state.focus);
+  else if (/^[0-5]$/.test(event.key) && own && state.focus) rate(state.focus, Number(event.key));
+  else if (onCell[event.key] && own && state.focus) onCell[event.key]();
+  else if (anywhere[event.key]) anywhere[event.key]();
   else return;
   event.preventDefault();
 }
@@ -138,5 +169,6 @@ export function resize(by) {
   state.size = clamp(state.size + by, -4, 5);
   const anchor = state.focus;
   relayout();
+  keepAddress();
   if (anchor && document.activeElement === document.body) reveal(anchor);
 }

@@ -3,7 +3,7 @@
 import { byId, el } from "../../../web/elements.mjs";
 import { clamp, plural } from "../../../web/formats.mjs";
 import { button, photo } from "./cell.mjs";
-import { cards, cells, data, grid, models, scroller, state, variants, worn } from "./content.mjs";
+import { cards, cells, data, grid, modelName, models, scroller, state, variants, worn } from "./content.mjs";
 import { seen, spot } from "./filters.mjs";
 import { label } from "./review.mjs";
 import { reach } from "./strip.mjs";
@@ -21,41 +21,80 @@ export let at = {};
 let painted = new Map();
 export const nodes = new Map();
 
+/* A product has a row of its own where there are many more garments than models, unless somebody wants it otherwise. */
+const MANY_MORE = 3;
+export const isTurned = () => state.turned ?? worn.length > MANY_MORE * models.length;
+export const axes = () => (isTurned() ? { row: "w", column: "m" } : { row: "m", column: "w" });
+
+function measureCards(width, phone, pad, cap, zoom) {
+  const least = Math.min(phone ? 150 : 196, cap * 1.6) * zoom;
+  const count = Math.max(1, Math.floor((width - 2 * pad + 18) / (least + 18)));
+  const across = (width - 2 * pad - 18 * (count - 1)) / count;
+  return { phone, pad, count, width: across, height: across / ratio, pitch: across / ratio + 66, step: across + 18 };
+}
+
+/* As wide as the window, but no higher than it: a whole row and its heads are seen at once. */
+function widest(width, side, pad, between, gap, slots, heads, phone) {
+  const columns = Math.max(1, seen.columns.length);
+  const fit = ((width - side - pad) / columns - between - gap * (slots - 1)) / slots;
+  // Opening the filters or the drawer changes no picture's size.
+  const bars = byId("toolbar").offsetHeight - byId("filters").offsetHeight + Math.min(60, byId("hero").offsetHeight);
+  const high = scroller.clientHeight - bars - heads - 2 * between;
+  return clamp(Math.min(fit, Math.max(160, high) * ratio), phone ? 92 : 104, 4000);
+}
+
 function measure() {
   const width = scroller.clientWidth;
   const phone = width < 720;
-  const pad = phone ? 16 : 32;
+  const pad = phone ? 16 : 24;
   const gap = phone ? 4 : 6;
-  const between = phone ? 10 : 14;
+  const between = phone ? 10 : 12;
   const cap = data.side ? data.side * Math.min(1, ratio) * 1.2 : Infinity;
   const zoom = 1.25 ** state.size;
   if (state.view === "cards") {
-    const least = Math.min(phone ? 150 : 196, cap * 1.6) * zoom;
-    const count = Math.max(1, Math.floor((width - 2 * pad + 18) / (least + 18)));
-    const across = (width - 2 * pad - 18 * (count - 1)) / count;
-    at = { phone, pad, count, width: across, height: across / ratio, pitch: across / ratio + 66, step: across + 18 };
+    at = measureCards(width, phone, pad, cap, zoom);
     return;
   }
-  const side = phone ? 90 : 170;
+  const turned = isTurned();
+  const side = phone ? 96 : Math.round(clamp(width * (turned ? 0.2 : 0.12), 150, turned ? 420 : 240));
   const slots = Math.max(1, seen.slots.length);
-  const fit = ((width - side - pad) / Math.max(1, seen.columns.length) - between - gap * (slots - 1)) / slots;
-  const across = Math.round(Math.max(36, Math.min(cap, clamp(fit, phone ? 92 : 104, phone ? 150 : 236)) * zoom));
+  const heads = phone ? 92 : 108;
+  const across = Math.round(
+    Math.max(36, Math.min(cap, widest(width, side, pad, between, gap, slots, heads, phone) * zoom)),
+  );
   const band = slots * across + (slots - 1) * gap + between;
+  // What columns leave free, because they would be higher than the window, makes the row's photograph larger.
+  const left = width - pad - side - seen.columns.length * band;
   at = {
     phone,
     pad,
     gap,
     between,
-    side,
+    side: state.size ? side : Math.min(side + Math.max(0, left), Math.max(side, across)),
     slots,
     width: across,
     height: Math.round(across / ratio),
     band,
     pitch: Math.round(across / ratio) + between,
-    heads: phone ? 106 : 146,
-    total: side + seen.columns.length * band + pad,
+    heads,
+    total: 0,
   };
+  at.total = at.side + seen.columns.length * band + pad;
 }
+
+/* The buttons of the layout say what is on. */
+export function showLayout() {
+  for (const one of document.querySelectorAll("[data-view]"))
+    one.setAttribute("aria-pressed", String(one.getAttribute("data-view") === state.view));
+  byId("turn").setAttribute("aria-pressed", String(isTurned()));
+  byId("turn").hidden = state.view === "cards" || models.length < 2 || worn.length < 2;
+}
+
+const corner = () => {
+  const both = [plural(seen.rows.length, "model"), plural(seen.columns.length, "garment")];
+  if (!isTurned()) return both.join(" × ");
+  return `${plural(seen.rows.length, "garment")} × ${plural(seen.columns.length, "model")}`;
+};
 
 export function relayout() {
   measure();
@@ -82,8 +121,8 @@ export function relayout() {
       },
       el(
         "div",
-        { class: "corner", role: "columnheader", style: { width: `${at.side}px` } },
-        el("span", { text: `${plural(seen.rows.length, "model")} × ${seen.columns.length.toLocaleString("en")}` }),
+        { class: "corner", role: "columnheader", "aria-colindex": 1, style: { width: `${at.side}px` } },
+        el("span", { text: corner() }),
       ),
     );
     grid.append(heads);
@@ -115,6 +154,16 @@ function paintGrid() {
   for (let row = firstRow; row < endRow; row++) paintRow(row, firstColumn, endColumn);
 }
 
+/* The name, the kind and the photographs of what a row or a column is of. */
+function headOf(axis, i, wide) {
+  if (axis === "m") {
+    const image = photo(models[i], "", wide);
+    return { name: models[i].name || models[i].id, kind: "", photos: image ? [image] : [] };
+  }
+  const photos = worn[i].garments.map((one) => photo(one, "", wide)).filter(Boolean);
+  return { name: worn[i].name, kind: TYPES[worn[i].type] || worn[i].type || "", photos };
+}
+
 function paintHeads(first, end) {
   const heads = painted.get("heads");
   for (const [column, node] of heads.cells) {
@@ -125,21 +174,21 @@ function paintHeads(first, end) {
   }
   for (let column = first; column < end; column++) {
     if (heads.cells.has(column)) continue;
-    const garment = worn[seen.columns[column]];
-    const photos = garment.garments.map((one) => photo(one, "")).filter(Boolean);
+    const { name, kind, photos } = headOf(axes().column, seen.columns[column], false);
+    const wide = at.band - at.between;
     const head = el(
       "div",
       {
         class: "head",
         role: "columnheader",
-        title: garment.name,
+        title: name,
         "aria-colindex": column * at.slots + 2,
         "aria-colspan": at.slots > 1 ? at.slots : null,
-        style: { left: `${at.side + at.between / 2 + column * at.band}px`, width: `${at.band - at.between}px` },
+        style: { left: `${at.side + at.between / 2 + column * at.band}px`, width: `${wide}px` },
       },
-      photos.length && at.band - at.between > 54 ? el("span", { class: "photos" }, ...photos) : null,
-      el("strong", { text: garment.name }),
-      garment.type && at.band > 90 ? el("span", { text: TYPES[garment.type] || garment.type }) : null,
+      photos.length && wide > 54 ? el("span", { class: "photos" }, ...photos) : null,
+      el("strong", { text: name, dir: "auto" }),
+      kind && wide > 120 ? el("span", { class: "kind", text: kind }) : null,
     );
     heads.cells.set(column, head);
     heads.node.append(head);
@@ -149,7 +198,7 @@ function paintHeads(first, end) {
 function paintRow(row, first, end) {
   let drawn = painted.get(row);
   if (!drawn) {
-    const model = models[seen.rows[row]];
+    const { name, kind, photos } = headOf(axes().row, seen.rows[row], at.height > 240);
     const node = el(
       "div",
       {
@@ -160,9 +209,10 @@ function paintRow(row, first, end) {
       },
       el(
         "div",
-        { class: "side", role: "rowheader", "aria-colindex": 1, title: model.id, style: { width: `${at.side}px` } },
-        at.height > 84 ? photo(model, "", at.height > 240) : null,
-        el("strong", { text: model.id }),
+        { class: "side", role: "rowheader", "aria-colindex": 1, title: name, style: { width: `${at.side}px` } },
+        ...(at.height > 84 ? photos : []),
+        el("strong", { text: name, dir: "auto" }),
+        kind && at.height > 160 ? el("span", { class: "kind", text: kind }) : null,
       ),
     );
     drawn = { node, cells: new Map() };
@@ -185,7 +235,7 @@ function paintRow(row, first, end) {
   }
 }
 
-export function place(drawn, column, cell) {
+function place(drawn, column, cell) {
   const left =
     at.side + at.between / 2 + Math.floor(column / at.slots) * at.band + (column % at.slots) * (at.width + at.gap);
   const node = el(
@@ -231,8 +281,11 @@ function paintCards() {
       el(
         "p",
         {},
-        el("strong", { text: worn[cell.w].name }),
-        el("span", { text: variants.length > 1 ? `${models[cell.m].id} · ${label(cell)}` : models[cell.m].id }),
+        el("strong", { text: worn[cell.w].name, dir: "auto" }),
+        el("span", {
+          text: variants.length > 1 ? `${modelName(cell)} · ${label(cell)}` : modelName(cell),
+          dir: "auto",
+        }),
       ),
     );
     card.firstChild.style.height = `${at.height}px`;

@@ -11,18 +11,29 @@ export const STEPS = {
   Poll: "waiting for the service",
   Download: "storing the picture",
 };
-export const hasPicture = (cell) => cell.status === "SUCCEEDED";
+export const CHECKS = {
+  flagged: "flagged",
+  clear: "nothing stands out",
+  unchecked: "unchecked",
+  not_comparable: "not comparable",
+};
 
 export const address = (number) => {
   const text = embedded[number];
   return `data:image/${text.startsWith("UklG") ? "webp" : "jpeg"};base64,${text}`;
 };
 
+/* A short message: seen above everything, and spoken by the dialog that is open, since all else is inert then. */
 let toastTimer;
 export function say(text) {
   const toast = byId("toast");
+  const dialogs = [...document.querySelectorAll("dialog[open]")];
+  const spoken = (dialogs.at(-1) || document.body).querySelector("[data-spoken]");
+  // The same words twice are spoken twice only where they change in between.
+  spoken.textContent = spoken.textContent === text ? `${text}\u00a0` : text;
   toast.textContent = text;
-  toast.classList.add("up");
+  if (toast.matches(":popover-open")) toast.hidePopover();
+  toast.showPopover();
   clearTimeout(toastTimer);
-  toastTimer = setTimeout(() => toast.classList.remove("up"), 2600);
+  toastTimer = setTimeout(() => toast.matches(":popover-open") && toast.hidePopover(), 2600);
 }

@@ -1,0 +1,149 @@
+"""`tryon retry --review`: make again what reviewers rejected, with another seed, after saying what it costs."""
+
+import argparse
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rich.console import Console
+
+from tryon.planning.manifest import Manifest, read_again
+from tryon.planning.plan import Key
+from tryon.planning.takes import MAX_TAKES
+from tryon.reporting import retry
+from tryon_cli.family import SENT, Family, family_of, key_of, read_reviews
+from tryon_cli.options import counted, print_json, said, target
+from tryon_cli.review import ExportError, Opinion, Picture, Verdict, opinions
+from tryon_cli.run import follow_claimed
+from tryon_cli.target import Target, TargetError
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a review has made again, with the number of the take; and what it leaves as it is, counted.
+
+    `making` is on its way already, `chosen` has a picture of the same product that was approved.
+    """
+
+    takes: tuple[tuple[Key, int], ...]
+    making: int
+    chosen: int
+    disputed: int
+
+
+def rejected(family: Family, found: Mapping[Picture, Opinion]) -> Wanted:
+    """The combinations whose every picture is rejected, each with its next take.
+
+    One of a product (a model with a garment) that has an approved picture, in another variant, is left: the product
+    has what it needs.
+    """
+    by_key: dict[tuple[Key, int, int], Verdict] = {
+        (key_of(picture), picture.take, picture.candidate): opinion.verdict for picture, opinion in found.items()
+    }
+    approved = {key[:2] for (key, _, _), verdict in by_key.items() if verdict is Verdict.APPROVED}
+    takes, making, chosen = [], 0, 0
+    for key, entries in family.entries.items():
+        verdicts = [by_key.get((key, one.take, one.candidate)) for one in family.pictures(key)]
+        if not verdicts or any(verdict is not Verdict.REJECTED for verdict in verdicts):
+            continue
+        if any((key, take) in family.making for take in entries):
+            making += 1
+        elif key[:2] in approved:
+            chosen += 1
+        else:
+            # The first take without a picture: one that failed is repeated as itself.
+            take = next(n for n in range(2, MAX_TAKES + 2) if n not in entries or not entries[n].results)
+            takes.append((key, take))
+    disputed = sum(verdict is Verdict.DISPUTED for verdict in by_key.values())
+    return Wanted(tuple(takes), making, chosen, disputed)
+
+
+def extend_parser(parser: argparse.ArgumentParser) -> None:
+    """Give `retry` the options for what reviewers rejected."""
+    group = parser.add_argument_group("reviews")
+    group.add_argument(
+        "--review",
+        action="append",
+        metavar="FILE",
+        help="make again what this exported review rejects, with another seed, instead of what failed; several are "
+        f"read together, {SENT!r} stands for those that shared pages sent",
+    )
+    failed = parser.get_default("command")
+
+    def command(arguments: argparse.Namespace, console: Console) -> int:
+        code: int = remake(arguments, console) if arguments.review else failed(arguments, console)
+        return code
+
+    parser.set_defaults(command=command)
+
+
+def remake(arguments: argparse.Namespace, console: Console) -> int:
+    """Say what is made again and what it costs, ask, and drop the manifest."""
+    talk = said(arguments, console)
+    try:
+        found = target(arguments)
+        by_run = read_reviews(found, arguments.review, arguments.run_id)
+    except ExportError as error:
+        Console(stderr=True).print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+        return 2
+    if len(by_run) > 1:
+        raise TargetError(f"the reviews are of several runs ({', '.join(by_run)}): make them again one by one")
+    ((run_id, reviews),) = by_run.items()
+    family = family_of(found, run_id)
+    wanted = rejected(family, opinions(reviews))
+    _say_left(wanted, talk)
+    if not wanted.takes:
+        if arguments.json:
+            print_json(console, {"run_id": run_id, "nothing_left": True})
+        else:
+            console.print("nothing is to be made again", highlight=False)
+        return 0
+    manifest = takes_manifest(found, family, wanted)
+    if arguments.print:
+        console.print(manifest.encode(), markup=False, highlight=False, soft_wrap=True)
+        return 0
+    ask_price(family, len(wanted.takes), talk, yes=arguments.yes)
+    key = f"manifests/{family.first.run_id}-takes.json"
+    version = found.s3.put_object(Bucket=found.bucket, Key=key, Body=manifest.encode().encode())["VersionId"]
+    return follow_claimed(found, key, version, arguments, console)
+
+
+def takes_manifest(found: Target, family: Family, wanted: Wanted) -> Manifest:
+    """The manifest of the takes that are wanted, of which there is one at least."""
+    over = [key for key, take in wanted.takes if take > MAX_TAKES]
+    if over:
+        raise TargetError(f"{'/'.join(over[0])} has {MAX_TAKES} takes already, more are not made")
+    first = family.first
+    original = read_again(found.s3, first.bucket, first.manifest_key, first.manifest_version)
+    manifest = retry.takes(original, first.run_id, wanted.takes)
+    if manifest is None:
+        raise AssertionError("there is a take at least")
+    return manifest
+
+
+def ask_price(family: Family, count: int, console: Console, *, yes: bool) -> None:
+    """Say what making so many again costs, and go on when the user says yes; raises `TargetError` otherwise."""
+    outcome = family.first.outcome
+    if outcome is not None:
+        price = outcome.cost.price_per_task * count
+        money = f"{price:.2f} {outcome.cost.currency} to the service"
+    else:
+        money = "an unknown price"
+    console.print(f"{counted(count, 'combination')} will be made again, for {money}", highlight=False, soft_wrap=True)
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise TargetError("nothing was started: there is no terminal to ask in; --yes goes on")
+    console.print("go on? [y/N] ", end="", markup=False, highlight=False)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise TargetError("nothing was started")
+
+
+def _say_left(wanted: Wanted, console: Console) -> None:
+    for count, why in (
+        (wanted.making, "being made again already"),
+        (wanted.chosen, "rejected, but another variant of the same product is approved"),
+        (wanted.disputed, "disputed: reviewers differ"),
+    ):
+        if count:
+            console.print(f"{count} left out: {why}", highlight=False, soft_wrap=True)

@@ -1,0 +1,42 @@
+"""What the tests of the gallery's page share."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.lookbook import RUN
+
+Open = Callable[..., Any]
+
+OVERVIEW = "#rows=models"
+"""The address of the view with a row a model, in which nine garments are seen at once."""
+
+
+def asked(page: Any) -> list[str]:
+    """What the page asked for besides itself and the pictures within it."""
+    home = page.home.partition("#")[0]
+    return [url for url in page.asked if not url.startswith(("data:", "blob:")) and url.partition("#")[0] != home]
+
+
+def cell(page: Any, model: int = 0, garment: int = 0, variant: str = "default") -> Any:
+    return page.locator(f'.cell[data-id="model-{model}__{garment + 1:02d}-garment-{garment}__{variant}"]')
+
+
+def until(page: Any, selector: str, start: str) -> None:
+    """Wait for a text; by playwright's own means, since the page's policy forbids the evaluation of strings."""
+    page.locator(selector).filter(has_text=re.compile("^" + re.escape(start))).wait_for()
+
+
+def focused(page: Any) -> str | None:
+    found: str | None = page.evaluate("document.activeElement.dataset.id || null")
+    return found
+
+
+def exported(page: Any, kind: str) -> bytes:
+    if not page.locator("#review").is_visible():
+        page.click("#review-open")
+    with page.expect_download() as waited:
+        page.click(f"#export-{kind}")
+    assert waited.value.suggested_filename == f"{RUN}-review.{kind}"
+    return Path(waited.value.path()).read_bytes()
