@@ -37,7 +37,10 @@ def jpeg(width: int, height: int, number: int = 0, noise: int = 0) -> bytes:
 
 @dataclass
 class Lookbook:
-    """A run of that many models, garments and variants; `failures` are combinations' numbers, `notes` errors."""
+    """A run of that many models, garments and variants; `failures` are combinations' numbers, `notes` errors.
+
+    `services` are those that made a variant's pictures where it was not the first one.
+    """
 
     models: int = 2
     garments: int = 9
@@ -46,6 +49,7 @@ class Lookbook:
     name: str = "Spring lookbook"
     candidates: int = 1
     large: bool = True
+    services: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.entries: list[Entry] = []
@@ -66,7 +70,10 @@ class Lookbook:
                     worn = f"{j + 1:0{width}d}-garment-{j}"
                     self._combination(f"model-{i}", worn, variant, f"garment-{j}")
         run = Run(RUN, name=self.name, bucket="b", manifest_key="manifests/a.json", started_at=START)
-        self.summary = summary.summarize(run, self.entries, now=START + 252, prices=lambda _: Price(1.0, "CNY"))
+        self.summary = summary.summarize(run, self.entries, now=START + 252, prices=self._price)
+
+    def _price(self, service: str) -> Price:
+        return Price(0.075, "USD") if service in self.services.values() else Price(1.0, "CNY")
 
     def _copy(self, kind: str, ids: Sequence[str]) -> None:
         for number, id_ in enumerate(ids):
@@ -81,6 +88,7 @@ class Lookbook:
             "n": n, "id": id_, "model": model, "worn": worn, "variant": variant, "garments": (garment,),
             "task_id": f"74000000000000{n:05d}", "submits": 1, "submitted_at": START + n, "ended_at": START + n + 30,
             "polls": 4 if n % 5 else 6, "request_ids": (f"request-{n}",),
+            **({"service": self.services[variant]} if variant in self.services else {}),
         }  # fmt: skip
         if n in self.failures:
             error, cause = self.failures[n]

@@ -11,8 +11,11 @@ from tryon.planning.manifest import Manifest, read_again
 from tryon.planning.plan import Key
 from tryon.planning.takes import MAX_TAKES
 from tryon.reporting import retry
+from tryon.service import registry
+from tryon_cli import price
 from tryon_cli.family import SENT, Family, family_of, key_of, read_reviews
 from tryon_cli.options import counted, print_json, said, target
+from tryon_cli.plan import money
 from tryon_cli.review import ExportError, Opinion, Picture, Verdict, opinions
 from tryon_cli.run import follow_claimed
 from tryon_cli.target import Target, TargetError
@@ -102,7 +105,7 @@ def remake(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.print:
         console.print(manifest.encode(), markup=False, highlight=False, soft_wrap=True)
         return 0
-    ask_price(family, len(wanted.takes), talk, yes=arguments.yes)
+    ask_price(found, manifest, talk, yes=arguments.yes)
     key = f"manifests/{family.first.run_id}-takes.json"
     version = found.s3.put_object(Bucket=found.bucket, Key=key, Body=manifest.encode().encode())["VersionId"]
     return follow_claimed(found, key, version, arguments, console)
@@ -121,15 +124,19 @@ def takes_manifest(found: Target, family: Family, wanted: Wanted) -> Manifest:
     return manifest
 
 
-def ask_price(family: Family, count: int, console: Console, *, yes: bool) -> None:
-    """Say what making so many again costs, and go on when the user says yes; raises `TargetError` otherwise."""
-    outcome = family.first.outcome
-    if outcome is not None:
-        price = outcome.cost.price_per_task * count
-        money = f"{price:.2f} {outcome.cost.currency} to the service"
-    else:
-        money = "an unknown price"
-    console.print(f"{counted(count, 'combination')} will be made again, for {money}", highlight=False, soft_wrap=True)
+def ask_price(found: Target, manifest: Manifest, console: Console, *, yes: bool) -> None:
+    """Say what these takes cost, and go on when the user says yes; raises `TargetError` otherwise."""
+    told = price.of_retry(found, manifest)
+    console.print(
+        f"{counted(len(told.combinations), 'combination')} will be made again, for {money(told.costs)} to the service",
+        highlight=False,
+        soft_wrap=True,
+    )
+    for service in manifest.services():
+        if not registry.find(service).seed:
+            console.print(
+                f"  {service} takes no seed: what it makes again may be alike", highlight=False, soft_wrap=True
+            )
     if yes:
         return
     if not sys.stdin.isatty():

@@ -40,6 +40,18 @@ def test_it_opens_from_a_disk_shows_every_combination_and_asks_for_nothing(look:
     assert page.complaints == []
 
 
+def test_a_run_of_two_services_names_them_and_adds_no_currencies(look: Open) -> None:
+    page = look(Lookbook(garments=2, variants=("a", "b"), services={"b": "fashn/tryon-v1.6"}))
+    page.click("#how-open")
+    assert "8 tasks, 4.00 CNY and 0.30 USD" in page.inner_text("#measured")
+    page.click("#how-open")
+    page.goto(f"{page.home.partition('#')[0]}#service=fashn/tryon-v1.6")
+    page.reload()
+    page.wait_for_selector("#shown:not(:empty)")
+    assert page.inner_text("#shown").startswith("4 of 8"), page.inner_text("#shown")
+    assert page.complaints == []
+
+
 def test_from_a_presigned_link_it_asks_for_nothing_but_itself(look: Open, tmp_path: Path) -> None:
     class Quiet(SimpleHTTPRequestHandler):
         def log_message(self, *_: object) -> None:

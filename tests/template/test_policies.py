@@ -80,6 +80,7 @@ REASONS = {
     ("TopicPolicy", "OnlyOverTls"): "nobody publishes in clear",
     ("AlarmTopicPolicy", "OnlyOverTls"): "nobody publishes in clear",
     ("AlarmTopicPolicy", "RaiseAlarms"): "this account's alarms",
+    ("AlarmTopicPolicy", "TellOfReviews"): "this stack's own rule says that a review was sent",
     ("DeadLetterQueuePolicy", "OnlyOverTls"): "nobody sends or reads in clear",
     ("DeadLetterQueuePolicy", "BuryEvents"): "this stack's rules, no other",
     **{

@@ -6,6 +6,7 @@ import io
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -13,8 +14,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import boto3
 import pytest
 from botocore.config import Config
+from rich.console import Console
 
-from tests.doubles import outcome
+from tests.doubles import outcome, read_manifest
 from tests.unit.stack import BUCKET, FakeStack, fake_stack
 from tryon import objects
 from tryon.keys import Picture, RunFolder
@@ -27,6 +29,7 @@ from tryon.state.run import Price, Run
 from tryon.stored import Stored
 from tryon_cli.main import main
 from tryon_cli.pick import Names
+from tryon_cli.remake import ask_price
 
 WHOLE: dict[str, Any] = {
     "models": [{"id": "anna", "image": "inputs/anna.jpg", "name": "Anna"}],
@@ -169,6 +172,29 @@ def test_what_is_rejected_is_a_manifest_of_further_takes_with_its_price(
     assert "1 combination will be made again, for 1.00 CNY to the service" in said.out
     assert "nothing was started" in said.err
     assert not [key for key in stack.objects() if key.endswith("-takes.json")]
+
+
+def test_the_price_of_takes_is_each_services_own(stack: FakeStack, capsys: pytest.CaptureFixture[str]) -> None:
+    told = {
+        "FashnSlots": "6",
+        "FashnPrice": "0.075",
+        "FashnCurrency": "USD",
+        "FalSlots": "2",
+        "FalPrice": "google=0.125",
+    }
+    content = {
+        "models": [{"id": "anna", "image": "inputs/anna.jpg"}],
+        "garments": [{"id": "shirt", "image": "inputs/shirt.jpg", "type": "upper"}],
+        "variants": {"a": {}, "b": {"service": "fashn"}, "c": {"service": "fal/google"}},
+    }
+    found = replace(stack, told={**told, "FalCurrency": "USD"})
+    ask_price(found, read_manifest(content), Console(), yes=True)
+    said = capsys.readouterr().out
+    assert "3 combinations will be made again, for 1.00 CNY and 0.20 USD to the service" in said.replace("\n", " "), (
+        said
+    )
+    assert "fal/google takes no seed" in said
+    assert "fashn/tryon-v1.6 takes no seed" not in said
 
 
 def test_yes_drops_the_manifest_and_the_same_review_again_finds_nothing_to_do(

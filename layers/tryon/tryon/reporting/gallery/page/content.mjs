@@ -5,6 +5,8 @@ import { byId } from "../../../web/elements.mjs";
 export const data = taken("data");
 export const embedded = taken("embedded");
 export const { run, models, worn, variants, cells, pages } = data;
+// A run that several services made says it by variant.
+for (const cell of cells) cell.service ||= variants[cell.v].service || "";
 // The addresses that a shared page was signed with: full-size files by their paths, and where a review is sent.
 export const share = data.share || null;
 // A run so large that its combinations are in the parts alone.

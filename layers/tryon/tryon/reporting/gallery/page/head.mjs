@@ -48,9 +48,9 @@ export function showHead() {
     plural(worn.length, "garment"),
     ...(variants.length > 1 ? [plural(variants.length, "variant")] : []),
   ].join(" × ");
-  const money = (amount) => amount.toLocaleString("en", { minimumFractionDigits: 2 });
-  const cost =
-    run.cost && run.tasks ? `${plural(run.tasks, "task")}, ${money(run.cost.service)} ${run.cost.currency}` : "";
+  const money = ([currency, amount]) =>
+    `${amount.toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 })} ${currency}`;
+  const cost = run.cost && run.tasks ? `${plural(run.tasks, "task")}, ${amounts(run.cost).map(money).join(" and ")}` : "";
   byId("tagline").replaceChildren(
     el("b", { text: `${run.succeeded.toLocaleString("en")} of ${run.total.toLocaleString("en")}` }),
     " have a picture",
@@ -210,4 +210,12 @@ function showParts() {
       link(pages.index, "All combinations", !pages.shown),
       ...pages.parts.map((part, i) => link(part.file, `${i + 1} · ${name(part)}`, pages.shown === i + 1)),
     );
+}
+
+/* What is to be paid in each currency: amounts in different ones are never added. */
+function amounts(cost) {
+  const totals = new Map([[cost.currency, cost.service]]);
+  for (const one of cost.services || [])
+    if (one.currency !== cost.currency) totals.set(one.currency, (totals.get(one.currency) || 0) + one.cost);
+  return [...totals];
 }
