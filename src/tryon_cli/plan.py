@@ -16,7 +16,7 @@ from tryon.planning.manifest import Manifest
 from tryon.reporting import retry
 from tryon.service import registry
 from tryon.wiring.state import REQUEST_MARGIN, PriceSettings
-from tryon_cli import pictures
+from tryon_cli import balance, pictures
 from tryon_cli.drop import Draft, InBucket, check, read_for
 from tryon_cli.options import (
     MOST_SLOTS,
@@ -70,7 +70,7 @@ class Forecast:
     `unchecked` images are no files here, and no stack said whether they are in its bucket. `assumed` is what the
     forecast takes for granted because no stack answered; `stack` is the one that did. `costs` are by currency, `cost`
     is the one in `currency`. `services` are the combinations of each service where there are several, `credits` what
-    each prepaid account must have left.
+    each prepaid account must have left, `credits_left` what it has where that could be asked.
     """
 
     combinations: list[str]
@@ -90,6 +90,7 @@ class Forecast:
     costs: dict[str, float] = field(default_factory=dict)
     services: dict[str, int] = field(default_factory=dict)
     credits: dict[str, float] = field(default_factory=dict)
+    credits_left: dict[str, float] = field(default_factory=dict)
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -336,7 +337,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     told = forecast(draft, replace(limits, **own), others=others, earlier=earlier, in_bucket=in_bucket)
     if found is None and len(told.combinations) > MOST_BY_DEFAULT:
         words.append(f"a MaxCombinations of {len(told.combinations):,} or more ({MOST_BY_DEFAULT} by default)")
-    told = replace(told, stack=found.name if found else None, assumed=words)
+    left = balance.known(found, told.credits) if found else {}
+    told = replace(told, stack=found.name if found else None, assumed=words, credits_left=left)
     if arguments.json:
         print_json(console, asdict(told))
         return 0
@@ -370,7 +372,7 @@ def _show(told: Forecast, draft: Draft, console: Console) -> None:
     if told.services:
         _line(", ".join(f"{count} by {key}" for key, count in told.services.items()), console)
     for name, needed in told.credits.items():
-        _line(f"{name} must have {needed:,g} credits left", console)
+        _line(balance.said(name, needed, told.credits_left.get(name)), console)
     _line(f"a task takes {told.latency:.0f} s as a rule; {_BOUNDS[told.bound]} how long the run takes", console)
     if told.resumed:
         console.print(f"  {told.resumed} of them were paid for by an earlier run and are resumed", highlight=False)

@@ -1,6 +1,7 @@
 """What a run costs, said before it is paid; above a handful of combinations it is asked first."""
 
 import sys
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from tryon.json_types import UnreadableError
 from tryon.planning.manifest import Manifest
 from tryon.reporting import retry
 from tryon.state.run import Run
+from tryon_cli import balance
 from tryon_cli.drop import Draft, InBucket
 from tryon_cli.options import counted, duration
 from tryon_cli.plan import Forecast, forecast, limits_of, money
@@ -27,7 +29,8 @@ def of_draft(found: Target, draft: Draft, in_bucket: InBucket) -> Forecast:
     earlier = retry.look_back(draft.manifest, found.ledger, found.clock.now())
     limits = limits_of(found, draft.manifest)
     first = limits[draft.manifest.services()[0]]
-    return forecast(draft, first, others=limits, earlier=earlier, in_bucket=in_bucket)
+    told = forecast(draft, first, others=limits, earlier=earlier, in_bucket=in_bucket)
+    return replace(told, credits_left=balance.known(found, told.credits))
 
 
 def of_retry(found: Target, wanted: Manifest) -> Forecast:
@@ -60,7 +63,7 @@ def say(told: Forecast, found: Target, console: Console) -> None:
         soft_wrap=True,
     )
     for name, needed in told.credits.items():
-        console.print(f"  {name} must have {needed:,g} credits left", highlight=False, soft_wrap=True)
+        console.print(f"  {balance.said(name, needed, told.credits_left.get(name))}", highlight=False, soft_wrap=True)
     if told.cost_at_most > told.cost:
         console.print(
             f"  at most {told.cost_at_most:.2f} {told.currency}, should the service refuse every result each time",
