@@ -50,7 +50,8 @@ export function showHead() {
   ].join(" × ");
   const money = ([currency, amount]) =>
     `${amount.toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 })} ${currency}`;
-  const cost = run.cost && run.tasks ? `${plural(run.tasks, "task")}, ${amounts(run.cost).map(money).join(" and ")}` : "";
+  const cost =
+    run.cost && run.tasks ? `${plural(run.tasks, "task")}, ${amounts(run.cost).map(money).join(" and ")}` : "";
   byId("tagline").replaceChildren(
     el("b", { text: `${run.succeeded.toLocaleString("en")} of ${run.total.toLocaleString("en")}` }),
     " have a picture",
