@@ -302,6 +302,8 @@ def test_at_two_hundred_per_cent_every_tool_is_there(look: Open) -> None:
 
 
 def test_in_forced_colours_stars_and_judgements_can_be_told_apart(look: Open) -> None:
+    from playwright.sync_api import expect
+
     page = look(Lookbook(models=1, garments=3), forced_colors="active")
     cell(page).click()
     page.keyboard.press("3")
@@ -310,9 +312,10 @@ def test_in_forced_colours_stars_and_judgements_can_be_told_apart(look: Open) ->
     page.click("[data-key=auto]")
     page.keyboard.press("p")
     chosen = "[data-key=mark-pick]"
-    assert page.locator(chosen).evaluate("one => getComputedStyle(one).outlineStyle") == "solid"
+    # Asked again until it is so: the page draws a cell anew after each judgement.
+    expect(page.locator(chosen)).to_have_css("outline-style", "solid")
     page.keyboard.press("Escape")
-    assert cell(page).evaluate("one => getComputedStyle(one).outlineStyle") == "solid"
+    expect(cell(page)).to_have_css("outline-style", "solid")
 
 
 def checked(book: Lookbook) -> str:
