@@ -6,8 +6,10 @@ import re
 from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 
 from tryon.json_types import Json
+from tryon.service.errors import MOST_RETRY_AFTER, ServiceError, ServiceThrottledError
 
 # An answer holds a few hundred values, and an object takes up to thirty times its text in memory.
 _MOST_VALUES = 500_000
@@ -84,3 +86,34 @@ def plain(text: Json, length: int = 160) -> str:
     printable = "".join(char if char.isprintable() else " " for char in text[:4096])
     words = " ".join(_SECRET.sub("…", printable).split())
     return words if len(words) <= length else f"{words[: length - 1]}…"
+
+
+MAY_FOLLOW_A_TASK = frozenset({HTTPStatus.REQUEST_TIMEOUT, 425, 499})
+"""Statuses of a client's mistake that say nothing of what became of the request behind them."""
+
+MOST_CANDIDATES = 16
+"""Pictures that are read of one answer."""
+
+
+class Said:
+    """An answer in JSON taken apart: `fields`, empty for anything else, and `headers` by names in lower case."""
+
+    def __init__(self, status: int, headers: Mapping[str, str], body: bytes, now: float) -> None:
+        self.status = status
+        self.headers = {name.lower(): value for name, value in headers.items()}
+        self.fields = json_object(text_of(body))
+        self._wait = retry_after(self.headers, now)
+
+    @property
+    def reason(self) -> tuple[Json, Json]:
+        """The vendor's name for what is wrong, and its sentence."""
+        raise NotImplementedError
+
+    def error(self, kind: type[ServiceError], meaning: str) -> ServiceError:
+        """An error with what the answer says, none of it secret."""
+        name, words = (plain(part) for part in self.reason)
+        text = f"{meaning} ({', '.join(filter(None, (f'HTTP {self.status}', name, words)))})"
+        error = kind(text, code=name, http_status=self.status)
+        if isinstance(error, ServiceThrottledError):
+            error.retry_after = None if self._wait is None else min(self._wait, MOST_RETRY_AFTER)
+        return error

@@ -1,4 +1,4 @@
-"""fal's queue through its own API: one request, one answer, nothing in between.
+"""fal's queue through its own API.
 
 The vendor's package re-sends a submit whose answer was lost, up to ten times: it is used in tests only.
 """
@@ -14,8 +14,9 @@ from tryon.service import Submission, Submitted, TaskResult, TaskStatus
 from tryon.service.capabilities import Capabilities
 from tryon.service.fal import words
 from tryon.service.fal.capabilities import MODEL_IDS
+from tryon.service.keyed import KeyedService
 from tryon.service.secret import ApiKey, Keys, Secret
-from tryon.service.transport import Answer, NoAnswerError, get, origin, post, result_failure, submit_failure
+from tryon.service.transport import origin
 
 API_ENDPOINT = "https://api.fal.ai"
 """Where prices are asked for, which the queue does not know."""
@@ -43,8 +44,8 @@ def build(
     )
 
 
-class FalService:
-    """A client of one model on fal's queue for any number of threads; `timeout` is connect and read, in seconds.
+class FalService(KeyedService):
+    """A client of one model on fal's queue for any number of threads.
 
     The key goes to the two configured hosts and to no host that an answer names.
     """
@@ -60,54 +61,34 @@ class FalService:
         api_endpoint: str,
         timeout: tuple[float, float],
     ) -> None:
-        self.capabilities = capabilities
-        scheme, self._host = origin(endpoint)
-        self._queue = f"{scheme}://{self._host}"
+        super().__init__(
+            capabilities,
+            session,
+            scheme="Key",
+            credentials=credentials,
+            clock=clock,
+            endpoint=endpoint,
+            timeout=timeout,
+        )
         self._api = "://".join(origin(api_endpoint))
-        self._session = session
-        self._credentials = credentials
-        self._clock = clock
-        self._timeout = timeout
 
     def submit(self, submission: Submission) -> Submitted:
         model = self.capabilities.model
-        try:
-            answer = post(
-                self._session,
-                f"{self._queue}/{MODEL_IDS[model]}",
-                {**self._authorization(), "Content-Type": "application/json"},
-                words.submission_body(submission, model),
-                timeout=self._timeout,
-                limit=words.SUBMIT_ANSWER_LIMIT,
-                reuse=False,
-            )
-        except NoAnswerError as error:
-            raise submit_failure(error) from error
+        answer = self._send(f"/{MODEL_IDS[model]}", words.submission_body(submission, model))
         return words.read_submit_answer(
             answer.status, answer.headers, answer.body, model=model, host=self._host, now=self._clock.now()
         )
 
     def result(self, task_id: str) -> TaskResult:
-        address = self._queue + words.path_of(task_id)
-        answer = self._ask(f"{address}/status")
+        path = words.path_of(task_id)
+        answer = self._ask(f"{path}/status")
         status = words.read_status_answer(answer.status, answer.headers, answer.body, now=self._clock.now())
         if status is not TaskStatus.DONE:
             return TaskResult(status, "")
-        answer = self._ask(address)
+        answer = self._ask(path)
         return words.read_result_answer(answer.status, answer.headers, answer.body, now=self._clock.now())
 
     def check(self) -> None:
         model = self.capabilities.model
-        answer = self._ask(f"{self._api}{words.PRICING}?{urlencode({'endpoint_id': MODEL_IDS[model]})}")
+        answer = self._ask(f"{words.PRICING}?{urlencode({'endpoint_id': MODEL_IDS[model]})}", at=self._api)
         words.read_pricing_answer(answer.status, answer.headers, answer.body, model=model, now=self._clock.now())
-
-    def _ask(self, url: str) -> Answer:
-        try:
-            return get(
-                self._session, url, self._authorization(), timeout=self._timeout, limit=words.RESULT_ANSWER_LIMIT
-            )
-        except NoAnswerError as error:
-            raise result_failure(error) from error
-
-    def _authorization(self) -> dict[str, str]:
-        return {"Authorization": f"Key {self._credentials().api_key}"}

@@ -15,9 +15,8 @@ from urllib.parse import urlsplit
 from tryon.json_types import Json
 from tryon.parameters import GarmentType
 from tryon.service import Candidate, Submission, Submitted, TaskResult, TaskStatus
-from tryon.service.answers import as_object, json_object, plain, retry_after, text_of
+from tryon.service.answers import MAY_FOLLOW_A_TASK, MOST_CANDIDATES, Said, as_object, plain
 from tryon.service.errors import (
-    MOST_RETRY_AFTER,
     InputRefusedError,
     ServiceAccessError,
     ServiceError,
@@ -33,10 +32,6 @@ from tryon.service.pictures import write_object
 PRICING = "/v1/models/pricing"
 ERROR_TYPE = "x-fal-error-type"
 
-SUBMIT_ANSWER_LIMIT = 1 << 20
-# Pictures are asked for by address.
-RESULT_ANSWER_LIMIT = 4 << 20
-
 STATES: Mapping[str, TaskStatus] = {
     "in_queue": TaskStatus.IN_QUEUE,
     "in_progress": TaskStatus.GENERATING,
@@ -46,9 +41,6 @@ STATES: Mapping[str, TaskStatus] = {
 ENDS = frozenset({"failed", "canceled", "cancelled"})
 
 _TYPES: Mapping[GarmentType, str] = {"upper": "upper_body", "lower": "lower_body", "full": "dresses"}
-
-_MAY_FOLLOW_A_TASK = frozenset({HTTPStatus.REQUEST_TIMEOUT, 425, 499})
-_MOST_CANDIDATES = 16
 
 
 @dataclass(frozen=True)
@@ -132,7 +124,7 @@ def _refusal(answer: "_Answer") -> ServiceError:
             return answer.error(InputRefusedError, "the pictures are too large for the service")
         case HTTPStatus.BAD_REQUEST | HTTPStatus.UNPROCESSABLE_ENTITY:
             return answer.error(InputRefusedError, "the request does not fit the model")
-        case status if 400 <= status < 500 and status not in _MAY_FOLLOW_A_TASK:
+        case status if 400 <= status < 500 and status not in MAY_FOLLOW_A_TASK:
             return answer.error(UnknownRefusalError, "the service refused the submission in words unknown to us")
         case _:
             return answer.error(
@@ -208,34 +200,22 @@ def path_of(task_id: str) -> str:
     return "/" + task_id.replace(":", "/")
 
 
-class _Answer:
-    """An answer taken apart; `type` is fal's word for what failed outside of the model."""
+class _Answer(Said):
+    """An answer of fal's; `type` is its word for what failed outside of the model."""
 
     def __init__(self, status: int, headers: Mapping[str, str], body: bytes, now: float) -> None:
-        self.status = status
-        lowered = {name.lower(): value for name, value in headers.items()}
-        self.fields = json_object(text_of(body))
-        said = self.fields.get("error_type") or lowered.get(ERROR_TYPE) or ""
-        self.type = plain(said) if isinstance(said, str) else ""
-        self._wait = retry_after(lowered, now)
+        super().__init__(status, headers, body, now)
+        said = self.fields.get("error_type") or self.headers.get(ERROR_TYPE) or ""
+        self.type = said if isinstance(said, str) else ""
 
-    def error(self, kind: type[ServiceError], meaning: str) -> ServiceError:
-        """An error with what the answer says, none of it secret."""
-        name, words = self._reason()
-        facts = [f"HTTP {self.status}", name, words]
-        text = f"{meaning} ({', '.join(filter(None, facts))})"
-        error = kind(text, code=name, http_status=self.status)
-        if isinstance(error, ServiceThrottledError):
-            error.retry_after = None if self._wait is None else min(self._wait, MOST_RETRY_AFTER)
-        return error
-
-    def _reason(self) -> tuple[str, str]:
-        """A name and a sentence: of the first of a model's errors, or of the queue's one."""
+    @property
+    def reason(self) -> tuple[Json, Json]:
+        """Of the first of a model's errors, or of the queue's one."""
         detail = self.fields.get("detail")
         if isinstance(detail, list) and detail:
             first = as_object(detail[0])
-            return plain(first.get("type")) or self.type, plain(first.get("msg"))
-        return self.type, plain(detail) or plain(self.fields.get("error"))
+            return first.get("type") or self.type, first.get("msg")
+        return self.type, detail or self.fields.get("error")
 
 
 def _is_unknown(answer: _Answer) -> bool:
@@ -262,9 +242,7 @@ def _candidates(answer: _Answer) -> tuple[Candidate, ...]:
         raise answer.error(ServiceUnavailableError, "the task is completed but its pictures are unreadable")
     seed = answer.fields.get("seed")
     seed = seed if type(seed) is int and abs(seed) < 1 << 63 else None
-    found = tuple(
-        Candidate(url=_address(as_object(image).get("url")), seed=seed) for image in images[:_MOST_CANDIDATES]
-    )
+    found = tuple(Candidate(url=_address(as_object(image).get("url")), seed=seed) for image in images[:MOST_CANDIDATES])
     if not any(one.url for one in found):
         raise answer.error(ServiceUnavailableError, "the task is completed but its pictures are unreadable")
     return found

@@ -1,4 +1,4 @@
-"""FASHN through its own API: one request, one answer, nothing in between.
+"""FASHN through its own API.
 
 The vendor's package re-sends a submit whose answer was lost, which may be paid for again: it is used in tests only.
 """
@@ -13,8 +13,8 @@ from tryon.clock import Clock
 from tryon.service import Balance, Submission, Submitted, TaskResult
 from tryon.service.capabilities import Capabilities
 from tryon.service.fashn import words
+from tryon.service.keyed import KeyedService
 from tryon.service.secret import ApiKey, Keys, Secret
-from tryon.service.transport import Answer, NoAnswerError, get, origin, post, result_failure, submit_failure
 
 
 def build(
@@ -35,44 +35,15 @@ def build(
         clock=clock,
         endpoint=endpoint,
         timeout=timeout,
+        scheme="Bearer",
     )
 
 
-class FashnService:
-    """A client of FASHN's API for any number of threads; `timeout` is connect and read, in seconds."""
-
-    def __init__(
-        self,
-        capabilities: Capabilities,
-        session: requests.Session,
-        *,
-        credentials: Keys[ApiKey],
-        clock: Clock,
-        endpoint: str,
-        timeout: tuple[float, float],
-    ) -> None:
-        self.capabilities = capabilities
-        scheme, host = origin(endpoint)
-        self._origin = f"{scheme}://{host}"
-        self._session = session
-        self._credentials = credentials
-        self._clock = clock
-        self._timeout = timeout
+class FashnService(KeyedService):
+    """A client of FASHN's API for any number of threads."""
 
     def submit(self, submission: Submission) -> Submitted:
-        body = words.submission_body(submission, self.capabilities.model)
-        try:
-            answer = post(
-                self._session,
-                self._origin + words.RUN,
-                {**self._authorization(), "Content-Type": "application/json"},
-                body,
-                timeout=self._timeout,
-                limit=words.SUBMIT_ANSWER_LIMIT,
-                reuse=False,
-            )
-        except NoAnswerError as error:
-            raise submit_failure(error) from error
+        answer = self._send(words.RUN, words.submission_body(submission, self.capabilities.model))
         return words.read_submit_answer(answer.status, answer.headers, answer.body, now=self._clock.now())
 
     def result(self, task_id: str) -> TaskResult:
@@ -82,18 +53,3 @@ class FashnService:
     def check(self) -> Balance | None:
         answer = self._ask(words.CREDITS)
         return words.read_credits_answer(answer.status, answer.headers, answer.body, now=self._clock.now())
-
-    def _ask(self, path: str) -> Answer:
-        try:
-            return get(
-                self._session,
-                self._origin + path,
-                self._authorization(),
-                timeout=self._timeout,
-                limit=words.RESULT_ANSWER_LIMIT,
-            )
-        except NoAnswerError as error:
-            raise result_failure(error) from error
-
-    def _authorization(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self._credentials().api_key}"}

@@ -15,9 +15,8 @@ from http import HTTPStatus
 from tryon.json_types import Json
 from tryon.parameters import GarmentType
 from tryon.service import Balance, Candidate, Submission, Submitted, TaskResult, TaskStatus
-from tryon.service.answers import as_object, json_object, plain, retry_after, text_of
+from tryon.service.answers import MAY_FOLLOW_A_TASK, MOST_CANDIDATES, Said, as_object, plain
 from tryon.service.errors import (
-    MOST_RETRY_AFTER,
     InputRefusedError,
     ServiceAccessError,
     ServiceBusyError,
@@ -35,10 +34,6 @@ RUN = "/v1/run"
 STATUS = "/v1/status/"
 CREDITS = "/v1/credits"
 CREDITS_USED = "x-fashn-credits-used"
-
-SUBMIT_ANSWER_LIMIT = 1 << 20
-# Addresses are asked for, and have some hundred bytes each.
-RESULT_ANSWER_LIMIT = 4 << 20
 
 CATEGORIES: Mapping[GarmentType, str] = {"upper": "tops", "lower": "bottoms", "full": "one-pieces"}
 
@@ -74,9 +69,7 @@ API_ERRORS: Mapping[str, tuple[type[ServiceError], str]] = {
 }
 """Answers in the service's own form, of which its page says that no prediction id was issued: no task was made."""
 
-_MOST_CANDIDATES = 16
 _TASK_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
-_MAY_FOLLOW_A_TASK = frozenset({HTTPStatus.REQUEST_TIMEOUT, 425, 499})
 
 
 def submission_body(submission: Submission, model_name: str) -> bytes:
@@ -128,7 +121,7 @@ def _unnamed_refusal(answer: "_Answer") -> ServiceError:
         return answer.error(ServiceThrottledError, "too many requests")
     if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return answer.error(InputRefusedError, "the pictures are too large for the service")
-    if 400 <= answer.status < 500 and answer.status not in _MAY_FOLLOW_A_TASK:
+    if 400 <= answer.status < 500 and answer.status not in MAY_FOLLOW_A_TASK:
         return answer.error(UnknownRefusalError, "the service refused the submission in words unknown to us")
     return answer.error(
         SubmitOutcomeUnknownError, "the service failed on the submission: a task may exist and be billed"
@@ -168,28 +161,20 @@ def read_credits_answer(status: int, headers: Mapping[str, str], body: bytes, *,
     return None if total is None else Balance(total)
 
 
-class _Answer:
-    """An answer taken apart."""
+class _Answer(Said):
+    """An answer of FASHN's."""
 
     def __init__(self, status: int, headers: Mapping[str, str], body: bytes, now: float) -> None:
-        self.status = status
-        self.headers = {name.lower(): value for name, value in headers.items()}
-        self.fields = json_object(text_of(body))
+        super().__init__(status, headers, body, now)
         said = self.fields.get("error")
         # A refusal names its error beside its message, a task inside an object.
-        self.refusal = as_object(said) if isinstance(said, dict) else {"name": said, **self.fields}
-        name = self.refusal.get("name")
+        self._refusal = as_object(said) if isinstance(said, dict) else {"name": said, **self.fields}
+        name = self._refusal.get("name")
         self.name = name if isinstance(name, str) else ""
-        self._wait = retry_after(self.headers, now)
 
-    def error(self, kind: type[ServiceError], meaning: str) -> ServiceError:
-        """An error with what the answer says, none of it secret."""
-        facts = [f"HTTP {self.status}", plain(self.name), plain(self.refusal.get("message"))]
-        text = f"{meaning} ({', '.join(filter(None, facts))})"
-        error = kind(text, code=plain(self.name), http_status=self.status)
-        if isinstance(error, ServiceThrottledError):
-            error.retry_after = None if self._wait is None else min(self._wait, MOST_RETRY_AFTER)
-        return error
+    @property
+    def reason(self) -> tuple[Json, Json]:
+        return self.name, self._refusal.get("message")
 
 
 def _unanswered(answer: _Answer) -> ServiceError:
@@ -212,7 +197,7 @@ def _candidates(answer: _Answer) -> tuple[Candidate, ...]:
         raise answer.error(TaskFailedError, "the task is completed and holds no picture")
     if not isinstance(listed, list):
         raise answer.error(ServiceUnavailableError, "the task is completed but its pictures are unreadable")
-    found = tuple(map(_candidate, listed[:_MOST_CANDIDATES]))
+    found = tuple(map(_candidate, listed[:MOST_CANDIDATES]))
     if not any(one.url or one.data for one in found):
         raise answer.error(ServiceUnavailableError, "the task is completed but its pictures are unreadable")
     return found
