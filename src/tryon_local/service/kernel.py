@@ -170,11 +170,11 @@ class Exchange(ABC):
         return self.ordered() if self.kind == "submit" else None
 
 
-_Settings = TypeVar("_Settings", bound=Limits)
-_Exchange = TypeVar("_Exchange", bound=Exchange)
+SettingsT = TypeVar("SettingsT", bound=Limits)
+ExchangeT = TypeVar("ExchangeT", bound=Exchange)
 
 
-class Kernel(ABC, Generic[_Settings, _Exchange]):
+class Kernel(ABC, Generic[SettingsT, ExchangeT]):
     """One account at a service, thread-safe, on the given clock.
 
     `latency` draws the seconds from submit to end of each new task; `picture` draws a result when it is fetched;
@@ -185,7 +185,7 @@ class Kernel(ABC, Generic[_Settings, _Exchange]):
     def __init__(  # noqa: PLR0913 - settings, each with a default
         self,
         clock: Clock,
-        settings: _Settings,
+        settings: SettingsT,
         *,
         latency: Latency,
         base_url: str,
@@ -216,11 +216,11 @@ class Kernel(ABC, Generic[_Settings, _Exchange]):
         """What the stack's secret must hold for this account."""
 
     @property
-    def settings(self) -> _Settings:
+    def settings(self) -> SettingsT:
         """Those in force."""
         return self._settings
 
-    def change(self, **changes: Any) -> _Settings:
+    def change(self, **changes: Any) -> SettingsT:
         """Change some settings from now on; `TypeError` for one that does not exist."""
         with self._lock:
             self._settings = replace(self._settings, **changes)
@@ -270,15 +270,15 @@ class Kernel(ABC, Generic[_Settings, _Exchange]):
         return response
 
     @abstractmethod
-    def _open(self, request: Request, book: TaskBook, began: float) -> _Exchange:
+    def _open(self, request: Request, book: TaskBook, began: float) -> ExchangeT:
         """The request as the vendor's words have it."""
 
     @abstractmethod
-    def _serve(self, exchange: _Exchange) -> tuple[str, Response]:
+    def _serve(self, exchange: ExchangeT) -> tuple[str, Response]:
         """Carry a call of the API out; what its answer is counted as, and the answer."""
 
     @abstractmethod
-    def _say(self, exchange: _Exchange, fault: Answer) -> tuple[str, Response]:
+    def _say(self, exchange: ExchangeT, fault: Answer) -> tuple[str, Response]:
         """The same for a fault's error, whose codes are Volcengine's, in the vendor's form."""
 
     @property
@@ -286,7 +286,7 @@ class Kernel(ABC, Generic[_Settings, _Exchange]):
     def _key(self) -> str:
         """The key in force, which signs the results' addresses."""
 
-    def _meet(self, fault: Wire | None, exchange: _Exchange) -> tuple[str, Response | NoAnswer]:
+    def _meet(self, fault: Wire | None, exchange: ExchangeT) -> tuple[str, Response | NoAnswer]:
         if isinstance(fault, Answer | Page | Reset | Silence) and fault.processed:
             self._carry_out(exchange)
         match fault:
@@ -309,7 +309,7 @@ class Kernel(ABC, Generic[_Settings, _Exchange]):
                 label, response = self._carry_out(exchange)
                 return label, _disturbed(response, fault)
 
-    def _carry_out(self, exchange: _Exchange) -> tuple[str, Response]:
+    def _carry_out(self, exchange: ExchangeT) -> tuple[str, Response]:
         return self._download(exchange) if exchange.kind == "download" else self._serve(exchange)
 
     def _make(
@@ -391,7 +391,7 @@ class Kernel(ABC, Generic[_Settings, _Exchange]):
     def _url_signature(self, path: str, expires: str) -> str:
         return hmac.new(self._key.encode(), f"{path}?{expires}".encode(), hashlib.sha256).hexdigest()[:32]
 
-    def _download(self, exchange: _Exchange) -> tuple[str, Response]:
+    def _download(self, exchange: ExchangeT) -> tuple[str, Response]:
         request = exchange.request
         if request.method != "GET":
             return "405", plain(405, b"", "text/plain")

@@ -1,8 +1,13 @@
 """What a submit asks for, whichever service it is sent to."""
 
+import base64
+import binascii
+import io
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from PIL import Image
 
 
 @dataclass(frozen=True)
@@ -47,3 +52,28 @@ class ImageGate:
             with self._lock:
                 self._verdicts[digest] = code
         return code
+
+
+UNREADABLE = 50207
+"""A fault's code for a picture that nobody can decode."""
+
+
+def decoded(address: str) -> bytes:
+    """The bytes of a picture in a data address; none for any other text, since nothing is fetched here."""
+    head, comma, data = address.partition(",")
+    if not comma or not head.startswith("data:image/") or not head.endswith(";base64"):
+        return b""
+    try:
+        return base64.b64decode(data, validate=True)
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def readable(data: bytes) -> int:
+    """The code of a picture where size does not matter: 10000, or `UNREADABLE`."""
+    try:
+        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "WEBP")) as picture:
+            picture.load()
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return UNREADABLE
+    return 10000

@@ -4,19 +4,15 @@ Names and states are those of the vendor's package `fal-client` 1.0.3 and of its
 address is ever fetched: a picture that is named by one ends its task with an `image_load_error`.
 """
 
-import base64
-import binascii
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Annotated, Literal
 
-from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from tryon_local.service.orders import Combination, ImageGate, Order
+from tryon_local.service.orders import Combination, ImageGate, Order, decoded
 from tryon_local.service.wire import Request, Response, json_response
 
 PRICING = "/v1/models/pricing"
@@ -27,6 +23,8 @@ class Inputs(BaseModel):
     """What every model takes; a name that it does not know is refused, as a misspelt one would do nothing."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+    sync_mode: bool = False
 
     @property
     def person(self) -> str:
@@ -49,12 +47,11 @@ class Inputs(BaseModel):
         return 1
 
 
-class Kolors(Inputs):
-    """Kling's Kolors."""
+class HumanInputs(Inputs):
+    """The two pictures by the names that most models give them."""
 
     human_image_url: str
     garment_image_url: str
-    sync_mode: bool = False
 
     @property
     def person(self) -> str:
@@ -65,13 +62,16 @@ class Kolors(Inputs):
         return self.garment_image_url
 
 
+class Kolors(HumanInputs):
+    """Kling's Kolors."""
+
+
 class Google(Inputs):
     """Google's virtual try-on."""
 
     person_image_url: str
     product_image_url: str
     num_images: Annotated[int, Field(ge=1, le=4)] = 1
-    sync_mode: bool = False
 
     @property
     def person(self) -> str:
@@ -86,26 +86,15 @@ class Google(Inputs):
         return self.num_images
 
 
-class Leffa(Inputs):
+class Leffa(HumanInputs):
     """Leffa."""
 
-    human_image_url: str
-    garment_image_url: str
     garment_type: Literal["upper_body", "lower_body", "dresses"]
     num_inference_steps: Annotated[int, Field(ge=1, le=50)] = 50
     guidance_scale: Annotated[float, Field(ge=0, le=20)] = 2.5
     seed: Annotated[int, Field(ge=0)] | None = None
     enable_safety_checker: bool = True
     output_format: Literal["png", "jpeg"] = "png"
-    sync_mode: bool = False
-
-    @property
-    def person(self) -> str:
-        return self.human_image_url
-
-    @property
-    def garment(self) -> str:
-        return self.garment_image_url
 
     @property
     def worn(self) -> str:
@@ -164,7 +153,7 @@ def read_inputs(model: Model, request: Request) -> Inputs:
 
 def read_order(inputs: Inputs, model_id: str, gate: ImageGate) -> tuple[Order, int]:
     """The order in a model's inputs, and how a task of it ends: 10000, or a fault's code."""
-    images = [_decoded(inputs.person), _decoded(inputs.garment)]
+    images = [decoded(inputs.person), decoded(inputs.garment)]
     digests = [sha256(image).hexdigest() for image in images]
     verdicts = [gate.verdict(digest, image) for digest, image in zip(digests, images, strict=True)]
     settings = {"model": model_id, **inputs.model_dump(exclude=_PICTURES)}
@@ -173,26 +162,6 @@ def read_order(inputs: Inputs, model_id: str, gate: ImageGate) -> tuple[Order, i
 
 
 _PICTURES = {"human_image_url", "garment_image_url", "person_image_url", "product_image_url"}
-
-
-def _decoded(text: str) -> bytes:
-    head, comma, data = text.partition(",")
-    if not comma or not head.startswith("data:image/") or not head.endswith(";base64"):
-        return b""
-    try:
-        return base64.b64decode(data, validate=True)
-    except (binascii.Error, ValueError):
-        return b""
-
-
-def verdict(data: bytes) -> int:
-    """The code of a picture: 10000, or 50207 for one that nobody can decode."""
-    try:
-        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "WEBP")) as picture:
-            picture.load()
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        return 50207
-    return 10000
 
 
 def refusal(status: int, detail: object, error_type: str = "", *, retry_after: str | None = None) -> Response:

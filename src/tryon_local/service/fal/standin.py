@@ -1,6 +1,5 @@
 """fal's stand-in: its queue, its prices, and three models behind it."""
 
-import hmac
 import io
 import json
 from dataclasses import dataclass
@@ -15,7 +14,8 @@ from tryon.service import TaskStatus
 from tryon_local.service.fal import protocol
 from tryon_local.service.fal.protocol import MODELS, Inputs, RefusedError
 from tryon_local.service.faults import Answer, FaultPlan, Kind
-from tryon_local.service.kernel import Exchange, Kernel, Limits, Picture, composed
+from tryon_local.service.kernel import Exchange, Limits, Picture, composed
+from tryon_local.service.keyed import KeyedKernel
 from tryon_local.service.orders import Combination, ImageGate, Order
 from tryon_local.service.tasks import Latency, Task, TaskBook, TypicalLatency
 from tryon_local.service.wire import Request, Response, json_response
@@ -39,8 +39,10 @@ class Settings(Limits):
     address_host: str = ""
 
 
-class StandIn(Kernel[Settings, "_Exchange"]):
+class StandIn(KeyedKernel[Settings, "_Exchange"]):
     """One account at fal, known by its key; queue and prices answer at the same address."""
+
+    SCHEME = "Key"
 
     def __init__(  # noqa: PLR0913 - settings, each with a default
         self,
@@ -63,29 +65,9 @@ class StandIn(Kernel[Settings, "_Exchange"]):
             picture=picture,
             faults=faults,
             seed=seed,
-            remembered=24 * 3600.0,
+            api_key=api_key,
+            kept=24 * 3600.0,
         )
-        self._api_key = api_key
-        self._gate = ImageGate(protocol.verdict)
-
-    @property
-    def key(self) -> str:
-        """The key in force."""
-        return self._api_key
-
-    @property
-    def secret(self) -> dict[str, str]:
-        """What the stack's secret must hold for this account."""
-        return {"api_key": self._api_key}
-
-    def rotate(self, api_key: str) -> None:
-        """Take this key from now on and no other."""
-        with self._lock:
-            self._api_key = api_key
-
-    @property
-    def _key(self) -> str:
-        return self._api_key
 
     def _open(self, request: Request, book: TaskBook, began: float) -> "_Exchange":
         return _Exchange(request, book, began, self._gate)
@@ -111,8 +93,7 @@ class StandIn(Kernel[Settings, "_Exchange"]):
         return str(answer.status), answer
 
     def _let_in(self, exchange: "_Exchange") -> None:
-        given = exchange.request.lowered.get("authorization", "")
-        if not hmac.compare_digest(given.encode(), f"Key {self._api_key}".encode()):
+        if not self._knows(exchange.request):
             raise RefusedError(401, "Authentication is required to access this resource")
         if self._settings.locked and exchange.kind != "result":
             raise RefusedError(403, "User is locked. Reason: Exhausted balance.")

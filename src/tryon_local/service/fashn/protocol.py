@@ -5,18 +5,14 @@ those of its pages as read in November 2026. No address is ever fetched: a pictu
 with an `ImageLoadError`, as one that cannot be decoded does.
 """
 
-import base64
-import binascii
-import io
 import json
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import Annotated, Literal
 
-from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from tryon_local.service.orders import Combination, ImageGate, Order
+from tryon_local.service.orders import Combination, ImageGate, Order, decoded
 from tryon_local.service.wire import Request, Response, json_response
 
 MODEL = "tryon-v1.6"
@@ -122,7 +118,7 @@ def read_run(body: Mapping[str, object], gate: ImageGate) -> tuple[Order, Inputs
         found = error.errors(include_url=False, include_input=False)[0]
         raise RefusedError("BadRequest", f"{'.'.join(map(str, found['loc']))}: {found['msg']}") from error
     inputs = parsed.inputs
-    images = [_decoded(inputs.model_image), _decoded(inputs.garment_image)]
+    images = [decoded(inputs.model_image), decoded(inputs.garment_image)]
     digests = [sha256(image).hexdigest() for image in images]
     verdicts = [gate.verdict(digest, image) for digest, image in zip(digests, images, strict=True)]
     settings = inputs.model_dump(exclude={"model_image", "garment_image"})
@@ -130,26 +126,6 @@ def read_run(body: Mapping[str, object], gate: ImageGate) -> tuple[Order, Inputs
     worn = _WORN.get(inputs.category, "upper")
     combination = Combination(digests[0], ((digests[1], worn),), json.dumps(settings, sort_keys=True))
     return Order(combination, tuple(images)), inputs, max(verdicts, key=lambda code: code != 10000)
-
-
-def _decoded(text: str) -> bytes:
-    head, comma, data = text.partition(",")
-    if not comma or not head.startswith("data:image/") or not head.endswith(";base64"):
-        return b""
-    try:
-        return base64.b64decode(data, validate=True)
-    except (binascii.Error, ValueError):
-        return b""
-
-
-def verdict(data: bytes) -> int:
-    """The code of a picture: 10000, or 50207 for one that nobody can decode."""
-    try:
-        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "WEBP")) as picture:
-            picture.load()
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        return 50207
-    return 10000
 
 
 def refusal(name: str, detail: str = "", *, http: int | None = None, retry_after: str | None = None) -> Response:

@@ -1,7 +1,6 @@
 """FASHN's stand-in: its three calls, its windows, its credits and its errors."""
 
 import base64
-import hmac
 import io
 import json
 from dataclasses import dataclass
@@ -16,7 +15,8 @@ from tryon.service import TaskStatus
 from tryon_local.service.fashn import protocol
 from tryon_local.service.fashn.protocol import Inputs, RefusedError
 from tryon_local.service.faults import Answer, FaultPlan, Kind
-from tryon_local.service.kernel import CannotDrawError, Exchange, Kernel, Limits, Picture, Window, composed
+from tryon_local.service.kernel import CannotDrawError, Exchange, Limits, Picture, Window, composed
+from tryon_local.service.keyed import KeyedKernel
 from tryon_local.service.orders import Combination, ImageGate, Order
 from tryon_local.service.tasks import Latency, NewTask, Task, TaskBook, TypicalLatency
 from tryon_local.service.wire import Request, Response, json_response
@@ -54,8 +54,10 @@ class ModeLatency:
         return TypicalLatency(self.seed, mean=mean, deviation=mean / 10, tail_delay=mean)(task)
 
 
-class StandIn(Kernel[Settings, "_Exchange"]):
+class StandIn(KeyedKernel[Settings, "_Exchange"]):
     """One account at FASHN, known by its API key."""
+
+    SCHEME = "Bearer"
 
     def __init__(  # noqa: PLR0913 - settings, each with a default
         self,
@@ -87,31 +89,10 @@ class StandIn(Kernel[Settings, "_Exchange"]):
             picture=picture,
             faults=faults,
             seed=seed,
-            remembered=72 * 3600.0,
-            url_life=72 * 3600.0,
+            api_key=api_key,
+            kept=72 * 3600.0,
         )
-        self._api_key = api_key
-        self._gate = ImageGate(protocol.verdict)
         self._submits, self._questions, self._balances = Window(), Window(), Window()
-
-    @property
-    def key(self) -> str:
-        """The API key in force."""
-        return self._api_key
-
-    @property
-    def secret(self) -> dict[str, str]:
-        """What the stack's secret must hold for this account."""
-        return {"api_key": self._api_key}
-
-    def rotate(self, api_key: str) -> None:
-        """Take this key from now on and no other."""
-        with self._lock:
-            self._api_key = api_key
-
-    @property
-    def _key(self) -> str:
-        return self._api_key
 
     @property
     def balance(self) -> float:
@@ -144,8 +125,7 @@ class StandIn(Kernel[Settings, "_Exchange"]):
             return error.name, protocol.refusal(error.name, error.detail)
 
     def _let_in(self, exchange: "_Exchange") -> None:
-        given = exchange.request.lowered.get("authorization", "")
-        if not hmac.compare_digest(given.encode(), f"Bearer {self._api_key}".encode()):
+        if not self._knows(exchange.request):
             raise RefusedError("UnauthorizedAccess")
         window, (count, seconds) = {
             "submit": (self._submits, self._settings.submits),
