@@ -15,7 +15,9 @@ from tryon.planning import plan
 from tryon.planning.manifest import Manifest
 from tryon.reporting import retry
 from tryon.service import registry
-from tryon.wiring.state import REQUEST_MARGIN, PriceSettings
+from tryon.state.run import Price
+from tryon.wiring import parameters
+from tryon.wiring.state import REQUEST_MARGIN
 from tryon_cli import balance, pictures
 from tryon_cli.drop import Draft, InBucket, check, read_for
 from tryon_cli.options import (
@@ -268,28 +270,22 @@ def usual_limits(key: str) -> Limits:
 
 
 def _of_stack(key: str, usual: Limits, told: Mapping[str, str]) -> Limits:
-    """A service's limits with what the stack's parameters say; those of others are named after them."""
-    most = int(told.get("MaxCombinations", usual.combinations))
-    if key != registry.FIRST:
-        one = registry.find(key)
-        name = one.service.capitalize()
-        prices = {m: float(price) for m, price in PriceSettings.read(told.get(f"{name}Price", "")).items()}
-        return replace(
-            usual,
-            slots=max(1, int(told.get(f"{name}Slots", usual.slots))),
-            price=prices.get(one.model, prices.get("", usual.price)),
-            currency=told.get(f"{name}Currency", usual.currency),
-            combinations=most,
-        )
-    return replace(
+    """A service's limits with what the stack's parameters say."""
+    price = parameters.price(told, key, Price(usual.price, usual.currency))
+    own = replace(
         usual,
-        slots=max(1, int(told.get("Slots", usual.slots))),
-        price=float(told.get("PricePerTask", usual.price)),
-        currency=told.get("Currency", usual.currency),
+        slots=max(1, parameters.slots(told, key, usual.slots)),
+        price=price.amount,
+        currency=price.currency,
+        combinations=int(told.get("MaxCombinations", usual.combinations)),
+    )
+    if key != registry.FIRST:
+        return own
+    return replace(
+        own,
         deadline=int(told.get("DeadlineSeconds", usual.deadline)),
         rate=float(told.get("RequestsPerSecond", usual.rate)),
         pace=float(told.get("PaceSeconds", usual.pace)),
-        combinations=most,
     )
 
 

@@ -104,7 +104,7 @@ def test_a_run_is_followed_live_from_its_plan_to_its_gallery(look: Open, pipelin
         page.get_by_text("2 of 6 combinations done").wait_for()
         head = page.locator("#numbers").inner_text()
         assert "slots in use\n2 of 2" in head
-        assert "paid so far\nCNY 4" in head
+        assert "paid so far\n4.00 CNY" in head
         assert re.search(r"left, of workflow\n(\d+ min )?\d+ s", head)
         assert re.fullmatch(r"2 / 6 · (\d+ min )?\d+ s left · live · tryon", page.title())
         assert page.locator("#arrived button").count() == 2
@@ -114,7 +114,7 @@ def test_a_run_is_followed_live_from_its_plan_to_its_gallery(look: Open, pipelin
     page.get_by_role("link", name="Gallery").wait_for()
     page.locator("#head .pill", has_text="Complete").wait_for()
     assert badge(page, "TryOn") == ""
-    assert "CNY 6" in page.locator("#numbers").inner_text()
+    assert "6.00 CNY" in page.locator("#numbers").inner_text()
 
 
 def test_a_failed_combination_shows_its_way_its_reason_and_its_events(look: Open) -> None:

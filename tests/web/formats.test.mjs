@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { clamp, duration, human, plural, size } from "../../layers/tryon/tryon/web/formats.mjs";
+import { amounts, clamp, duration, human, money, plural, size } from "../../layers/tryon/tryon/web/formats.mjs";
 
 test("seconds are given in the unit that fits", () => {
   const words = [null, undefined, 0, 4.25, 59, 60, 3599, 3600, 7325].map(duration);
@@ -12,6 +12,17 @@ test("seconds are given in the unit that fits", () => {
 test("bytes are given in the unit that fits", () => {
   const words = [0, undefined, 12, 4200, 1_500_000, 2_000_000_000].map(size);
   assert.deepEqual(words, ["", "", "1 kB", "4 kB", "1.5 MB", "2 GB"]);
+});
+
+test("amounts in different currencies are never added", () => {
+  const services = [
+    { currency: "CNY", cost: 4 },
+    { currency: "USD", cost: 0.075 },
+    { currency: "USD", cost: 0.175 },
+  ];
+  assert.equal(money({ currency: "CNY", service: 4, services }), "4.00 CNY and 0.25 USD");
+  assert.equal(money({ currency: "CNY", service: 1234.5 }), "1,234.50 CNY");
+  assert.equal(amounts({ USD: 0.1 }), "0.10 USD");
 });
 
 test("an error's name is read as words", () => {

@@ -15,9 +15,12 @@ from tryon.json_types import Json
 from tryon.keys import RunFolder, result_copy
 from tryon.pictures.thumbnails import obstacle
 from tryon.planning import plan
+from tryon.reporting.summary import billed
+from tryon.service import registry
 from tryon.state.entry import Entry, Status
-from tryon.state.run import Run
+from tryon.state.run import Price, Run
 from tryon.stored import Stored
+from tryon.wiring import parameters
 from tryon_local.app import LocalApp
 from tryon_local.aws.stack import Child
 from tryon_local.console.history import Visit, lines, told, visits
@@ -400,11 +403,16 @@ class _Run:
             }
 
     def _live(self) -> dict[str, Json] | None:
-        """What a run that goes on does now: its tasks at the service, what it paid, its pace; None after its end."""
+        """What a run that goes on does now: its tasks at the services, what it paid, its pace; None after its end."""
         if self._execution["ended"] is not None or not self._entries:
             return None
         now = self._app.clock.now()
-        told = self._parameters
+        services = dict.fromkeys(entry.service for entry in self._entries)
+        slots = {registry.find(key).account: parameters.slots(self._parameters, key, 0) for key in services}
+        paid: dict[str, float] = {}
+        for entry in self._entries:
+            price = parameters.price(self._parameters, entry.service, Price(0.0, ""))
+            paid[price.currency] = paid.get(price.currency, 0.0) + price.amount * billed(entry)
         recent = sum(
             entry.status is Status.SUCCEEDED and (entry.finished_at or 0.0) > now - RATE_SECONDS
             for entry in self._entries
@@ -412,9 +420,8 @@ class _Run:
         left = seconds_left(self._entries, now)
         return {
             "at_service": sum(entry.status is Status.SUBMITTED and entry.ended_at is None for entry in self._entries),
-            "slots": int(told["Slots"]),
-            "paid": round(sum(len(entry.tasks) for entry in self._entries) * float(told["PricePerTask"]), 4),
-            "currency": told["Currency"],
+            "slots": sum(slots.values()),
+            "paid": {currency: round(amount, 4) for currency, amount in paid.items()},
             "a_minute": recent,
             "seconds_left": None if left is None else round(left),
         }

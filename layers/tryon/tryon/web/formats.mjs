@@ -29,3 +29,20 @@ export function human(error) {
     .replace(/([a-z0-9])([A-Z])/g, "$1 $2");
   return words.charAt(0).toUpperCase() + words.slice(1).toLowerCase();
 }
+
+/* What is to be paid of a run's cost, in words: amounts in different currencies stand side by side. */
+export function money(cost) {
+  const totals = { [cost.currency]: cost.service };
+  for (const one of cost.services || [])
+    if (one.currency !== cost.currency) totals[one.currency] = (totals[one.currency] || 0) + one.cost;
+  return amounts(totals);
+}
+
+/* Amounts by currency in words. */
+export const amounts = (totals) =>
+  Object.entries(totals)
+    .map(([currency, amount]) => {
+      const shown = amount.toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+      return `${shown} ${currency}`;
+    })
+    .join(" and ");

@@ -1,7 +1,7 @@
 /* The runs and the head of the chosen one. */
 
 import { byId, el } from "../../../../layers/tryon/tryon/web/elements.mjs";
-import { duration, plural } from "../../../../layers/tryon/tryon/web/formats.mjs";
+import { amounts, duration, money, plural } from "../../../../layers/tryon/tryon/web/formats.mjs";
 import { now } from "./asking.mjs";
 import { choose } from "./choice.mjs";
 import { chosen, combinations, run, runs } from "./state.mjs";
@@ -25,7 +25,7 @@ export function showRuns() {
     const line = one.total
       ? `${one.succeeded} of ${one.total}${one.failed ? `, ${one.failed} failed` : ""}`
       : STATUS[one.status] || "";
-    const cost = one.cost?.service ? ` · ${one.cost.currency} ${one.cost.service}` : "";
+    const cost = one.cost?.service || one.cost?.services?.some((each) => each.cost) ? ` · ${money(one.cost)}` : "";
     button.classList.toggle("repeated", ["REPEATED", "ENDS_ANOTHER"].includes(one.status));
     button.setAttribute("aria-current", String(one.execution === chosen.execution));
     button.title = `${one.run_id || one.manifest}\n${STATUS[one.status] || one.status}`;
@@ -147,12 +147,12 @@ export function showHead() {
   }
   if (live) {
     if (left) number("left, of workflow", duration(live.seconds_left));
-    number("paid so far", `${live.currency} ${live.paid}`);
+    number("paid so far", amounts(live.paid));
     number("slots in use", `${live.at_service} of ${live.slots}`);
     number("pictures a minute", String(live.a_minute));
   }
   if (run.cost) {
-    number("paid to the service", `${run.cost.currency} ${run.cost.service}`);
+    number("paid to the service", money(run.cost));
     number("on AWS about", `$${run.cost.aws.usd}`);
   }
   clear(byId("numbers"), ...numbers);

@@ -1,7 +1,7 @@
 /* The head of the page: one line, and a drawer for how the run went. */
 
 import { byId, el, svg } from "../../../web/elements.mjs";
-import { duration, human, plural, rounded, size } from "../../../web/formats.mjs";
+import { duration, human, money, plural, rounded, size } from "../../../web/formats.mjs";
 import { suspects } from "./causes.mjs";
 import { cells, data, models, overview, pages, run, share, state, variants, worn } from "./content.mjs";
 import { fillFilters, setFilter, toggleFilter } from "./filters.mjs";
@@ -48,10 +48,7 @@ export function showHead() {
     plural(worn.length, "garment"),
     ...(variants.length > 1 ? [plural(variants.length, "variant")] : []),
   ].join(" × ");
-  const money = ([currency, amount]) =>
-    `${amount.toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 })} ${currency}`;
-  const cost =
-    run.cost && run.tasks ? `${plural(run.tasks, "task")}, ${amounts(run.cost).map(money).join(" and ")}` : "";
+  const cost = run.cost && run.tasks ? `${plural(run.tasks, "task")}, ${money(run.cost)}` : "";
   byId("tagline").replaceChildren(
     el("b", { text: `${run.succeeded.toLocaleString("en")} of ${run.total.toLocaleString("en")}` }),
     " have a picture",
@@ -211,12 +208,4 @@ function showParts() {
       link(pages.index, "All combinations", !pages.shown),
       ...pages.parts.map((part, i) => link(part.file, `${i + 1} · ${name(part)}`, pages.shown === i + 1)),
     );
-}
-
-/* What is to be paid in each currency: amounts in different ones are never added. */
-function amounts(cost) {
-  const totals = new Map([[cost.currency, cost.service]]);
-  for (const one of cost.services || [])
-    if (one.currency !== cost.currency) totals.set(one.currency, (totals.get(one.currency) || 0) + one.cost);
-  return [...totals];
 }
