@@ -1,6 +1,5 @@
 """The run that a command means: by its id, by how its id begins, or the newest one."""
 
-from tryon.json_types import UnreadableError
 from tryon.state.run import Run
 from tryon_cli.target import Target, TargetError
 
@@ -20,11 +19,8 @@ def newest(found: Target, run_id: str | None) -> str:
 
 def one(found: Target, run_id: str) -> str:
     """The id that is this one or, if only one does, begins with it; raises `TargetError`."""
-    try:
-        if found.ledger.run(run_id) is not None:
-            return run_id
-    except UnreadableError:
-        return run_id  # it is there; whoever reads it says what is wrong with it
+    if found.ledger.run(run_id) is not None:
+        return run_id
     known = found.ledger.run_ids(limit=MOST_NAMED + 1, prefix=run_id)
     if len(known) == 1:
         return known[0]

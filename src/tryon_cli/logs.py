@@ -107,9 +107,7 @@ def _lines(found: Target, group: str, run_id: str, since: float) -> Iterator[Lin
     )
     for page in pages:
         for event in page["events"]:
-            # Not every store takes the pattern at its word.
-            if run_id in event["message"]:
-                yield Line(event["timestamp"] / 1000, function, _fields(event["message"]))
+            yield Line(event["timestamp"] / 1000, function, _fields(event["message"]))
 
 
 def _fields(message: str) -> Mapping[str, Json]:

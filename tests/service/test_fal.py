@@ -160,6 +160,14 @@ def test_what_broke_outside_of_the_model_is_named_by_a_header_too() -> None:
         words.read_result_answer(504, {"X-Fal-Error-Type": "startup_timeout"}, b"", now=0.0)
 
 
+def test_a_runner_that_failed_is_an_end_that_needs_no_second_question(client: Client) -> None:
+    server, service = client
+    server.say(said({"status": "COMPLETED", "error": "words", "error_type": "runner_server_error"}))
+    with pytest.raises(e.TaskFailedError, match="runner_server_error, words"):
+        service.result(f"fal-ai:leffa:requests:{ID}")
+    assert len(server.came) == 1
+
+
 def test_each_candidate_keeps_its_number() -> None:
     images = [{"url": "https://v3.fal.media/0.png"}, 7, {"url": None}, {"url": "https://v3.fal.media/3.png"}]
     result = words.read_result_answer(200, {}, json.dumps({"images": images, "seed": 5}).encode(), now=0.0)

@@ -47,6 +47,7 @@ def put(stack: FakeStack, run_id: str, *, name: str = "", ended: bool = True, st
                     "model": "anna",
                     "worn": f"g{n}",
                     "variant": "default",
+                    **({"ended_at": 28.0} if n == 1 else {}),
                     **(
                         {"task_id": f"t{n}", "submitted_at": 1.0, "status": "SUBMITTED"}
                         if n < 3
@@ -123,6 +124,13 @@ def test_a_damaged_run_hides_no_other_and_is_named(three: FakeStack, capsys: pyt
     assert "run 20261127T090000Z-bad cannot be read: status" in told.err
 
 
+def test_a_damaged_run_that_is_asked_for_is_named(three: FakeStack, capsys: pytest.CaptureFixture[str]) -> None:
+    damaged = {"pk": f"run#{FIRST}", "sk": "run", "kind": "run", "run_id": FIRST, "status": "PURPLE"}
+    three.client("dynamodb").put_item(TableName="ledger", Item=to_item(damaged))
+    assert main(["show", FIRST]) == 2
+    assert f"run {FIRST} cannot be read: status" in capsys.readouterr().err
+
+
 def test_a_run_is_known_by_how_its_id_begins(three: FakeStack, capsys: pytest.CaptureFixture[str]) -> None:
     assert SECOND in said(three, capsys, "show", "20261126T09")
     assert main(["show", "20261126"]) == 2
@@ -177,7 +185,7 @@ def test_a_stop_says_what_it_costs_and_asks(
     monkeypatch.setattr(sys.stdin, "readline", lambda: "n\n")
     assert main(["stop"]) == 2
     told = capsys.readouterr()
-    assert "1 combination will not start; 2 tasks at the service will be paid for all the same" in told.out
+    assert "1 combination will not start; 1 task at the service will be paid for all the same" in told.out
     assert "nothing was stopped" in told.err
     assert machine.stopped == []
     monkeypatch.setattr(sys.stdin, "readline", lambda: "y\n")

@@ -219,3 +219,18 @@ def test_the_largest_manifests_are_read() -> None:
 def test_a_name_in_any_script_is_a_name() -> None:
     for name in ("Frühling · 春\u3000カタログ", "ربيع", "👩\u200d🎤"):
         assert read(manifest(name=name)).name == name
+
+
+@pytest.mark.parametrize(
+    ("service", "said"),
+    [
+        ("fashin", "'fashin' is no service; known are volcengine, fashn, fal (did you mean 'fashn'?)"),
+        ("xyz", "'xyz' is no service; known are volcengine, fashn, fal"),
+        ("fal/google2", "fal has no model 'google2'; it has kling-kolors, google, leffa"),
+    ],
+)
+def test_a_service_that_is_not_there_is_named_once_with_what_is(service: str, said: str) -> None:
+    whole = {**manifest(), "service": service}
+    assert problems(whole)["service"] == said
+    varied = {**manifest(), "variants": {"a": {"service": service}}}
+    assert problems(varied)["variants.a.service"] == said

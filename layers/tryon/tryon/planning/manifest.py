@@ -712,10 +712,10 @@ def _problem(detail: ErrorDetails, *, hint: bool, owner: type[BaseModel] | None 
             f"{given} is not an id: lower-case letters, digits and hyphens, at most 63, the first not a hyphen",
         )
     if kind == "value_error":
-        return Problem(
-            field,
-            f"{given} {detail['ctx']['error']}" if isinstance(detail["input"], str) else str(detail["ctx"]["error"]),
-        )
+        error = detail["ctx"]["error"]
+        # The registry's own words name what was given already.
+        whole = isinstance(error, registry.UnknownServiceError) or not isinstance(detail["input"], str)
+        return Problem(field, cut(str(error), MAX_PROBLEM_TEXT) if whole else f"{given} {error}")
     if kind == "literal_error":
         return Problem(field, f"must be {detail['ctx']['expected']}, not {given}")
     if kind in _MESSAGES:

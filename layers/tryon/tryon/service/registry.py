@@ -14,6 +14,7 @@ calls once more. Nothing here imports a service's folder before it is asked for:
 loads no module of another.
 """
 
+import difflib
 from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, cast
@@ -61,7 +62,9 @@ class _Builder(Protocol):
 def models(name: str) -> tuple[Capabilities, ...]:
     """A service's models, the default one first; raises `UnknownServiceError`."""
     if name not in SERVICES:
-        raise UnknownServiceError(f"{name!r} is no service; known are {', '.join(SERVICES)}")
+        near = difflib.get_close_matches(name, SERVICES, n=1)
+        likely = f" (did you mean {near[0]!r}?)" if near else ""
+        raise UnknownServiceError(f"{name!r} is no service; known are {', '.join(SERVICES)}{likely}")
     module = import_module(f"tryon.service.{name}.capabilities")
     return cast("tuple[Capabilities, ...]", module.CAPABILITIES)
 
