@@ -1,7 +1,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import boto3
 import pytest
@@ -338,6 +338,24 @@ def test_a_turn_too_far_away_is_booked_for_who_comes_again(gate: Gate, clock: Ha
     gate.take_turn("c")  # it came too late for the turn that was booked, and none is far away now
     assert clock.time == pytest.approx(now + 6.6 + TURN_KEPT + 0.1)
     assert "booked" not in gate._item("service#requests")
+
+
+@pytest.mark.parametrize(
+    ("polls", "later"), [("shared", [60.0, 120.0]), (RequestLimit(1, 20.0), [0.0, 20.0]), (None, [0.0, 0.0])]
+)
+def test_questions_have_a_window_of_their_own_where_the_service_counts_them_apart(
+    gate: Gate, polls: RequestLimit | Literal["shared"] | None, later: list[float]
+) -> None:
+    gate._requests, gate._polls = RequestLimit(1, 60.0), polls
+    gate.take_turn("submit")
+    due = []
+    for who in ("one", "two"):
+        try:
+            gate.take_turn(who, poll=True)
+            due.append(0.0)
+        except TurnLaterError as error:
+            due.append(error.seconds)
+    assert due == pytest.approx(later)
 
 
 def test_turns_are_booked_only_so_far_ahead(gate: Gate, clock: HandClock) -> None:

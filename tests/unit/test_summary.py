@@ -232,3 +232,30 @@ def test_a_mail_without_a_known_execution_has_no_link(execution: str | None) -> 
 def test_the_consoles_are_the_templates() -> None:
     partitions = load(ROOT / "template.yaml")["Mappings"]["Partitions"]
     assert {name: one["Console"] for name, one in partitions.items()} == notification.CONSOLES
+
+
+FASHN = "fashn/tryon-v1.6"
+
+
+def made(**different: Any) -> Entry:
+    """A combination with two pictures that FASHN made."""
+    usual = {"task_id": "t", "service": FASHN, "status": Status.SUCCEEDED, "results": (stored("a"), stored("b"))}
+    return Entry(1, "c", "m", "g", "v", **{**usual, **different})
+
+
+@pytest.mark.parametrize(
+    ("entry", "units"),
+    [
+        (made(), 2.0),
+        (made(billed=3.0), 3.0),
+        (made(resumed=True, adopted_task="t"), 0.0),
+        (made(lost=(Lost(3, "ResultRefusedError", "late"),)), 3.0),
+        (made(status=Status.FAILED, results=()), 0.0),
+        (made(task_id=None, status=Status.FAILED, results=()), 0.0),
+        (made(service="volcengine/dressing-diffusion-v2", status=Status.FAILED, results=()), 1.0),
+        (made(service="nobody/any-more"), 1.0),
+    ],
+    ids=["pictures", "as the service says", "resumed", "lost", "failed", "none", "by task", "gone"],
+)
+def test_each_service_is_billed_for_what_it_bills(entry: Entry, units: float) -> None:
+    assert summary.billed(entry) == units
