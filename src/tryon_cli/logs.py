@@ -10,7 +10,7 @@ from rich.console import Console
 
 from tryon.json_types import Json
 from tryon_cli import found as runs_found
-from tryon_cli.options import json_option, print_json, stack_options, target, whole
+from tryon_cli.options import json_option, print_json, run_option, stack_options, target, whole
 from tryon_cli.target import Target, TargetError
 
 _GROUP = "/aws/lambda/"
@@ -34,7 +34,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help="what the functions wrote about a run",
         description="Print the log lines of all functions that name a run, oldest first.",
     )
-    parser.add_argument("run_id", nargs="?", help="an id or how it begins; the newest run when left out")
+    run_option(parser)
     parser.add_argument(
         "--combination", type=whole(1), metavar="N", help="only those about one combination, by its number in the plan"
     )

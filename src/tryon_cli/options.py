@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-from tryon_cli.target import LOCAL_PORT, LOCAL_STACK, Target, connect
+from tryon_cli.target import LOCAL_PORT, LOCAL_STACK, Target, TargetError, connect
 
 MOST_SLOTS = 200
 """Of the template's parameter `Slots`, which begins at 1."""
@@ -82,6 +82,23 @@ def stack_options(parser: argparse.ArgumentParser) -> None:
         metavar="PORT",
         help=f"port of the local stack (default: $TRYON_PORT or {LOCAL_PORT})",
     )
+
+
+def run_option(parser: argparse.ArgumentParser) -> None:
+    """Which run a command is about; `tryon_cli.found.newest` finds it."""
+    parser.add_argument("run_id", nargs="?", help="an id or how it begins; the newest run when left out")
+
+
+def confirm(question: str, console: Console, *, refusal: str, yes: str, at_stake: str = "") -> None:
+    """Ask, and return for a yes; raises `TargetError` with the refusal for anything else.
+
+    Without a terminal nobody is asked: the error says what is at stake and what `--yes` does.
+    """
+    if not sys.stdin.isatty():
+        raise TargetError(f"{refusal}: {at_stake}there is no terminal to ask in; --yes {yes}")
+    console.print(f"{question} [y/N] ", end="", markup=False, highlight=False)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise TargetError(refusal)
 
 
 def json_option(parser: argparse.ArgumentParser) -> None:

@@ -1,6 +1,5 @@
 """What a run costs, said before it is paid; above a handful of combinations it is asked first."""
 
-import sys
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -13,9 +12,9 @@ from tryon.reporting import retry
 from tryon.state.run import Run
 from tryon_cli import balance
 from tryon_cli.drop import Draft, InBucket
-from tryon_cli.options import counted, duration
+from tryon_cli.options import confirm, counted, duration
 from tryon_cli.plan import Forecast, forecast, limits_of, money
-from tryon_cli.target import Target, TargetError
+from tryon_cli.target import Target
 
 HANDFUL = 6
 """Combinations that are paid for without a question."""
@@ -74,13 +73,11 @@ def say(told: Forecast, found: Target, console: Console) -> None:
 
 def ask(told: Forecast, found: Target, console: Console, *, yes: bool) -> None:
     """Ask before more than a handful is paid for; a stand-in's money is not real. Raises `TargetError` for no."""
-    if yes or found.is_local or len(told.combinations) - told.resumed <= HANDFUL:
-        return
-    if not sys.stdin.isatty():
-        raise TargetError(
-            f"nothing was started: {money(told.costs)} would be paid and there is no terminal to ask in; "
-            "--yes starts it"
+    if not yes and not found.is_local and len(told.combinations) - told.resumed > HANDFUL:
+        confirm(
+            "start it?",
+            console,
+            refusal="nothing was started",
+            yes="starts it",
+            at_stake=f"{money(told.costs)} would be paid and ",
         )
-    console.print("start it? [y/N] ", end="", markup=False, highlight=False)
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise TargetError("nothing was started")

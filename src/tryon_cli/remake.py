@@ -1,7 +1,6 @@
 """`tryon retry --review`: make again what reviewers rejected, with another seed, after saying what it costs."""
 
 import argparse
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -14,7 +13,7 @@ from tryon.reporting import retry
 from tryon.service import registry
 from tryon_cli import price
 from tryon_cli.family import SENT, Family, family_of, key_of, read_reviews
-from tryon_cli.options import counted, print_json, said, target
+from tryon_cli.options import confirm, counted, print_json, said, target
 from tryon_cli.plan import money
 from tryon_cli.review import ExportError, Opinion, Picture, Verdict, opinions
 from tryon_cli.run import follow_claimed
@@ -137,13 +136,8 @@ def ask_price(found: Target, manifest: Manifest, console: Console, *, yes: bool)
             console.print(
                 f"  {service} takes no seed: what it makes again may be alike", highlight=False, soft_wrap=True
             )
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise TargetError("nothing was started: there is no terminal to ask in; --yes goes on")
-    console.print("go on? [y/N] ", end="", markup=False, highlight=False)
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise TargetError("nothing was started")
+    if not yes:
+        confirm("go on?", console, refusal="nothing was started", yes="goes on")
 
 
 def _say_left(wanted: Wanted, console: Console) -> None:

@@ -1,7 +1,6 @@
 """`tryon run`, `watch` and `retry`: bring a manifest to a stack, follow its run, run again what failed."""
 
 import argparse
-import sys
 from pathlib import Path
 
 from rich.console import Console
@@ -14,7 +13,7 @@ from tryon.state.run import Outcome, Run, RunStatus
 from tryon_cli import price
 from tryon_cli.drop import Draft, InBucket, Uploaded, await_claim, check, put, read_for, upload
 from tryon_cli.found import newest
-from tryon_cli.options import counted, json_option, print_json, said, stack_options, target
+from tryon_cli.options import confirm, counted, json_option, print_json, run_option, said, stack_options, target
 from tryon_cli.plan import money as in_words
 from tryon_cli.target import Target, TargetError
 from tryon_cli.watch import table, watch
@@ -47,7 +46,7 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     parser.set_defaults(command=run)
 
     parser = commands.add_parser("watch", help="follow a run until it has ended", epilog=EXIT_CODES)
-    parser.add_argument("run_id", nargs="?", help="an id or how it begins; the newest run when left out")
+    run_option(parser)
     json_option(parser)
     stack_options(parser)
     parser.set_defaults(command=follow)
@@ -60,7 +59,7 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "that another retry repaired or is repairing.",
         epilog=EXIT_CODES,
     )
-    parser.add_argument("run_id", nargs="?", help="an id or how it begins; the newest run when left out")
+    run_option(parser)
     parser.add_argument("--include-unknown", action="store_true", help="repeat unknown outcomes too: may be paid twice")
     parser.add_argument(
         "--new-pictures",
@@ -128,11 +127,7 @@ def _ask(draft: Draft, console: Console, *, yes: bool) -> None:
         console.print(f"  {path.resolve()}", markup=False, highlight=False, soft_wrap=True)
     if yes:
         return
-    if not sys.stdin.isatty():
-        raise TargetError("nothing was uploaded: there is no terminal to ask in; --yes uploads them")
-    console.print("upload them? [y/N] ", end="", markup=False, highlight=False)
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise TargetError("nothing was uploaded")
+    confirm("upload them?", console, refusal="nothing was uploaded", yes="uploads them")
 
 
 def say_pictures(uploaded: Uploaded, in_bucket: InBucket, console: Console) -> None:

@@ -16,7 +16,7 @@ from tryon.json_types import UnreadableError
 from tryon.keys import RunFolder
 from tryon.state.run import Run, RunStatus
 from tryon_cli.found import newest
-from tryon_cli.options import json_option, print_json, stack_options, target, whole
+from tryon_cli.options import json_option, print_json, run_option, stack_options, target, whole
 from tryon_cli.plan import money
 from tryon_cli.saving import Saved, save
 from tryon_cli.target import Target, TargetError
@@ -60,7 +60,7 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         help="open a run's gallery",
         description="Open a run's gallery by a link that works for 12 hours, or until your session's credentials end.",
     )
-    parser.add_argument("run_id", nargs="?", help="an id or how it begins; the newest run when left out")
+    run_option(parser)
     parser.add_argument("--print", action="store_true", help="print the link and open nothing")
     parser.add_argument("--save", type=Path, metavar="FOLDER", help="copy the run's files there and open from disk")
     stack_options(parser)

@@ -19,7 +19,7 @@ from tryon.reporting.gallery.render import Context, Share, Upload
 from tryon.state.entry import Entry
 from tryon.state.run import Run
 from tryon_cli.found import newest
-from tryon_cli.options import json_option, print_json, stack_options, target, whole
+from tryon_cli.options import json_option, print_json, run_option, stack_options, target, whole
 from tryon_cli.pick import Names, display_names, words_of
 from tryon_cli.review import Picture
 from tryon_cli.target import Target, TargetError
@@ -43,7 +43,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "and sends a review back. Whoever has the link can see the run's pictures and send reviews until it ends. "
         "Shared again, older links lead to the newer page.",
     )
-    parser.add_argument("run_id", nargs="?", help="the newest run when left out")
+    run_option(parser)
     parser.add_argument(
         "--hours", type=whole(1, MOST_HOURS), default=72, metavar="N", help="how long the link works (%(default)s)"
     )

@@ -11,7 +11,7 @@ from tryon.keys import RunFolder
 from tryon.state.entry import Entry, Status
 from tryon.state.run import Run
 from tryon_cli import found as runs_found
-from tryon_cli.options import counted, duration, json_option, print_json, stack_options, target
+from tryon_cli.options import counted, duration, json_option, print_json, run_option, stack_options, target
 from tryon_cli.plan import money
 from tryon_cli.target import Target
 
@@ -29,7 +29,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         description="Say how a run stands: its state, its counts, why combinations failed, what it cost, where its "
         "files are and which execution it is.",
     )
-    parser.add_argument("run_id", nargs="?", help="an id or how it begins; the newest run when left out")
+    run_option(parser)
     json_option(parser)
     stack_options(parser)
     parser.set_defaults(command=show)

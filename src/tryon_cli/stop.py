@@ -1,13 +1,12 @@
 """`tryon stop`: end a run before its end."""
 
 import argparse
-import sys
 
 from rich.console import Console
 
 from tryon.state.entry import Status
 from tryon_cli import found as runs_found
-from tryon_cli.options import counted, said, stack_options, target
+from tryon_cli.options import confirm, counted, run_option, said, stack_options, target
 from tryon_cli.target import TargetError
 
 
@@ -19,7 +18,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         description="Stop a run's execution. Nothing more is submitted. Tasks at the service go on there and are paid "
         "for: `tryon retry` fetches their pictures later. The run is reported as any other, some minutes later.",
     )
-    parser.add_argument("run_id", nargs="?", help="an id or how it begins; the newest run when left out")
+    run_option(parser)
     parser.add_argument("--yes", action="store_true", help="do not ask")
     stack_options(parser)
     parser.set_defaults(command=stop, json=False)
@@ -45,11 +44,7 @@ def stop(arguments: argparse.Namespace, console: Console) -> int:
         soft_wrap=True,
     )
     if not arguments.yes:
-        if not sys.stdin.isatty():
-            raise TargetError("nothing was stopped: there is no terminal to ask in; --yes stops the run")
-        talk.print("stop it? [y/N] ", end="", markup=False, highlight=False)
-        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-            raise TargetError("nothing was stopped")
+        confirm("stop it?", talk, refusal="nothing was stopped", yes="stops the run")
     found.client("stepfunctions").stop_execution(
         executionArn=run.execution, error="Stopped", cause="stopped by `tryon stop`"
     )

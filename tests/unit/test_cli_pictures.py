@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 from PIL import Image
 
-import tryon_cli.run
+import tryon_cli.options
 from tests.unit.stack import BUCKET, FakeStack, fake_stack
 from tryon.planning.manifest import ManifestError
 from tryon_cli import drop as dropping
@@ -341,7 +341,7 @@ def test_a_picture_from_outside_the_folder_goes_up_only_after_a_yes(  # noqa: PL
         def readline(self) -> str:
             return answer
 
-    monkeypatch.setattr(tryon_cli.run.sys, "stdin", Asked())  # type: ignore[attr-defined]
+    monkeypatch.setattr(tryon_cli.options.sys, "stdin", Asked())  # type: ignore[attr-defined]
     far = put(tmp_path, "far/anna.jpg", jpeg())
     (tmp_path / "job").mkdir()
     (tmp_path / "job" / "link.jpg").symlink_to(far)
