@@ -10,6 +10,7 @@ from tryon.reporting import retry
 from tryon.state.entry import Entry, Status
 from tryon.state.run import Run
 from tryon.stored import Stored
+from tryon_cli.found import one
 from tryon_cli.review import Picture, Review, read_export
 from tryon_cli.target import Target, TargetError
 
@@ -84,7 +85,7 @@ def read_reviews(found: Target, names: Sequence[str], run_id: str | None) -> dic
         if name == SENT:
             if run_id is None:
                 raise TargetError(f"{SENT!r} needs the run whose reviews were sent")
-            reviews += sent(found, run_id)
+            reviews += sent(found, one(found, run_id))
         else:
             reviews.append(read_export(Path(name).read_bytes(), name))
     if not reviews:

@@ -261,8 +261,11 @@ def test_reviews_that_were_sent_are_taken_from_the_bucket(
     run(stack)
     for n, data in enumerate((Path(file(tmp_path, coat="reject")).read_bytes(),)):
         stack.s3.put_object(Bucket=BUCKET, Key=f"reviews/{RUN}/r{n}.json", Body=data)
-    assert main(["retry", RUN, "--review", "sent", "--print"]) == 0
-    assert takes(capsys.readouterr().out) == {"coat": 2}
+    for named in (RUN, RUN[:4]):
+        assert main(["retry", named, "--review", "sent", "--print"]) == 0
+        assert takes(capsys.readouterr().out) == {"coat": 2}
+    assert main(["pick", "sent", "--run", "nobody", "--save", str(tmp_path)]) == 2
+    assert "has no run nobody" in capsys.readouterr().err
     assert main(["pick", "sent", "--save", str(tmp_path)]) == 2
     assert "'sent' needs the run" in capsys.readouterr().err
 
