@@ -162,3 +162,30 @@ def test_stars_are_a_group_of_radio_buttons_for_the_arrows(look: Open) -> None:
     assert page.inner_text(".stars output") == "3 of 5"
     assert page.evaluate("document.activeElement.dataset.key") == "star-3"
     assert page.inner_text("#viewer-title") == "garment-0 × model-0", "the arrow chose a star and turned no page"
+
+
+def test_focus_stays_on_a_combination_whenever_the_page_is_drawn_anew(look: Open) -> None:
+    from playwright.sync_api import expect
+
+    page = look(Lookbook(models=1, garments=3, variants=("a", "b")))
+    own = cell(page, 0, 1, "a")
+    page.click("#review-open")
+    # The browser reports a closed dialog a moment later, and the page draws itself anew then.
+    page.evaluate(
+        """() => new Promise(done => {
+          const sheet = document.getElementById('review');
+          sheet.addEventListener('close', () => done());
+          sheet.close();
+          document.querySelector('.cell[data-id="model-0__02-garment-1__a"]').focus();
+        })"""
+    )
+    expect(own).to_be_focused()
+    page.keyboard.press("+")
+    expect(own).to_be_focused()
+    page.set_viewport_size({"width": 700, "height": 800})
+    expect(page.locator("#grid .side").first).to_have_css("width", "96px")
+    expect(own).to_be_focused()
+    page.keyboard.press("5")
+    expect(own).to_contain_text("★ 5")
+    page.keyboard.press("b")
+    expect(page.locator("body.blind .cell:focus")).to_have_count(1)

@@ -167,8 +167,9 @@ function inGrid(event) {
 
 export function resize(by) {
   state.size = clamp(state.size + by, -4, 5);
-  const anchor = state.focus;
+  const onCell = document.activeElement?.classList.contains("cell");
   relayout();
   keepAddress();
-  if (anchor && document.activeElement === document.body) reveal(anchor);
+  if (onCell) focusOn(state.focus);
+  else if (state.focus && document.activeElement === document.body) reveal(state.focus);
 }

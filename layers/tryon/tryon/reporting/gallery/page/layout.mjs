@@ -96,7 +96,9 @@ const corner = () => {
   return `${plural(seen.rows.length, "garment")} × ${plural(seen.columns.length, "model")}`;
 };
 
+/* Draws all anew. Whoever was on a combination stays on it: a key that follows must not fall beside the page. */
 export function relayout() {
+  const onCell = document.activeElement?.classList.contains("cell");
   measure();
   painted = new Map();
   nodes.clear();
@@ -129,6 +131,7 @@ export function relayout() {
     painted.set("heads", { node: heads, cells: new Map() });
   }
   paint();
+  if (onCell) nodes.get(state.focus)?.querySelector("button").focus({ preventScroll: true });
 }
 
 export function paint() {
