@@ -6,7 +6,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedErro
 
 from tests.doubles import RUN, HandClock, combination, ledger_and_gate, outcome, stored
 from tryon.planning.plan import Key
-from tryon.service import Candidate, Submitted, TaskResult, TaskStatus
+from tryon.service import Candidate, Submitted, TaskResult, TaskStatus, TaskTimes
 from tryon.state.entry import Entry, RefusedSubmit, Status
 from tryon.state.items import from_item, to_item
 from tryon.state.ledger import Ledger, LedgerConflictError, LedgerWriteError, RunEndedError, Standing
@@ -99,7 +99,7 @@ CALLS: dict[str, Callable[[Ledger, str], object]] = {
     "submitted 2": lambda ledger, run: ledger.submitted(run, 1, 2, TASK_2),
     "resume": lambda ledger, run: ledger.resume(run, 1, "old"),
     "replan": lambda ledger, run: ledger.replan(run, 1, "task-1"),
-    "poll": lambda ledger, run: ledger.pending(run, 1, "task-1"),
+    "poll": lambda ledger, run: ledger.pending(run, 1, "task-1", TaskStatus.GENERATING),
     "poll of another task": lambda ledger, run: ledger.ended(run, ledger.entry(run, 1), "task-9"),
     "success": lambda ledger, run: ledger.succeeded(run, 1, [stored("k.png", bytes=5)]),
     "failure": lambda ledger, run: ledger.failed(run, 1, "TaskAbandonedError", "stopped"),
@@ -267,7 +267,7 @@ def test_what_was_learned_late_reaches_the_retry(ledger: Ledger, clock: HandCloc
 def test_a_poll_that_wrote_the_tasks_id_first_leaves_the_submit_its_time(ledger: Ledger, clock: HandClock) -> None:
     ledger.add(RUN, [combination()])
     ledger.begin_submit(RUN, 1, 1)
-    ledger.pending(RUN, 1, "task-1")
+    ledger.pending(RUN, 1, "task-1", TaskStatus.GENERATING)
     ledger.submitted(RUN, 1, 1, TASK_1)
     assert ledger.entry(RUN, 1).submitted_at == clock.time
     clock.time += 5
@@ -318,9 +318,69 @@ def test_what_polls_say_is_kept_and_counted(ledger: Ledger, clock: HandClock) ->
         2,
         123.0,
     )
-    ledger.pending(RUN, 1, "task-1")
+    ledger.pending(RUN, 1, "task-1", TaskStatus.GENERATING)
     entry = ledger.entry(RUN, 1)
     assert (entry.not_found_at, entry.polls, entry.unanswered) == (None, 3, 1)
+
+
+IN_QUEUE, AT_WORK = TaskStatus.IN_QUEUE, TaskStatus.GENERATING
+
+
+@pytest.mark.parametrize(
+    ("seen", "queued", "working"),
+    [
+        ((IN_QUEUE, IN_QUEUE), 10, None),
+        ((AT_WORK, AT_WORK), None, 5),
+        ((IN_QUEUE, AT_WORK, AT_WORK), 5, 10),
+        ((IN_QUEUE, AT_WORK, IN_QUEUE), 15, None),
+        ((AT_WORK, IN_QUEUE, AT_WORK), 10, 15),
+    ],
+)
+def test_the_queue_was_seen_last_and_the_work_first(
+    ledger: Ledger, clock: HandClock, seen: tuple[TaskStatus, ...], queued: int | None, working: int | None
+) -> None:
+    ledger.add(RUN, [combination()])
+    STATES["submitted 1"](ledger, RUN)
+    began = clock.time
+    for status in seen:
+        clock.time += 5
+        ledger.pending(RUN, 1, "task-1", status)
+    entry = ledger.entry(RUN, 1)
+    assert (entry.queued_at, entry.working_at) == tuple(
+        None if after is None else began + after for after in (queued, working)
+    )
+    assert (entry.pending_at, entry.polls) == (clock.time, len(seen))
+
+
+def test_another_seed_begins_without_the_times_of_the_task_before_it(ledger: Ledger, clock: HandClock) -> None:
+    ledger.add(RUN, [combination()])
+    STATES["submitted 1"](ledger, RUN)
+    ledger.pending(RUN, 1, "task-1", IN_QUEUE)
+    ledger.pending(RUN, 1, "task-1", AT_WORK)
+    ledger.ended(RUN, ledger.entry(RUN, 1), "task-1", _timed(10.0, 12.0, 30.0))
+    entry = ledger.replan(RUN, 1, "task-1")
+    assert (entry.queued_at, entry.working_at, entry.processed_at) == (None, None, None)
+
+
+def _timed(received: float, processed: float, finished: float) -> TaskResult:
+    return TaskResult(TaskStatus.DONE, "r", times=TaskTimes(received, processed, finished))
+
+
+@pytest.mark.parametrize(
+    ("times", "waited"),
+    [((10.0, 12.5, 35.0), 2.5), ((10.0, 10.0, 35.0), 0.0), ((10.0, 9.0, 35.0), None), ((10.0, 36.0, 35.0), None)],
+    ids=["in the queue", "at once", "before it was received", "after its end"],
+)
+def test_when_the_work_began_is_the_services_word_by_this_clock(
+    ledger: Ledger, clock: HandClock, times: tuple[float, float, float], waited: float | None
+) -> None:
+    ledger.add(RUN, [combination()])
+    STATES["submitted 1"](ledger, RUN)
+    submitted = clock.time
+    clock.time += 31
+    ledger.ended(RUN, ledger.entry(RUN, 1), "task-1", _timed(*times))
+    entry = ledger.entry(RUN, 1)
+    assert (entry.latency, entry.processed_at) == (25.0, None if waited is None else submitted + waited)
 
 
 # --- runs ---

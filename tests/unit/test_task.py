@@ -1,5 +1,6 @@
 """A combination is paid for once, whatever breaks and wherever."""
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -617,6 +618,30 @@ def test_a_poll_of_an_unfinished_task_counts_and_keeps_the_slot(bench: Bench) ->
     assert bench.look() == poll.Look(TaskState.PENDING)
     assert bench.entry.polls == 1
     assert bench.holders == {ME}
+
+
+def test_what_a_poll_saw_is_written_with_its_count_and_asks_dynamodb_for_nothing_more(bench: Bench) -> None:
+    bench.start()
+    called: list[str] = []
+
+    def count(params: dict[str, Any], model: Any, **_: object) -> None:
+        if json.loads(params["body"])["TableName"] == "ledger":
+            called.append(model.name)
+
+    bench.ledger._client.meta.events.register("before-call.dynamodb", count)
+    submitted = bench.clock.time
+    for status in (TaskStatus.IN_QUEUE, TaskStatus.GENERATING, TaskStatus.GENERATING):
+        bench.clock.time += 5
+        bench.service.answer = TaskResult(status, "r")
+        bench.look()
+    assert called == ["UpdateItem"] * 3
+    bench.clock.time += 16
+    bench.service.answer = done(latency=27.0)
+    bench.look()
+    assert called[3:] == ["GetItem", "UpdateItem"]
+    entry = bench.entry
+    assert (entry.queued_at, entry.working_at) == (submitted + 5, submitted + 10)
+    assert entry.processed_at == submitted + 1
 
 
 def test_a_latency_longer_than_the_task_can_have_lasted_is_not_believed(bench: Bench) -> None:

@@ -73,6 +73,12 @@ class TaskTimes:
         """Seconds from receipt to the end."""
         return self.finished_at - self.received_at
 
+    @property
+    def waited(self) -> float | None:
+        """Seconds from receipt until the work began; None where that is not between the two ends."""
+        within = self.received_at <= self.processed_at <= self.finished_at
+        return self.processed_at - self.received_at if within else None
+
 
 @dataclass(frozen=True)
 class Candidate:

@@ -36,7 +36,9 @@ class Entry:
     """A combination's line in the ledger. Times are seconds since the epoch, `latency` and `delay` seconds.
 
     `latency` is the service's own, from receipt to the end, when it gave its times; `delay` is from the end
-    until a poll saw it, by the same times; `pending_at` is the last poll that saw the task unfinished.
+    until a poll saw it, by the same times; `pending_at` is the last poll that saw the task unfinished, `queued_at` the
+    last that saw it in the queue, `working_at` the first after that which saw it at work. `processed_at` is when the
+    work began by the service's own times: as many seconds after `submitted_at` as the service says that it waited.
     `candidates` are where the pictures of an ended task are until they are in S3, `lost` those that could not be had
     beside the ones in `results`.
     `refused_tasks` are those whose results the service refused and that were followed by another, `adopted_task`
@@ -62,6 +64,9 @@ class Entry:
     submitted_at: float | None = None
     polls: int = 0
     pending_at: float | None = None
+    queued_at: float | None = None
+    working_at: float | None = None
+    processed_at: float | None = None
     ended_at: float | None = None
     latency: float | None = None
     delay: float | None = None

@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tryon.clock import Clock
 from tryon.json_types import Json, UnreadableError
 from tryon.planning.plan import Combination, Key
-from tryon.service import Candidate, Submitted, TaskResult, registry
+from tryon.service import Candidate, Submitted, TaskResult, TaskStatus, registry
 from tryon.state.entry import Entry, RefusedSubmit, Status, read_entry
 from tryon.state.items import from_item, to_item
 from tryon.state.run import Outcome, Run, RunStatus, halted_attribute, read_run
@@ -55,6 +55,9 @@ _OF_ONE_TASK = (
     "submitting_at",
     "submitted_at",
     "pending_at",
+    "queued_at",
+    "working_at",
+    "processed_at",
     "ended_at",
     "latency",
     "delay",
@@ -468,9 +471,18 @@ class Ledger:
             )
         return self.entry(run_id, n)
 
-    def pending(self, run_id: str, n: int, task_id: str) -> None:
-        """Count a poll that saw the task unfinished."""
-        self._polled(run_id, n, task_id, {"pending_at": self._clock.now()}, remove=("not_found_at",))
+    def pending(self, run_id: str, n: int, task_id: str, status: TaskStatus) -> None:
+        """Count a poll that saw the task unfinished: in the queue still, or at work and since when that is seen.
+
+        A task that is back in the queue has not begun.
+        """
+        now = self._clock.now()
+        if status is TaskStatus.IN_QUEUE:
+            seen = {"pending_at": now, "queued_at": now}
+            self._polled(run_id, n, task_id, seen, remove=("not_found_at", "working_at"))
+        else:
+            seen = {"pending_at": now, "working_at": now}
+            self._polled(run_id, n, task_id, seen, once=("working_at",), remove=("not_found_at",))
 
     def not_found(self, run_id: str, n: int, task_id: str, since: float) -> None:
         """Count a poll to which the service said that it does not know the task; it began to say so at `since`."""
@@ -497,6 +509,8 @@ class Ledger:
                 seen["latency"] = latency
                 # Both ends by one clock each: the service's clock need not agree with this one.
                 seen["delay"] = max(0.0, now - entry.submitted_at - latency) if not entry.resumed else None
+                waited = None if result.times is None else result.times.waited
+                seen["processed_at"] = None if waited is None else entry.submitted_at + waited
         self._polled(run_id, entry.n, task_id, seen)
 
     def _polled(
@@ -506,6 +520,7 @@ class Ledger:
         task_id: str,
         seen: Mapping[str, Json],
         *,
+        once: tuple[str, ...] = (),
         count: tuple[str, ...] = ("polls",),
         remove: tuple[str, ...] = (),
     ) -> None:
@@ -519,6 +534,7 @@ class Ledger:
                 condition="NOT #status IN (:succeeded, :failed) AND NOT contains(refused_tasks, :task_id) "
                 "AND (attribute_not_exists(#task_id) OR #task_id = :task_id)",
                 values={":succeeded": Status.SUCCEEDED, ":failed": Status.FAILED},
+                once=once,
                 count=count,
                 remove=remove,
             )
@@ -574,6 +590,7 @@ class Ledger:
         *,
         condition: str = "attribute_exists(pk)",
         values: Mapping[str, Json] | None = None,
+        once: tuple[str, ...] = (),
         count: str | tuple[str, ...] = (),
         remove: tuple[str, ...] = (),
     ) -> None:
@@ -583,6 +600,7 @@ class Ledger:
                 attributes,
                 condition=condition,
                 values=values,
+                once=once,
                 count=count,
                 remove=remove,
             )
@@ -598,6 +616,7 @@ class Ledger:
         *,
         condition: str | None = None,
         values: Mapping[str, Json] | None = None,
+        once: tuple[str, ...] = (),
         count: str | tuple[str, ...] = (),
         remove: tuple[str, ...] = (),
     ) -> None:
@@ -606,7 +625,9 @@ class Ledger:
         names.update({f"#{name}": name for name in _NAMED.findall(condition or "")})
         parts = []
         if given:
-            parts.append("SET " + ", ".join(f"#{name} = :{name}" for name in given))
+            # What is written once stays as the first call wrote it.
+            kept = {name: f"if_not_exists(#{name}, :{name})" for name in once}
+            parts.append("SET " + ", ".join(f"#{name} = {kept.get(name, f':{name}')}" for name in given))
         if remove:
             parts.append("REMOVE " + ", ".join(f"#{name}" for name in remove))
         bound = {f":{name}": value for name, value in given.items()} | dict(values or {})

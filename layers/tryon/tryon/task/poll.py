@@ -75,7 +75,7 @@ def look(  # noqa: PLR0913 - its parts, by name
         ledger.unanswered(run_id, n, task_id, said)
         return Look(TaskState.PENDING, said, error)
     if result.status in (TaskStatus.IN_QUEUE, TaskStatus.GENERATING):
-        ledger.pending(run_id, n, task_id)
+        ledger.pending(run_id, n, task_id, result.status)
         return Look(TaskState.PENDING)
     entry = ledger.entry(run_id, n)
     if result.status is TaskStatus.NOT_FOUND:
