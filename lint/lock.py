@@ -15,8 +15,8 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "requirements/tools.txt": ("--group", "tools"),
-        "requirements/run.txt": ("pyproject.toml", "--extra", "local"),
-        "requirements/test.txt": ("pyproject.toml", "--extra", "local", "--group", "test"),
+        "requirements/run.txt": ("pyproject.toml", "--extra", "local", "--extra", "xlsx"),
+        "requirements/test.txt": ("pyproject.toml", "--extra", "local", "--extra", "xlsx", "--group", "test"),
         "requirements/tools-audit.txt": ("--group", "tools-audit"),
         "requirements/tools-lambda.txt": ("--group", "tools-lambda"),
         "requirements/tools-lint.txt": ("--group", "tools-lint"),

@@ -3,11 +3,8 @@
 import argparse
 import json
 import mimetypes
-import os
-import re
 import shlex
-import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path, PurePath
@@ -17,25 +14,18 @@ from rich.console import Console
 
 from tryon.json_types import Json
 from tryon.parameters import GarmentType
-from tryon.pictures.formats import HEAD_BYTES, looks_like, recognise_format, sentence
 from tryon.planning import manifest as manifests
-from tryon.planning.manifest import SERVICE, parse
+from tryon.planning.manifest import MAX_NAME, SERVICE, ManifestError, parse
 from tryon.reporting import summary
 from tryon.service import registry
-from tryon_cli import review
+from tryon_cli import pictures, product_table, review, sheet
+from tryon_cli.naming import display_name, identifier
 from tryon_cli.options import counted
+from tryon_cli.pictures import no_picture
 from tryon_cli.target import TargetError
 
 SCHEMA_NAME = "manifest.schema.json"
 """The file beside a manifest from which an editor completes and checks it."""
-
-_INDIVISIBLE = str.maketrans(
-    {"æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "\N{LATIN SMALL LETTER DOTLESS I}": "i"}
-)
-"""Latin letters that Unicode does not take apart into one without an accent and the accent."""
-
-MAX_NAME = 80
-"""Longest name of a manifest, in characters."""
 
 MAX_LOOKED_AT = 1000
 """Files that are looked at in a folder of which nothing is taken."""
@@ -48,11 +38,34 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     """Add `new`."""
     parser = commands.add_parser(
         "new",
-        help="write a manifest from a folder of pictures",
+        help="write a manifest from a folder of pictures, or from a spreadsheet",
         description="Write a manifest from a folder that holds models/ and garments/upper, garments/lower and "
-        "garments/full. A picture is known by its first bytes; its name becomes its id. What is left out is named.",
+        "garments/full. A picture is known by its first bytes; its name becomes its id. What is left out is named. "
+        "With --table the garments are the rows of a spreadsheet.",
     )
-    parser.add_argument("folder", type=Path, help="the folder with the pictures")
+    parser.add_argument(
+        "folder", type=Path, nargs="?", help="the folder with the pictures (default with --table: the table's)"
+    )
+    parser.add_argument(
+        "--table",
+        type=Path,
+        metavar="FILE",
+        help="take the garments from this .csv or .xlsx file: a row each with the columns image and type (upper, lower "
+        "or full), and id, name and outfit if they are there; rows of type model are the models",
+    )
+    parser.add_argument("--sheet", metavar="NAME", help="with --table: the sheet of an .xlsx file (default: the first)")
+    parser.add_argument(
+        "--encoding",
+        metavar="NAME",
+        help="with --table: a CSV file's, such as gbk (default: UTF-8, 16 or Windows-1252)",
+    )
+    parser.add_argument(
+        "--column",
+        action="append",
+        type=a_column,
+        metavar="FIELD=HEADING",
+        help="with --table: the column of another heading, such as image='Picture file'; may be repeated",
+    )
     parser.add_argument("--name", help="what people call the run (default: the folder's name)")
     parser.add_argument(
         "--service",
@@ -65,17 +78,14 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.set_defaults(command=run)
 
 
-def identifier(name: str, taken: set[str]) -> str:
-    """An id made of a file's name without its accents, unlike those already taken."""
-    letters = unicodedata.normalize("NFKD", name.casefold().translate(_INDIVISIBLE))
-    plain = "".join(letter for letter in letters if not unicodedata.combining(letter))
-    base = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:58].rstrip("-") or "picture"
-    found, n = base, 1
-    while found in taken:
-        n += 1
-        found = f"{base}-{n}"
-    taken.add(found)
-    return found
+def a_column(text: str) -> tuple[str, str]:
+    """An option that says which heading stands for which of a table's columns."""
+    name, _, heading = text.partition("=")
+    if name.strip() not in product_table.COLUMNS or not heading.strip():
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not such as image='Picture file'; columns are {', '.join(product_table.COLUMNS)}"
+        )
+    return name.strip(), heading.strip()
 
 
 @dataclass
@@ -101,13 +111,13 @@ def look(folder: Path) -> Found:  # noqa: C901 - a branch for each kind of file
                     _take(inner, inner.name.casefold(), found)
                 elif inner.is_dir():
                     _leave_all(inner, f"{inner.name}/ is none of {_TYPE_FOLDERS}", found)
-                elif _reason(inner) is None:
+                elif no_picture(inner) is None:
                     raise TargetError(f"{inner} says no type: put it into {_TYPE_FOLDERS}")
                 else:
-                    found.left_out[inner] = _reason(inner) or ""
+                    found.left_out[inner] = no_picture(inner) or ""
         elif path.is_dir():
             _leave_pictures(path, found)
-        elif (reason := _reason(path)) is None:
+        elif (reason := no_picture(path)) is None:
             found.left_out[path] = f"is in neither models/ nor {_TYPE_FOLDERS}"
         elif (mimetypes.guess_type(path.name)[0] or "").startswith("image/"):
             found.left_out[path] = reason
@@ -132,7 +142,7 @@ def _take(folder: Path, kind: str, found: Found) -> None:
     for path in _listed(folder, found):
         if path.is_dir():
             _leave_all(path, f"is in a folder inside {folder.name}/", found)
-        elif reason := _reason(path):
+        elif reason := no_picture(path):
             found.left_out[path] = reason
         else:
             found.pictures[kind].append(path)
@@ -152,76 +162,50 @@ def _leave_pictures(folder: Path, found: Found) -> None:
     """Name another folder that has pictures, such as one of results, by their number alone."""
     inside = Found({})
     _leave_all(folder, "", inside)
-    number = sum(_reason(path) is None for path in islice(inside.left_out, MAX_LOOKED_AT))
+    number = sum(no_picture(path) is None for path in islice(inside.left_out, MAX_LOOKED_AT))
     if number:
         more = " or more" if len(inside.left_out) > MAX_LOOKED_AT else ""
         found.left_out[folder] = f"has {number}{more} pictures and is neither models/ nor garments/"
 
 
-def _reason(path: Path) -> str | None:
-    """Why a file is no picture for a manifest; None if it is one."""
-    try:
-        _text(path)
-        if not path.is_file():
-            return "is no file" if path.exists() else "is a link that leads nowhere"
-        with path.open("rb") as file:
-            head = file.read(HEAD_BYTES)
-    except UnicodeDecodeError:
-        return "has a name that is not UTF-8"
-    except OSError as error:
-        return f"cannot be read: {error.strerror}"
-    if recognise_format(head) is not None:
-        return None
-    looks = looks_like(head)
-    return "is empty" if not head else f"is not a {sentence()} picture" + (f": it looks like {looks}" if looks else "")
-
-
-def _text(path: PurePath) -> str:
-    """A path as UTF-8 reads it, whatever code page the system is set to; raises UnicodeDecodeError."""
-    return os.fsencode(path.as_posix()).decode("utf-8")
-
-
 @dataclass(frozen=True)
 class Made:
-    """A manifest in the making: what stands in each of its lists, field by field."""
+    """A manifest in the making: what stands in each of its lists, field by field.
+
+    `elsewhere` are the images that are no files here.
+    """
 
     name: str
     models: Sequence[Mapping[str, str]]
     garments: Sequence[Mapping[str, str]]
     service: str | None = None
+    outfits: Sequence[Mapping[str, str]] = ()
+    elsewhere: Set[str] = frozenset()
 
     def encode(self) -> bytes:
         """The manifest as a file; raises UnicodeEncodeError where the name or a path is not UTF-8."""
         service = {} if self.service is None else {SERVICE: self.service}
-        pictures = {"models": self.models, "garments": self.garments}
-        fields = {"$schema": f"./{SCHEMA_NAME}", "name": self.name, **service, **pictures}
+        lists = {"models": self.models, "garments": self.garments}
+        outfits = {"outfits": self.outfits} if self.outfits else {}
+        fields = {"$schema": f"./{SCHEMA_NAME}", "name": self.name, **service, **lists, **outfits}
         return (json.dumps(fields, indent=1, ensure_ascii=False) + "\n").encode()
 
 
 def manifest(folder: Path, name: str, found: Found, out: Path) -> Made:
     """A manifest of the pictures that were found, with paths as they are from the folder that `out` is in."""
     ids: dict[str, set[str]] = {"models": set(), "garments": set()}
-    models = [
-        {"id": identifier(PurePath(_text(path)).stem, ids["models"]), "image": _from(out, folder, path)}
-        for path in found.pictures["models"]
-    ]
+
+    def entry(path: Path, kind: str) -> dict[str, str]:
+        stem = PurePath(pictures.text_of(path)).stem
+        id_ = identifier(stem, ids[kind])
+        shown = display_name(stem, id_)
+        return {"id": id_, "image": pictures.path_from(out.parent, folder, path)} | ({"name": shown} if shown else {})
+
+    models = [entry(path, "models") for path in found.pictures["models"]]
     garments = [
-        {"id": identifier(PurePath(_text(path)).stem, ids["garments"]), "image": _from(out, folder, path), "type": kind}
-        for kind in get_args(GarmentType)
-        for path in found.pictures[kind]
+        {**entry(path, "garments"), "type": kind} for kind in get_args(GarmentType) for path in found.pictures[kind]
     ]
     return Made(name, models, garments)
-
-
-def _from(out: Path, folder: Path, picture: Path) -> str:
-    """A picture's path from the manifest's folder, an absolute one where there is none (another drive)."""
-    # The folders' links are followed, for `..` is taken after them; the picture's own are not.
-    there = folder.resolve() / picture.relative_to(folder)
-    try:
-        path = _text(PurePath(os.path.relpath(there, out.parent.resolve())))
-    except ValueError:
-        return _text(there)
-    return f"./{path}" if path.startswith("~") else path
 
 
 def schema_text() -> str:
@@ -251,30 +235,30 @@ def print_schema(arguments: argparse.Namespace, console: Console) -> int:
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Write the manifest."""
-    folder: Path = arguments.folder
+    folder = _folder(arguments)
     if not folder.is_dir():
         raise TargetError(f"{folder} is not a folder")
     out: Path = arguments.out or folder / "manifest.json"
     if not out.parent.is_dir():
         raise TargetError(f"{out.parent} is not a folder")
-    found = look(folder)
     try:
-        name = arguments.name or _text(PurePath(folder.resolve().name))[:MAX_NAME] or "manifest"
-        made = replace(manifest(folder, name, found, out), service=arguments.service)
+        name = arguments.name or pictures.text_of(PurePath(folder.resolve().name))[:MAX_NAME] or "manifest"
+        if arguments.table is None:
+            made = _of_folder(folder, name, out, arguments.service, console)
+        else:
+            made = _of_table(folder, name, out, arguments, console)
     except UnicodeDecodeError:
         raise TargetError(f"the path of {folder} is not UTF-8: no manifest can hold it") from None
-    _say_left_out(found, console)
-    if not made.models or not made.garments:
-        missing = "models/" if not made.models else _TYPE_FOLDERS
-        raise TargetError(f"{folder} has no pictures in {missing}")
     data = _checked(made)
     if out.exists() and not arguments.force:
         raise TargetError(f"{out} is there already: --force overwrites it")
     out.write_bytes(data)
     (out.parent / SCHEMA_NAME).write_text(schema_text(), encoding="utf-8")
+    worn = len(made.garments) + len(made.outfits)
+    outfits = f"{counted(len(made.outfits), 'outfit')}, " if made.outfits else ""
     console.print(
-        f"{out}: {counted(len(made.models), 'model')}, {counted(len(made.garments), 'garment')}, "
-        f"{counted(len(made.models) * len(made.garments), 'combination')}\n"
+        f"{out}: {counted(len(made.models), 'model')}, {counted(len(made.garments), 'garment')}, {outfits}"
+        f"{counted(len(made.models) * worn, 'combination')}\n"
         f"next: tryon run {shlex.quote(str(out))}",
         markup=False,
         highlight=False,
@@ -283,18 +267,75 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     return 0
 
 
+def _folder(arguments: argparse.Namespace) -> Path:
+    """The folder with the pictures: beside the table where none is named."""
+    if arguments.table is None:
+        if arguments.folder is None:
+            raise TargetError("name a folder of pictures, or a spreadsheet with --table")
+        wrong = [name for name in ("sheet", "encoding", "column") if getattr(arguments, name)]
+        if wrong:
+            raise TargetError(f"--{wrong[0]} is for --table")
+        return Path(arguments.folder)
+    return Path(arguments.folder or arguments.table.parent)
+
+
+def _of_folder(folder: Path, name: str, out: Path, service: str | None, console: Console) -> Made:
+    found = look(folder)
+    made = replace(manifest(folder, name, found, out), service=service)
+    _say_left_out(found, console)
+    if not made.models or not made.garments:
+        missing = "models/" if not made.models else _TYPE_FOLDERS
+        raise TargetError(f"{folder} has no pictures in {missing}")
+    return made
+
+
+def _of_table(folder: Path, name: str, out: Path, arguments: argparse.Namespace, console: Console) -> Made:
+    """The rows of a table; without a row of type model, the models are those of the folder's models/."""
+    read = sheet.read(arguments.table, sheet=arguments.sheet, encoding=arguments.encoding)
+    table = product_table.Table(read, dict(arguments.column or ()))
+    found = product_table.products(table, (arguments.table.parent, folder), out.parent)
+    models: Sequence[Mapping[str, str]] = found.models or _models_of(folder, name, out, console)
+    if not models:
+        table.refuse(0, "", f"has no row of type {product_table.MODEL}, and {folder} has no pictures in models/")
+    if not found.garments:
+        table.refuse(0, "", "has no garment")
+    made = Made(name, models, found.garments, arguments.service, found.outfits, frozenset(found.elsewhere))
+    if models and found.garments:
+        try:
+            _checked(made)
+        except ManifestError as error:
+            product_table.by_row(table, found, error)
+    table.check()
+    for note in found.notes:
+        console.print(note, markup=False, highlight=False, soft_wrap=True)
+    return made
+
+
+def _models_of(folder: Path, name: str, out: Path, console: Console) -> Sequence[Mapping[str, str]]:
+    """The pictures in a folder's models/, as entries of a manifest."""
+    looked = Found({kind: [] for kind in ("models", *get_args(GarmentType))})
+    for path in _listed(folder, looked):
+        if path.is_dir() and path.name.casefold() == "models":
+            _take(path, "models", looked)
+    _say_left_out(looked, console)
+    return manifest(folder, name, looked, out).models
+
+
 def _checked(made: Made) -> bytes:
-    """The manifest's bytes, once what can be wrong with it (its name) was looked at."""
+    """The manifest's bytes, once what can be wrong with it was looked at."""
     try:
         data = made.encode()
     except UnicodeEncodeError:  # of --name
         raise TargetError("the name or the folder's path is not UTF-8: choose another with --name") from None
 
-    def with_a_key(entries: Sequence[Mapping[str, str]]) -> list[Mapping[str, str]]:
+    def with_keys(entries: Sequence[Mapping[str, str]]) -> list[Mapping[str, str]]:
         # The pictures' paths become keys when they are uploaded.
-        return [{**entry, "image": "inputs/picture"} for entry in entries]
+        return [
+            entry if entry["image"] in made.elsewhere else {**entry, "image": "inputs/picture"} for entry in entries
+        ]
 
-    parse(replace(made, models=with_a_key(made.models), garments=with_a_key(made.garments)).encode(), bucket="bucket")
+    checked = replace(made, models=with_keys(made.models), garments=with_keys(made.garments))
+    parse(checked.encode(), bucket="bucket", any_bucket=True)
     return data
 
 

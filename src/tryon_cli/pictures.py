@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import get_args
 
 from tryon.json_types import Json
-from tryon.pictures.formats import FORMATS, HEAD_BYTES, recognise_format
+from tryon.pictures.formats import FORMATS, HEAD_BYTES, looks_like, recognise_format, sentence
 from tryon.pictures.images import MAX_INPUT_BYTES, ImageError, prepare
 from tryon.planning.manifest import MAX_PROBLEMS, ImageKind
 
@@ -108,6 +108,41 @@ def look(path: Path, image: str, folder: Path) -> LocalPicture:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     outside = not path.resolve().is_relative_to(folder.resolve())
     return LocalPicture(path, key_of(digest, path.name), found, digest, size, outside)
+
+
+def no_picture(path: Path) -> str | None:
+    """Why a file is no picture for a manifest; None if it is one."""
+    try:
+        text_of(path)
+        if not path.is_file():
+            return "is no file" if path.exists() else "is a link that leads nowhere"
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+    except UnicodeDecodeError:
+        return "has a name that is not UTF-8"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    if recognise_format(head) is not None:
+        return None
+    looks = looks_like(head)
+    return "is empty" if not head else f"is not a {sentence()} picture" + (f": it looks like {looks}" if looks else "")
+
+
+def text_of(path: PurePath) -> str:
+    """A path as UTF-8 reads it, whatever code page the system is set to; raises UnicodeDecodeError."""
+    return os.fsencode(path.as_posix()).decode("utf-8")
+
+
+def path_from(out: Path, folder: Path, picture: Path) -> str:
+    """The path from a manifest's folder `out` to a file of `folder`, an absolute one where there is none (a drive)."""
+    # The folders' links are followed, for `..` is taken after them; the picture's own are not.
+    inside = picture.is_relative_to(folder)
+    there = folder.resolve() / picture.relative_to(folder) if inside else picture.absolute()
+    try:
+        path = text_of(PurePath(os.path.relpath(there, out.resolve())))
+    except ValueError:
+        return text_of(there)
+    return f"./{path}" if path.startswith("~") else path
 
 
 def key_of(sha256: str, name: str) -> str:

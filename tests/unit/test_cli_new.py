@@ -13,7 +13,7 @@ from PIL import Image
 from tryon.pictures.formats import FORMATS
 from tryon_cli.drop import read
 from tryon_cli.main import main
-from tryon_cli.new import identifier
+from tryon_cli.naming import identifier
 
 
 def draw(root: Path, *names: str) -> None:
