@@ -119,6 +119,9 @@ FAULTS: dict[str, History] = {
     "wake-up refused by Step Functions": _aws("sfn.SendTaskSuccess", Refused("ThrottlingException"), 1),
     "notify: SNS down, once": _aws("sns.Publish", Refused("InternalErrorException", 500), 1),
     "notify: SNS down, always": _aws("sns.Publish", Refused("InternalErrorException", 500)),
+    "check: function killed, always": _aws("CheckFunction", Killed("before")),
+    "check: DynamoDB takes nothing of it": _aws("dynamodb.UpdateItem", _FULL, by="CheckFunction"),
+    "compare: function killed, always": _aws("CompareFunction", Killed("before")),
 }
 """One combination, one fault."""
 

@@ -32,6 +32,6 @@ build-DependenciesLayer:
 	echo $(PROCESSOR) > "$(PACKAGES)/PROCESSOR"
 	$(compile)
 
-build-ImagingLayer build-SdkLayer:
+build-ImagingLayer build-SdkLayer build-VisionLayer:
 	$(install)
 	$(compile)

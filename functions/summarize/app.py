@@ -39,6 +39,7 @@ def handler(event: SummarizeEvent, context: LambdaContext) -> dict[str, Any]:
         clock=wiring.clock,
         prices=wiring.price,
         failure=Failure(failure.error, failure.cause) if failure.error else None,
+        uncompared=event.uncompared,
         hurry=lambda: context.get_remaining_time_in_millis() < HURRY_MS,
     )
     if report.gallery_error:

@@ -303,9 +303,11 @@ def _run(arguments: argparse.Namespace, console: Console, began: float) -> int:
         table(entries, console)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     say_left_out(saved, console)
+    line = ended.outcome.checks.line if ended.outcome.checks else ""
     console.print(
         f"\n{outcome(target, ended.outcome)} ({time.monotonic() - began:.0f} s here, at most {memory:.0f} MB)\n"
-        f"gallery: [bold]{saved.folder / 'index.html'}[/]",
+        + (f"checks: {line}\n" if line else "")
+        + f"gallery: [bold]{saved.folder / 'index.html'}[/]",
         highlight=False,
         soft_wrap=True,
     )

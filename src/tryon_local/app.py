@@ -62,7 +62,13 @@ class LocalApp:
         self._host = host
         self._host_name = host_name or host
         # No money is spent here, which the template's default keeps together.
-        self._parameters = {"Slots": str(slots), "MaxCombinations": str(MOST_COMBINATIONS), **(parameters or {})}
+        self._parameters = {
+            "Slots": str(slots),
+            "MaxCombinations": str(MOST_COMBINATIONS),
+            # The people of the samples are drawn.
+            "FaceChecks": "structure",
+            **(parameters or {}),
+        }
         self._root = root
         self._log = log
         self._remote = remote

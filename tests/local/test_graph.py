@@ -77,7 +77,7 @@ def test_every_state_and_every_transition_is_read_once() -> None:
 
 def test_states_come_in_the_order_of_a_good_run() -> None:
     names = [state.name for state in read(ASL).states]
-    assert names[:7] == ["Manifest?", "Name", "Claim", "Plan", "TryOn", "Summarize", "Notify"]
+    assert names[:8] == ["Manifest?", "Name", "Claim", "Plan", "TryOn", "Compare", "Summarize", "Notify"]
 
 
 def test_a_rules_comment_is_its_label_and_its_condition_where_it_has_none() -> None:
@@ -190,8 +190,8 @@ def test_the_drawing_does_not_depend_on_the_order_in_which_states_are_written() 
 def test_a_good_run_goes_straight_down() -> None:
     drawing = layout(ASL)
     for way in (
-        ["Manifest?", "Name", "Claim", "Plan", "TryOn", "Summarize", "Notify", "Whole?", "RunEnded"],
-        ["ReserveSlot", "Pace", "Submit", "Wait", "Poll", "Done?", "Download"],
+        ["Manifest?", "Name", "Claim", "Plan", "TryOn", "Compare", "Summarize", "Notify", "Whole?", "RunEnded"],
+        ["ReserveSlot", "Pace", "Submit", "Wait", "Poll", "Done?", "Download", "Check"],
     ):
         nodes = [node(drawing, name) for name in way]
         assert len({middle(one) for one in nodes}) == 1

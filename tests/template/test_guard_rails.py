@@ -70,7 +70,7 @@ def test_tables_are_encrypted_and_can_be_turned_back(resources: Mapping[str, Any
 
 def test_every_log_group_forgets(resources: Mapping[str, Any]) -> None:
     groups = of_type(resources, "AWS::Logs::LogGroup")
-    assert len(groups) == 7
+    assert len(groups) == 9
     assert {json.dumps(group["RetentionInDays"]) for group in groups.values()} == {'{"Ref": "LogRetentionDays"}'}
 
 
@@ -106,7 +106,7 @@ def test_an_event_that_starts_no_run_is_kept(resources: Mapping[str, Any]) -> No
 def test_a_limit_on_heavy_functions_is_kept_only_when_asked_for() -> None:
     functions = of_type(expand(ROOT / "template.yaml")["Resources"], "AWS::Lambda::Function")
     limited = {name for name, function in functions.items() if "ReservedConcurrentExecutions" in function}
-    assert limited == {"PlanFunction", "SummarizeFunction"}
+    assert limited == {"PlanFunction", "CompareFunction", "SummarizeFunction"}
     for name in limited:
         condition, _, otherwise = functions[name]["ReservedConcurrentExecutions"]["Fn::If"]
         assert (condition, otherwise) == ("LimitsHeavy", {"Ref": "AWS::NoValue"})
@@ -122,7 +122,7 @@ def test_what_costs_money_carries_the_projects_tag(resources: Mapping[str, Any])
 def test_every_alarm_tells_somebody_and_is_explained(resources: Mapping[str, Any]) -> None:
     alarms = of_type(resources, "AWS::CloudWatch::Alarm")
     told = (ROOT / "docs" / "operations.md").read_text()
-    assert len(alarms) == 8
+    assert len(alarms) == 9
     for alarm in alarms.values():
         assert alarm["AlarmActions"] == [{"Ref": "AlarmTopic"}]
         assert alarm["TreatMissingData"] == "notBreaching"

@@ -36,14 +36,14 @@ def test_what_children_return_goes_to_s3_and_is_next_to_nothing() -> None:
     try_on = MACHINE["States"]["TryOn"]
     assert try_on["ResultWriter"]["Resource"] == "arn:${Partition}:states:::s3:putObject"
     outputs = dict(ends(try_on["ItemProcessor"]["States"]))
-    assert outputs == dict.fromkeys(("Download", "AlreadyEnded"), "{% 0 %}")
+    assert outputs == dict.fromkeys(("Check", "Unchecked", "AlreadyEnded"), "{% 0 %}")
 
 
 @pytest.mark.parametrize("error", ["States.ResultWriterFailed", "States.DataLimitExceeded"])
 def test_a_result_that_cannot_be_kept_costs_the_run_nothing(error: str) -> None:
     # Named, since States.ALL does not match the second; and what Summarize is told is that nothing broke.
     (caught,) = (one for one in MACHINE["States"]["TryOn"]["Catch"] if error in one["ErrorEquals"])
-    assert (caught["Next"], caught["Output"]) == ("Summarize", {})
+    assert (caught["Next"], caught["Output"]) == ("Compare", {})
 
 
 def test_whatever_fails_of_the_largest_run_fits_in_one_manifest() -> None:

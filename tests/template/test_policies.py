@@ -12,6 +12,8 @@ from tryon_local.aws.template import expand
 STARTING = ("ManifestCreated", "TextCreated", "YamlCreated", "SpreadsheetCreated")
 """The rules that start a run."""
 
+FUNCTIONS = ("Plan", "Reserve", "Submit", "Poll", "Download", "Check", "Compare", "Summarize")
+
 REASONS = {
     # role or resource policy, statement: why it is needed, and why on that much
     ("PlanRole", "ReadManifestsAndPictures"): "a manifest may name any key of its own bucket",
@@ -47,13 +49,19 @@ REASONS = {
     ("DownloadRole", "WriteCopies"): "thumbnails and previews only",
     ("DownloadRole", "UpdateLedger"): "reads where the results are, writes where they went",
     ("DownloadRole", "ReadServiceKeys"): "asks again for addresses that work no more",
+    ("CheckRole", "ReadCopies"): "the small copies of results, models and garments, and nothing else",
+    ("CheckRole", "KeepWhatItMeasures"): "reads which results there are, writes what was measured beside them",
+    ("CompareRole", "ReadManifestAndLimits"): "the garments' types, and the limits that reviewers set",
+    ("CompareRole", "TellMissingFromForbidden"): "without it S3 answers 403 where no limits were learned yet",
+    ("CompareRole", "WriteVerdicts"): "one file of a run",
+    ("CompareRole", "ReadLedger"): "a run's results, and what was seen of them",
     ("SummarizeRole", "ReadManifestAndRun"): "the manifest for the retry manifest, the run's own files for galleries",
     ("SummarizeRole", "WriteReport"): "summary, table, gallery, retry manifest, under runs/",
     ("SummarizeRole", "FinishLedger"): "every combination gets an outcome, the run its numbers",
     ("SummarizeRole", "FindRetries"): "what retries repaired is shown in the galleries of the runs that they repeat",
     ("SummarizeRole", "ChangeGate"): "frees what the run still holds",
     ("SummarizeRole", "WakeChildren"): "and hands it on",
-    ("WorkflowRole", "CallFunctions"): "the six, by name",
+    ("WorkflowRole", "CallFunctions"): "the eight, by name",
     ("WorkflowRole", "ReadPlan"): "the Map reads its items from the plan and nothing else",
     (
         "WorkflowRole",
@@ -85,7 +93,7 @@ REASONS = {
     ("DeadLetterQueuePolicy", "BuryEvents"): "this stack's rules, no other",
     **{
         (f"{name}Role", sid): reason
-        for name in ("Plan", "Reserve", "Submit", "Poll", "Download", "Summarize")
+        for name in FUNCTIONS
         for sid, reason in (("Log", "its own log group"), ("Trace", "AWS names no resource for X-Ray"))
     },
 }
@@ -93,7 +101,7 @@ REASONS = {
 EVERYTHING = {
     ("WorkflowRole", "DeliverLogs"),
     ("WorkflowRole", "Trace"),
-    *((f"{name}Role", "Trace") for name in ("Plan", "Reserve", "Submit", "Poll", "Download", "Summarize")),
+    *((f"{name}Role", "Trace") for name in FUNCTIONS),
 }
 """Statements on the resource `*`: AWS offers no name for these."""
 
@@ -160,7 +168,7 @@ def test_every_role_is_assumed_by_one_service(resources: dict[str, Any]) -> None
     for rule in (*STARTING, "ExecutionStopped"):
         assert assumed.pop(f"StateMachine{rule}Role") == {"events.amazonaws.com"}
     assert set(map(frozenset, assumed.values())) == {frozenset({"lambda.amazonaws.com"})}
-    assert len(assumed) == 6
+    assert len(assumed) == len(FUNCTIONS)
 
 
 def test_only_functions_that_talk_to_the_service_read_its_keys(resources: dict[str, Any]) -> None:

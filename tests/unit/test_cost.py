@@ -38,16 +38,16 @@ def failed(step: str, error: str, **changes: object) -> Entry:
 @pytest.mark.parametrize(
     ("entry", "charged"),
     [
-        (GOOD, 11),  # start, ReserveSlot, Pace, Submit, twice Wait, Poll and Done?, Download
-        (replace(GOOD, polls=4), 17),
-        (replace(GOOD, submits=3), 11 + 2 * 4),  # two refusals: SubmitAgain? and the gate again
-        (replace(GOOD, submits=0), 11),  # resumed: through the same states without a submit
+        (GOOD, 12),  # start, ReserveSlot, Pace, Submit, twice Wait, Poll and Done?, Download, Check
+        (replace(GOOD, polls=4), 18),
+        (replace(GOOD, submits=3), 12 + 2 * 4),  # two refusals: SubmitAgain? and the gate again
+        (replace(GOOD, submits=0), 12),  # resumed: through the same states without a submit
         (failed("ReserveSlot", "RunHaltedError", submits=0, polls=0), 7),
         (failed("Submit", "InputRefusedError", polls=0), 9),
         (failed("Poll", "TaskFailedError", polls=2), 14),  # the second poll fails: no Done?, no Download
         (failed("Poll", "TaskDeadlineError", polls=2), 13),
         (failed("Poll", "OutputRefusedError", polls=2), 15),  # AnotherSeed? instead of Done?
-        (replace(GOOD, submits=2, polls=4, refused_tasks=("t0",)), 1 + 2 * (3 + 2 * 3) + 1),
+        (replace(GOOD, submits=2, polls=4, refused_tasks=("t0",)), 1 + 2 * (3 + 2 * 3) + 2),
         (failed("Download", "FetchError", polls=2), 14),
     ],
 )
@@ -86,8 +86,8 @@ def test_the_summary_tells_the_run_and_the_combination() -> None:
     for entry in (GOOD, replace(GOOD, polls=4)):
         meter.add(entry)
     found = meter.cost(planning=0.0)
-    assert found.transitions == 9 + 11 + 17
-    assert found.transitions_per_combination == 14
+    assert found.transitions == 10 + 12 + 18
+    assert found.transitions_per_combination == 15
     assert found.usd_per_combination == pytest.approx(found.usd / 2, abs=1e-5)
 
 

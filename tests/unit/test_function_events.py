@@ -16,6 +16,8 @@ FILES: dict[str, type[BaseModel]] = {
     "submit": events.SubmitEvent,
     "poll": events.PollEvent,
     "download": events.DownloadEvent,
+    "check": events.CheckEvent,
+    "compare": events.CompareEvent,
     "summarize": events.SummarizeEvent,
 }
 

@@ -16,6 +16,7 @@ from tryon.service import registry
 from tryon.service.renewing import RenewingService
 from tryon.state.gate import RequestLimit
 from tryon.state.run import Price
+from tryon.wiring.checks import CheckWiring
 from tryon.wiring.plan import PlanWiring
 from tryon.wiring.results import ResultWiring
 from tryon.wiring.service import ServiceWiring
@@ -27,7 +28,7 @@ ENVIRONMENT = {
     "DEADLINE_SECONDS": "300", "PATIENCE_SECONDS": "3600", "CADENCE": "5, 8,10,", "MAX_COMBINATIONS": "200",
     "MAX_IMAGE_BYTES": "1000", "INPUT_BUCKETS": "one, two,", "RESULT_ORIGINS": "https://*.example.com",
     "SERVICE_CLIENT": "signed", "SERVICE_ENDPOINT": "https://x.example", "SERVICE_REGION": "r", "SERVICE_SECRET": "s",
-    "PRICE_PER_TASK": "1.5", "CURRENCY": "CNY",
+    "PRICE_PER_TASK": "1.5", "CURRENCY": "CNY", "FACE_CHECKS": "off", "FACE_WEIGHTS": "/opt/weights",
 }  # fmt: skip
 
 
@@ -84,7 +85,7 @@ def test_lists_are_read_with_blanks_and_a_comma_at_their_end() -> None:
     assert PlanWiring(ENVIRONMENT | {"INPUT_BUCKETS": ""}).limits.input_buckets == []
 
 
-@pytest.mark.parametrize(("slots", "children"), [("1", 3), ("6", 9), ("60", 90)])
+@pytest.mark.parametrize(("slots", "children"), [("1", 3), ("6", 12), ("60", 120), ("200", 300)])
 def test_the_map_runs_more_children_than_there_are_slots(slots: str, children: int) -> None:
     assert PlanWiring(ENVIRONMENT | {"SLOTS": slots}).concurrency([FIRST]) == children
 
@@ -123,6 +124,8 @@ def test_the_template_gives_every_function_what_its_wiring_reads() -> None:
         "Submit": (ServiceWiring, ("ledger", "gate", "service")),
         "Poll": (ServiceWiring, ("ledger", "gate", "service")),
         "Download": (ResultWiring, ("ledger", "service", "policy")),
+        "Check": (CheckWiring, ("ledger", "looks", "settings")),
+        "Compare": (Wiring, ("ledger", "looks")),
         "Summarize": (Wiring, ("ledger", "gate", "price")),
     }
     for name, (kind, parts) in wirings.items():

@@ -43,7 +43,7 @@ def test_its_summary_is_read() -> None:
     told = json.loads(found.encode())
     assert told["cost"].pop("services") == []
     assert {name: told[name] for name in OLD["summary"]} == OLD["summary"]
-    assert {name for name in told if name not in OLD["summary"]} == {"nothing_left", "notes", "pictures_lost"}
+    assert {name for name in told if name not in OLD["summary"]} == {"nothing_left", "notes", "pictures_lost", "checks"}
 
 
 @pytest.mark.parametrize("later", [{"a_field_of_later": {"x": 1}}, {}])

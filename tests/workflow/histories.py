@@ -64,6 +64,8 @@ LIMITS = {
     "SubmitFunction": 110.0,
     "PollFunction": 110.0,
     "DownloadFunction": 290.0,
+    "CheckFunction": 20.0,
+    "CompareFunction": 880.0,
     "SummarizeFunction": 880.0,
 }
 """Seconds that a call of each function may last, as template.yaml says."""
@@ -229,6 +231,8 @@ FUNCTIONS = {
     "SubmitFunction": ("GetItem", "PutItem", "UpdateItem"),
     "PollFunction": ("GetItem", "PutItem", "UpdateItem"),
     "DownloadFunction": ("GetItem", "UpdateItem"),
+    "CheckFunction": ("GetItem", "UpdateItem"),
+    "CompareFunction": ("GetItem", "Query"),
     "SummarizeFunction": ("GetItem", "PutItem", "UpdateItem", "Query"),
     STATES: ("PutItem", "UpdateItem"),
 }
@@ -239,6 +243,7 @@ CALLS = [
     *((f"s3.{operation}", by) for operation, by in (
         ("GetObject", "PlanFunction"), ("HeadObject", "PlanFunction"), ("PutObject", "PlanFunction"),
         ("GetObject", "SubmitFunction"), ("PutObject", "DownloadFunction"), ("PutObject", "SummarizeFunction"),
+        ("GetObject", "CheckFunction"), ("GetObject", "CompareFunction"), ("PutObject", "CompareFunction"),
         ("GetObject", "SummarizeFunction"), ("GetObject", STATES), ("PutObject", STATES),
     )),
     ("sfn.SendTaskSuccess", ""), ("secrets-manager.GetSecretValue", ""), ("sns.Publish", STATES),

@@ -150,6 +150,21 @@ def _success_kept(states: States) -> None:
         del record["ExpressionAttributeValues"][name]
 
 
+def _check_counts(states: States) -> None:
+    """A check that fails ends its combination, as the other steps do."""
+    catcher = states["Check"]["Catch"][0]
+    catcher["Assign"] = {"step": "Check", "failure": "{% $states.errorOutput %}"}
+    catcher["Next"] = "Explain"
+    record = states["RecordFailure"]["Arguments"]
+    del record["ConditionExpression"]
+    for name in (":planned", ":submitting", ":submitted"):
+        del record["ExpressionAttributeValues"][name]
+
+
+def _uncompared(states: States) -> None:
+    del states["Compare"]["Catch"]
+
+
 def _giving_up(states: States) -> None:
     states["Passes?"]["Default"] = "Failed"
 
@@ -322,6 +337,8 @@ _TRIES = Safeguard("Download tries again", _second_download, _second_try)
 _CLAIM = Safeguard("the claim", _claim)
 _RESERVE = _retry("ReserveSlot")
 
+_UNCHECKED = Safeguard("a check that fails leaves results unchecked, and nothing else", _check_counts)
+
 WITHOUT: dict[str, Safeguard] = {
     "submit: 429 without Retry-After, twice": _BACK_TO_THE_GATE,
     "submit: 429 with Retry-After, twice": _BACK_TO_THE_GATE,
@@ -393,6 +410,9 @@ WITHOUT: dict[str, Safeguard] = {
     "wake-up refused by Step Functions": _PASSES,
     "notify: SNS down, once": _retry("Notify"),
     "notify: SNS down, always": Safeguard("an unsent notification fails the execution", _unnotified),
+    "check: function killed, always": _UNCHECKED,
+    "check: DynamoDB takes nothing of it": _UNCHECKED,
+    "compare: function killed, always": Safeguard("`Catch` of Compare", _uncompared),
 }
 """By fault of the matrix: the safeguard without which it breaks a rule, or comes to something worse."""
 

@@ -85,6 +85,21 @@ class DownloadEvent(BaseModel):
     service: Service = registry.FIRST
 
 
+class CheckEvent(BaseModel):
+    """What the state machine passes: the combination whose results are in S3."""
+
+    run_id: str
+    bucket: str
+    combination: Combination
+
+
+class CompareEvent(BaseModel):
+    """What the state machine passes when every child has ended."""
+
+    run_id: str
+    bucket: str
+
+
 class ErrorOutput(BaseModel):
     """What broke the Map, as the state machine caught it; empty when nothing did."""
 
@@ -95,8 +110,9 @@ class ErrorOutput(BaseModel):
 
 
 class SummarizeEvent(BaseModel):
-    """What the state machine passes when every child has ended."""
+    """What the state machine passes when every child has ended; `uncompared` is the error that ended Compare."""
 
     run_id: str
     bucket: str
     failure: ErrorOutput = ErrorOutput()
+    uncompared: str = ""

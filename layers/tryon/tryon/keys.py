@@ -65,6 +65,11 @@ class RunFolder:
         return self.prefix + "combinations.csv"
 
     @property
+    def checks(self) -> str:
+        """What the automatic checks say of each result, a line each."""
+        return self.prefix + "checks.jsonl"
+
+    @property
     def gallery(self) -> str:
         return self.prefix + "index.html"
 

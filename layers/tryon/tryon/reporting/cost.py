@@ -36,6 +36,8 @@ MEMORY_GB: Mapping[str, float] = MappingProxyType(
         "Submit": 1024 / 1024,
         "Poll": 512 / 1024,
         "Download": 512 / 1024,
+        "Check": 1024 / 1024,
+        "Compare": 1536 / 1024,
         "Summarize": 2048 / 1024,
     }
 )
@@ -50,8 +52,17 @@ LOAD_SECONDS = 0.2
 POLL_SECONDS = 0.3
 """Estimate: four calls to DynamoDB and one to the service, on another continent."""
 
+CHECK_SECONDS = 0.9
+"""Estimate: copies are read, half a second of a processor's work, three calls to DynamoDB."""
+
+COMPARE_SECONDS = (1.5, 0.003)
+"""Estimate: for the run, and for each combination."""
+
 SUMMARIZE_SECONDS = (1.0, 0.02)
 """Estimate: for the run, and for each combination."""
+
+LOOK_WRITES, LOOK_READS = 11, 2
+"""Estimate: a signature has 2.7 KB, with its measurements 8."""
 
 GATE_UNITS = 4
 """Estimate: the gate's item has a few KB, most of it the task tokens of those who wait."""
@@ -65,14 +76,14 @@ USD_PER_POLL = (
 )
 """What one poll more costs."""
 
-RUN_TRANSITIONS = 9
-"""Manifest?, Name, Claim, Plan, TryOn, Summarize, Notify, Whole?, RunEnded or RunFailed."""
+RUN_TRANSITIONS = 10
+"""Manifest?, Name, Claim, Plan, TryOn, Compare, Summarize, Notify, Whole?, RunEnded or RunFailed."""
 
 RUN_WRITES = 6
 """Claim, the run's item when it is opened, planned and closed, twice what the index repeats."""
 
-RUN_FILES = 6
-"""plan.json, what the children returned and its manifest, summary.json, combinations.csv, index.html."""
+RUN_FILES = 7
+"""plan.json, what the children returned and its manifest, checks.jsonl, summary.json, combinations.csv, index.html."""
 
 
 @dataclass(frozen=True)
@@ -105,9 +116,9 @@ def transitions(entry: Entry) -> int:
     """State transitions that a combination was charged for: the start of its execution and each state it entered.
 
     Entered again and again are ReserveSlot, Pace and Submit, with SubmitAgain? between two tries, and Wait, Poll
-    and Done?; AnotherSeed? stands for Done? where a result was refused; then Download, or Explain, RecordFailure and
-    Failed, behind GiveSlotBack and Passes? where the slot was still held. The ledger does not count what a child
-    enters while it waits (Rest, AwaitAnswer, Pace once more): those are left out.
+    and Done?; AnotherSeed? stands for Done? where a result was refused; then Download and Check, or Explain,
+    RecordFailure and Failed, behind GiveSlotBack and Passes? where the slot was still held. The ledger does not count
+    what a child enters while it waits (Rest, AwaitAnswer, Pace once more), nor Unchecked: those are left out.
     """
     succeeded = entry.status is Status.SUCCEEDED
     # A try that follows a refused result comes from AnotherSeed?, which its last poll counts already.
@@ -118,7 +129,7 @@ def transitions(entry: Entry) -> int:
         count = 1 + 3 * tries + (tries - 1 - len(entry.refused_tasks))
     count += 3 * entry.polls
     if succeeded:
-        return count + 1
+        return count + 2
     if entry.step == "Poll" and entry.error not in ENDS_IN_CHOICE:
         count -= 1  # the poll itself failed: no Done? after it
     if entry.step == "Download":
@@ -164,21 +175,31 @@ class Meter:
             "Submit": self._calling + LOAD_SECONDS * self._submits,
             "Poll": POLL_SECONDS * self._polls,
             "Download": self._downloading,
+            "Check": CHECK_SECONDS * self._downloads,
+            "Compare": COMPARE_SECONDS[0] + COMPARE_SECONDS[1] * self.entries,
             "Summarize": SUMMARIZE_SECONDS[0] + SUMMARIZE_SECONDS[1] * self.entries,
         }
         turns = self._submits + self._polls
         gate = self._tries * 2 * GATE_UNITS
         return Usage(
             transitions=RUN_TRANSITIONS + self._transitions,
-            lambda_requests=2 + 2 * self._tries + self._polls + self._downloads,
+            lambda_requests=3 + 2 * self._tries + self._polls + 2 * self._downloads,
             lambda_gb_seconds=sum(MEMORY_GB[name] * spent for name, spent in seconds.items()),
             # Planned, SUBMITTING and SUBMITTED, each poll, the outcome; a turn for each request; reserve and release.
-            dynamodb_write_units=RUN_WRITES + self.entries * 2 + self._submits * 2 + self._polls + turns + gate,
+            # A result's signature, and it again with what was measured.
+            dynamodb_write_units=RUN_WRITES
+            + self._results * LOOK_WRITES
+            + self.entries * 2
+            + self._submits * 2
+            + self._polls
+            + turns
+            + gate,
             # A turn for each request; the gate twice; the entry by the last poll and by Download; twice by Summarize.
-            dynamodb_read_units=turns + gate // 4 + self.entries * 4,
+            # Check reads the entry and Compare too, with what was seen of each result.
+            dynamodb_read_units=turns + gate // 4 + self.entries * 6 + self._results * LOOK_READS,
             # Download looks first whether an earlier call of it left anything.
             s3_writes=RUN_FILES + self._results + self._downloads,
-            s3_reads=len(self._inputs) + self._loads,
+            s3_reads=len(self._inputs) + self._loads + self._results + self._loads,
         )
 
     def cost(self, *, planning: float) -> AwsCost:

@@ -69,6 +69,8 @@ def body(run: Summary, *, bucket: str, prefix: str) -> str:
             f"gets it, in {', '.join(run.nothing_left)}."
         )
     lines += _by_service(run)
+    if run.checks and run.checks.line:
+        lines += [f"Checks: {run.checks.line}.", ""]
     if run.notes:
         lines += [*run.notes, ""]
     if run.error:
@@ -153,6 +155,7 @@ def message(run: Summary, *, bucket: str, prefix: str) -> str:
                     | {"currency": one.currency}
                     for one in run.cost.services
                 ],
+                "flagged": run.checks.flagged if run.checks else None,
                 **({"reasons_left_out": left_out} if left_out else {}),
                 "bucket": bucket,
                 "prefix": prefix,

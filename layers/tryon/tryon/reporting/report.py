@@ -5,11 +5,17 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from tryon import objects
+from tryon.checks import verdict_file
+from tryon.checks.verdict_file import Verdicts
 from tryon.clock import Clock
+from tryon.json_types import UnreadableError
 from tryon.keys import RunFolder
 from tryon.planning.manifest import Manifest, ManifestError, read_again
 from tryon.reporting import notification, retry, summary
+from tryon.reporting.checked import CheckTally
 from tryon.reporting.gallery import publishing
 from tryon.reporting.gallery.render import NO_CONTEXT, Context
 from tryon.reporting.summary import Summary
@@ -78,13 +84,15 @@ def write_report(  # noqa: PLR0913 - what a report is made of, by name
     clock: Clock,
     prices: Callable[[str], Price],
     failure: Failure | None,
+    uncompared: str = "",
     hurry: Callable[[], bool] = lambda: False,
 ) -> Report:
     """Finish a run in the ledger, write its files into S3 and return what the state machine needs to notify.
 
-    `gates` and `prices` give those of a service by its key. `hurry` says when too little time is left to look for more
-    pictures for the gallery. Called again, or for a run that was stopped after its report, it returns what was reported
-    and changes nothing. Raises `RunNotPlannedError`.
+    `gates` and `prices` give those of a service by its key. `uncompared` is the error that ended the comparison of
+    results. `hurry` says when too little time is left to look for more pictures for the gallery. Called again, or for a
+    run that was stopped after its report, it returns what was reported and changes nothing. Raises
+    `RunNotPlannedError`.
     """
     folder = RunFolder(run_id)
     run = ledger.run(run_id)
@@ -97,9 +105,11 @@ def write_report(  # noqa: PLR0913 - what a report is made of, by name
         raise RunNotPlannedError(f"run {run_id} was recorded as {run.status} without a report")
     _finish(ledger, run_id, gates)
     original, note = _manifest(s3, run)
+    verdicts = _verdicts(s3, bucket, run_id)
+    checks = CheckTally(verdicts, uncompared)
     with objects.spool() as table, objects.spool() as again:
         # All three from one reading, so that they agree whatever is written to the ledger meanwhile.
-        passing = summary.table(ledger.entries(run_id), table)
+        passing = summary.table(ledger.entries(run_id), table, verdicts, checks)
         if original is not None:
             passing = retry.write(original, run_id, passing, again)
         result = summary.summarize(
@@ -110,13 +120,14 @@ def write_report(  # noqa: PLR0913 - what a report is made of, by name
             error=failure.error if failure else None,
             cause=failure.cause if failure else None,
         )
+        result = replace(result, checks=checks.checks)
         objects.put_spool(s3, bucket, folder.csv, table, "text/csv; charset=utf-8")
         if objects.put_spool(s3, bucket, folder.retry_manifest, again, "application/json"):
             result = replace(result, retry_manifest=folder.retry_manifest)
     if not objects.put_new_text(s3, bucket, folder.summary, result.encode(), "application/json"):
         # Another call was faster, or an earlier one died after this: its numbers are the run's.
         result = _read_summary(s3, bucket, folder)
-    gallery_error = _publish(s3, ledger, run, bucket, result, original, hurry)
+    gallery_error = _publish(s3, ledger, run, bucket, result, original, verdicts, hurry)
     _mark_repaired(ledger, run)
     # Last, because whoever watches the run takes it for the end and fetches the files.
     with suppress(RunEndedError):
@@ -185,13 +196,16 @@ def _publish(
     bucket: str,
     result: Summary,
     original: Manifest | None,
+    verdicts: Verdicts | None,
     hurry: Callable[[], bool],
 ) -> str | None:
     """Write the galleries; what went wrong comes back as text."""
     entries = _Entries(ledger, run.run_id)
     try:
         context = _context(ledger, run) if run.retry_of else NO_CONTEXT
-        publishing.publish(s3, bucket, result, entries, original, context=context, hurry=hurry)
+        publishing.publish(
+            s3, bucket, result, entries, original, context=replace(context, verdicts=verdicts), hurry=hurry
+        )
         _publish_repaired(s3, ledger, run, hurry)
     except Exception as error:  # noqa: BLE001 - a page that cannot be drawn must not fail a run whose pictures are safe
         return f"{type(error).__name__}: {error}"
@@ -211,7 +225,10 @@ def _publish_repaired(s3: "S3Client", ledger: Ledger, run: Run, hurry: Callable[
             summary.recount(told, entries),
             entries,
             _manifest(s3, repaired)[0],
-            context=_context(ledger, repaired, by if _whole(entries) else []),
+            context=replace(
+                _context(ledger, repaired, by if _whole(entries) else []),
+                verdicts=_verdicts(s3, repaired.bucket, repaired.run_id, *by),
+            ),
             hurry=hurry,
         )
 
@@ -224,6 +241,13 @@ def _context(ledger: Ledger, run: Run, repaired_by: Sequence[str] | None = None)
 
     takes = retry.further_takes(ledger, run.run_id, entries_of)
     return Context(repaired_by, takes, retry.ancestors(ledger, run.run_id)[-1].run_id)
+def _verdicts(s3: "S3Client", bucket: str, *runs: str) -> Verdicts | None:
+    """What the checks say of the results of runs; None where nothing can be read. A report is worth more than that."""
+    found = Verdicts()
+    for run_id in runs:
+        with suppress(ClientError, BotoCoreError, UnreadableError):
+            found = found.with_those_of(verdict_file.read(s3, bucket, RunFolder(run_id).checks) or Verdicts())
+    return found if found.heads else None
 
 
 def _mark_repaired(ledger: Ledger, run: Run) -> None:

@@ -12,12 +12,14 @@ from typing import Annotated, Literal, TextIO
 
 from pydantic import Field, TypeAdapter
 
+from tryon.checks.verdict_file import Verdicts
 from tryon.json_types import Json, validated
 from tryon.learning.drift import Drift, DriftMeter
-from tryon.reporting import cost, spreadsheet
+from tryon.reporting import checked, cost, spreadsheet
+from tryon.reporting.checked import CheckTally
 from tryon.service import registry
 from tryon.state.entry import Entry, Status
-from tryon.state.run import Cost, Outcome, Price, Reason, Run, RunStatus, ServiceCost, Spread
+from tryon.state.run import Checks, Cost, Outcome, Price, Reason, Run, RunStatus, ServiceCost, Spread
 
 OUTCOME_OF_UNFINISHED: Mapping[Status, tuple[str, str]] = {
     Status.PLANNED: (
@@ -112,6 +114,9 @@ class Summary:
     ] = ()
     retry_manifest: Annotated[
         str | None, Field(description="The key of the manifest that repeats what failed; left out where nothing is.")
+    ] = None
+    checks: Annotated[
+        Checks | None, Field(description="What the automatic checks say; null of runs from before there were any.")
     ] = None
 
     @property
@@ -409,12 +414,17 @@ COLUMNS = (
     "error",
     "cause",
     "step",
+    "check",
+    "suspicion",
+    "flags",
 )
 """The columns of combinations.csv."""
 
 
-def table(entries: Iterable[Entry], out: TextIO) -> Iterator[Entry]:
-    """Write combinations.csv, one line a combination, while the entries pass.
+def table(
+    entries: Iterable[Entry], out: TextIO, verdicts: Verdicts | None = None, checks: CheckTally | None = None
+) -> Iterator[Entry]:
+    """Write combinations.csv, one line a combination, while the entries pass; `checks` adds their verdicts up.
 
     It begins with a byte order mark, without which Excel takes it for the machine's own code page; text that a
     spreadsheet would read as something else is marked (`spreadsheet.marked`).
@@ -423,10 +433,14 @@ def table(entries: Iterable[Entry], out: TextIO) -> Iterator[Entry]:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
     for entry in entries:
-        row = {name: getattr(entry, name) for name in COLUMNS} | {
+        found = checked.of_entry(entry, verdicts)
+        if checks is not None:
+            checks.add(entry, found)
+        row = {name: getattr(entry, name, None) for name in COLUMNS} | {
             "refused_tasks": " ".join(entry.refused_tasks),
             "results": " ".join(result.key for result in entry.results),
             "lost": "; ".join(f"{one.candidate} {one.error}: {one.cause}" for one in entry.lost),
+            **checked.cells(found),
         }
         writer.writerow([_cell(row[name]) for name in COLUMNS])
         yield entry

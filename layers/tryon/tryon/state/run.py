@@ -43,6 +43,53 @@ class Reason:
 
 
 @dataclass(frozen=True)
+class CheckReason:
+    """Why pictures are flagged or unchecked: the check's name, empty where none looked, what it says, how often."""
+
+    check: str
+    says: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Checks:
+    """What the automatic checks say of a run's pictures; a flag asks for a look and changes nothing else.
+
+    Of `results` pictures `checked` were measured, `flagged` deserve a look, and `unchecked` were not measured. Of
+    `not_comparable` some checks needed others to compare with. `faceless` are those in which no face was found, by
+    model. `limits` names the limits that flag, `learned` is when they were learned, in seconds since the epoch.
+    """
+
+    results: int
+    checked: int
+    flagged: int
+    unchecked: int
+    not_comparable: int = 0
+    reasons: tuple[CheckReason, ...] = ()
+    unchecked_reasons: tuple[CheckReason, ...] = ()
+    faceless: dict[str, int] = field(default_factory=dict)
+    limits: str = "default"
+    learned: float | None = None
+
+    @property
+    def line(self) -> str:
+        """The whole in a line for people, empty where there was nothing to check."""
+        if not self.results:
+            return ""
+        if self.flagged:
+            most = ", ".join(f"{one.count:,} × {one.says.lower()}" for one in self.reasons[:3])
+            said = f"{self.flagged:,} of {self.results:,} deserve a look: {most}"
+        elif self.checked:
+            said = f"nothing stands out in {self.checked:,} of {self.results:,}"
+        else:
+            said = f"none of {self.results:,} was checked"
+        if self.unchecked:
+            why = ", ".join(one.says for one in self.unchecked_reasons[:2])
+            said += f"; unchecked: {self.unchecked:,} ({why})"
+        return said
+
+
+@dataclass(frozen=True)
 class AwsCost:
     """What a run used of AWS, and its price in US dollars; `docs/cost.md` has the formula."""
 
@@ -145,6 +192,7 @@ class Outcome:
     latency: Spread | None = None
     delay: Spread | None = None
     reasons: tuple[Reason, ...] = ()
+    checks: Checks | None = None
 
 
 @dataclass(frozen=True)

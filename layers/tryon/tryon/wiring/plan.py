@@ -69,7 +69,9 @@ class PlanWiring(ServiceWiring):
     def concurrency(self, keys: Iterable[str]) -> int:
         """Children that the Map runs at once: for each account enough that one waits at its gate while others download.
 
-        An account's slots are counted once, however many of its models a run uses.
+        An account's slots are counted once, however many of its models a run uses. Results are checked too before a
+        child ends. A check may take as long as a task at most, so that with as many children again no slot waits for
+        one. Above a hundred slots some of them end at any time.
         """
         accounts = {registry.find(key).account: self.services[key].slots for key in keys if key in self.services}
-        return sum(slots + max(2, slots // 2) for slots in accounts.values())
+        return sum(slots + max(2, min(slots, 100), slots // 2) for slots in accounts.values())

@@ -16,12 +16,14 @@ from importlib import resources
 from PIL import Image
 
 from tryon import web
+from tryon.checks.verdict_file import Verdicts
 from tryon.errors import ADVICE
 from tryon.json_types import Json
 from tryon.keys import RunFolder, result_copy
 from tryon.pictures.thumbnails import obstacle
 from tryon.planning.manifest import DEFAULT_VARIANT, ImageKind, Manifest
 from tryon.planning.plan import Key
+from tryon.reporting import checked
 from tryon.reporting.summary import Summary
 from tryon.service import registry
 from tryon.state.entry import Entry
@@ -70,13 +72,15 @@ class Context:
 
     `repaired_by` names the retries that brought what the run lacked. `takes` are all takes of the combinations that
     have several, from whatever run, by key without a take. `family` is the run that this one goes back to: its
-    reviews are this one's. `share` makes the page one that a link is given to.
+    reviews are this one's. `share` makes the page one that a link is given to. `verdicts` are what the automatic checks
+    say of results.
     """
 
     repaired_by: Sequence[str] | None = None
     takes: Mapping[Key, Sequence[Entry]] = field(default_factory=dict)
     family: str | None = None
     share: Share | None = None
+    verdicts: Verdicts | None = None
 
     def results(self, entry: Entry) -> list[tuple[int, int, Stored]]:
         """The pictures of an entry's combination, of all takes: take, candidate and what is stored."""
@@ -101,7 +105,7 @@ class Pages:
     part_of: Mapping[int, int] = field(default_factory=dict)
 
 
-def render(
+def render(  # noqa: PLR0913 - what a page is made of, by name
     summary: Summary,
     entries: Sequence[Entry],
     *,
@@ -176,7 +180,7 @@ def _json(value: Json) -> str:
 class _Content:
     """A page's data, gathered while its pictures are numbered."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - as `render`
         self,
         summary: Summary,
         entries: Sequence[Entry],
@@ -324,6 +328,9 @@ class _Content:
             "thumb": self._picture(result_copy("thumbnails", result.key)),
             "large": self._picture(result_copy("previews", result.key)),
         }
+        verdict = self._context.verdicts.of(result.key) if self._context.verdicts else None
+        if verdict is not None:
+            shown["check"] = checked.shown(verdict)
         if shown["thumb"] is None and shown["large"] is None:
             shown["note"] = obstacle(result)
         return {name: value for name, value in shown.items() if value is not None}
@@ -389,6 +396,7 @@ _RUN_FIELDS = (
     "tasks_unknown",
     "cost",
     "cadence",
+    "checks",
 )
 
 

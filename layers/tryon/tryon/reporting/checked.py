@@ -1,0 +1,104 @@
+"""What the automatic checks say of a run, as its summary, its table and its gallery show it."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from tryon.checks.records import Verdict
+from tryon.checks.verdict_file import Verdicts
+from tryon.checks.vocabulary import WORDS, FaceState, State
+from tryon.json_types import Json
+from tryon.state.entry import Entry
+from tryon.state.run import CheckReason, Checks
+
+MOST_FACELESS = 50
+"""Models that a summary names."""
+
+_WORST = (State.FLAGGED, State.UNCHECKED, State.NOT_COMPARABLE, State.CLEAR)
+
+_NOT_COMPARED = "the results were not compared"
+
+
+class CheckTally:
+    """The verdicts on a run's results, added up entry by entry; `uncompared` is the error that ended Compare."""
+
+    def __init__(self, verdicts: Verdicts | None, uncompared: str = "") -> None:
+        self._head = verdicts.heads[0] if verdicts is not None and verdicts.heads else None
+        self._missing = f"{_NOT_COMPARED} ({uncompared})" if uncompared else _NOT_COMPARED
+        self._states: Counter[State] = Counter()
+        self._reasons: Counter[str] = Counter()
+        self._unchecked: Counter[str] = Counter()
+        self._faceless: Counter[str] = Counter()
+        self._results = 0
+
+    def add(self, entry: Entry, found: Sequence[Verdict]) -> None:
+        """Count an entry's results; `found` are the verdicts on them."""
+        self._results += len(entry.results)
+        self._unchecked.update([self._missing] * (len(entry.results) - len(found)))
+        for verdict in found:
+            self._states[verdict.state] += 1
+            self._reasons.update(check.value for check in verdict.reasons)
+            if verdict.unchecked is not None:
+                self._unchecked[verdict.unchecked] += 1
+            if verdict.face in (FaceState.NONE_IN_MODEL, FaceState.NONE_IN_RESULT):
+                self._faceless[entry.model] += 1
+
+    @property
+    def checks(self) -> Checks:
+        """All of them."""
+        unchecked = self._unchecked.total()
+        words = {check.value: text for check, text in WORDS.items()}
+        return Checks(
+            results=self._results,
+            checked=self._results - unchecked,
+            flagged=self._states[State.FLAGGED],
+            unchecked=unchecked,
+            not_comparable=self._states[State.NOT_COMPARABLE],
+            reasons=tuple(CheckReason(check, words[check], count) for check, count in self._reasons.most_common()),
+            unchecked_reasons=tuple(CheckReason("", why, count) for why, count in self._unchecked.most_common(10)),
+            faceless=dict(self._faceless.most_common(MOST_FACELESS)),
+            limits=self._head.limits if self._head else "default",
+            learned=self._head.learned if self._head else None,
+        )
+
+
+def of_entry(entry: Entry, verdicts: Verdicts | None) -> list[Verdict]:
+    """The verdicts on an entry's results, candidate by candidate."""
+    if verdicts is None:
+        return []
+    return [verdict for result in entry.results if (verdict := verdicts.of(result.key)) is not None]
+
+
+def cells(found: Sequence[Verdict]) -> dict[str, str | float]:
+    """The columns of combinations.csv: the worst state, the share of the run's results that are less odd, the flags."""
+    state = next((state for state in _WORST if any(verdict.state is state for verdict in found)), None)
+    ranked = [verdict.odder_than / verdict.of for verdict in found if verdict.of]
+    return {
+        "check": state.value if state else "",
+        "suspicion": round(max(ranked), 4) if ranked else "",
+        "flags": "; ".join(f"{verdict.candidate} {check.value}" for verdict in found for check in verdict.reasons),
+    }
+
+
+def shown(verdict: Verdict) -> dict[str, Json]:
+    """A verdict as the gallery's data has it: rank 1 is the oddest of `of`, places are shares of a picture's sides."""
+    told: dict[str, Json] = {
+        "state": verdict.state.value,
+        "rank": verdict.of - verdict.odder_than if verdict.of else None,
+        "of": verdict.of or None,
+        "reasons": [{"name": check.value, "text": _text(verdict, check.value)} for check in verdict.reasons],
+        "not_comparable": [
+            {"name": one.check.value, "text": f"{WORDS[one.check]}: not comparable, {one.why}"}
+            for one in verdict.not_comparable
+        ],
+        "unchecked": verdict.unchecked,
+        "outline": [[list(point) for point in polygon] for polygon in verdict.outline],
+        "model_box": list(verdict.model_box) if verdict.model_box else None,
+        "result_box": list(verdict.result_box) if verdict.result_box else None,
+    }
+    return {name: value for name, value in told.items() if value not in (None, [])}
+
+
+def _text(verdict: Verdict, name: str) -> str:
+    finding = next(one for one in verdict.findings if one.check.value == name and one.flagged)
+    words = WORDS[finding.check]
+    return f"{words} ({finding.note})" if finding.note else words
