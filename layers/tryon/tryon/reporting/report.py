@@ -241,6 +241,8 @@ def _context(ledger: Ledger, run: Run, repaired_by: Sequence[str] | None = None)
 
     takes = retry.further_takes(ledger, run.run_id, entries_of)
     return Context(repaired_by, takes, retry.ancestors(ledger, run.run_id)[-1].run_id)
+
+
 def _verdicts(s3: "S3Client", bucket: str, *runs: str) -> Verdicts | None:
     """What the checks say of the results of runs; None where nothing can be read. A report is worth more than that."""
     found = Verdicts()

@@ -105,7 +105,7 @@ class Pages:
     part_of: Mapping[int, int] = field(default_factory=dict)
 
 
-def render(  # noqa: PLR0913 - what a page is made of, by name
+def render(
     summary: Summary,
     entries: Sequence[Entry],
     *,
@@ -180,7 +180,7 @@ def _json(value: Json) -> str:
 class _Content:
     """A page's data, gathered while its pictures are numbered."""
 
-    def __init__(  # noqa: PLR0913 - as `render`
+    def __init__(
         self,
         summary: Summary,
         entries: Sequence[Entry],
