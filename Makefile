@@ -23,7 +23,7 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -W ignore::UserWarning
 
 # What `make test` leaves to `make check`: pages in a browser, builds without a safeguard, whole runs of the command.
-CHECKED := tests/browser tests/workflow/test_weakened.py tests/workflow/test_stored_histories.py tests/end_to_end/test_local_run.py \
+CHECKED := tests/browser tests/workflow/test_weakened.py tests/workflow/test_stored_histories.py tests/end_to_end/test_local_run.py tests/end_to_end/test_checks_of_samples.py \
   tests/end_to_end/test_hostile_environments.py tests/end_to_end/test_wheel.py tests/end_to_end/test_deployed_suite.py
 
 OPTIONS = --speed $(call quoted,SPEED) --slots $(call quoted,SLOTS) $(if $(value FAULTS),--faults $(call quoted,FAULTS)) \

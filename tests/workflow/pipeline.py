@@ -283,15 +283,15 @@ def running(
 
     `others` makes stand-ins of further services, by name; their slots are parameters. `log` gets each line that a
     function writes, after the function's name; `root` has the template and its files.
+    `standin` are the service's own settings.
     """
     clock = VirtualClock(START)
     service = StandIn(
         clock,
         slots=service_slots or slots,
-        picture=pixel,
         latency=latency or (lambda new: 27.0),
         faults=FaultPlan(*faults),
-        **standin,
+        **({"picture": pixel} | standin),
     )
     with LocalApp(
         service, clock=clock, slots=slots, parameters=parameters, log=log, root=root, others=others(clock)
