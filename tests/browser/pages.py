@@ -40,3 +40,10 @@ def exported(page: Any, kind: str) -> bytes:
         page.click(f"#export-{kind}")
     assert waited.value.suggested_filename == f"{RUN}-review.{kind}"
     return Path(waited.value.path()).read_bytes()
+
+
+def expect(found: Any) -> Any:
+    """Playwright's assertion about a locator, which waits until it holds; imported late: without it tests are skipped."""
+    from playwright.sync_api import expect as expected
+
+    return expected(found)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.browser.pages import expect
 from tests.workflow.pipeline import Pipeline, manifest, running
 from tryon.errors import ADVICE
 from tryon_local.console.server import serve
@@ -169,6 +170,65 @@ def test_a_step_says_what_it_does_and_whom_it_concerns(look: Open) -> None:
     page.keyboard.press("Escape")
     assert card.is_hidden()
     assert len(listed(page)) == 4
+
+
+def test_a_visit_of_a_step_has_tabs_of_its_own(look: Open) -> None:
+    page = look("spring", 1)
+    page.locator(".way-list button", has=page.get_by_text("Poll", exact=True)).nth(1).click()
+    card = page.locator("#step")
+    card.get_by_text("Visit 2 of 4").wait_for()
+    assert "at 0:13" in card.locator(".visits").inner_text()
+    panel = card.get_by_role("tabpanel")
+    assert [tab.split()[0] for tab in card.get_by_role("tab").all_text_contents()] == [
+        "Input", "Output", "Variables", "Events", "Log", "Definition",
+    ]  # fmt: skip
+    expect(panel).to_contain_text('"deferrals": 0')
+    card.get_by_role("tab", name="Output").click()
+    expect(panel).to_contain_text('"state": "pending"')
+    card.get_by_role("tab", name="Variables").click()
+    set_here = panel.locator("h3", has_text="set here")
+    expect(set_here).to_have_text(["deferrals set here", "said set here", "wait set here"])
+    expect(panel.locator("h3", has_text="task_id")).to_be_visible()
+    card.get_by_role("tab", name="Log 1").click()
+    expect(panel.locator(".said")).to_have_count(1)
+    expect(panel.locator(".said")).to_contain_text("polled")
+    card.get_by_role("button", name="later visit").click()
+    card.get_by_text("Visit 3 of 4").wait_for()
+    card.get_by_role("button", name="later visit").click()
+    card.get_by_text("Visit 4 of 4").wait_for()
+    assert card.get_by_role("button", name="later visit").is_disabled()
+    expect(panel.locator(".said")).to_contain_text("state=done")
+
+
+def test_tabs_are_chosen_by_arrows(look: Open) -> None:
+    page = look("spring", 2)
+    page.locator('.node[data-state="Poll"]').click()
+    card = page.locator("#step")
+    card.get_by_role("tab", name="Input").focus()
+    page.keyboard.press("ArrowRight")
+    expect(card.get_by_role("tab", name="Output")).to_be_focused()
+    expect(card.get_by_role("tab", name="Output")).to_have_attribute("aria-selected", "true")
+    # The last of its visits, which is the one that failed.
+    expect(card.get_by_role("tabpanel")).to_contain_text("InputRefusedError: an input picture was refused")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    expect(card.get_by_role("tab", name="Definition")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(card).to_be_hidden()
+    expect(page.locator("#one")).to_be_visible()
+
+
+def test_a_step_of_the_run_itself_has_its_visit_and_lines(look: Open) -> None:
+    page = look("spring")
+    page.locator('.node[data-state="Plan"]').click()
+    card = page.locator("#step")
+    card.get_by_role("tab", name="Log 1").click()
+    expect(card.locator(".said")).to_contain_text("planned")
+    page.locator('.row[data-n="1"]').click()
+    expect(card).to_contain_text("A step of the run itself, not of this combination.")
+    page.get_by_role("tab", name=re.compile("Log")).click()
+    expect(page.locator("#one .log b", has_text="downloaded")).to_be_visible()
+    expect(page.locator("#one .log .call b").last).to_have_text("Download")
 
 
 def test_the_graph_is_reached_by_keys_and_named_for_those_who_do_not_see_it(look: Open) -> None:

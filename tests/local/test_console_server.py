@@ -107,6 +107,39 @@ def test_a_combination_shows_its_events_times_and_pictures(runs: Any, ended: Pip
     assert runs.file(detail["pictures"][2]["large"].removeprefix("/")).body.read(4) == b"\x89PNG"
 
 
+def test_every_visit_has_what_its_handler_wrote(runs: Any) -> None:
+    spring = execution(runs, "spring")
+    for n in (1, 2):
+        detail = runs.combination(spring, n)
+        entered = [event for event in detail["events"] if event["type"].endswith("StateEntered")]
+        at = {
+            id_: [event["state"] for event in entered if event["id"] <= id_][-1]
+            for id_ in {line["event"] for line in detail["log"]}
+        }
+        states = [at[line["event"]] for line in detail["log"]]
+        polled = [line for line in detail["log"] if line["message"] == "polled"]
+        assert {line["function"] for line in polled} == {"Poll"}
+        # Each poll is a call of its own, in a visit of its own.
+        assert len({line["event"] for line in polled}) == len({line["request_id"] for line in polled}) == len(polled)
+        assert states[0] == "Submit"
+        assert {at[line["event"]] for line in polled} == {"Poll"}
+        tasks = {line["fields"]["task_id"] for line in detail["log"]}
+        assert tasks == {detail["ledger"]["task_id"]}, "no other combination's"
+    (refused,) = [line for line in detail["log"] if line["level"] == "WARNING"]
+    assert (refused["function"], refused["fields"]["error"]) == ("Poll", "InputRefusedError")
+    own = runs.events(spring)["log"]
+    assert [(line["function"], line["message"]) for line in own] == [("Plan", "planned"), ("Summarize", "summarized")]
+    assert own[-1]["fields"] == {"status": "PARTIAL"}
+
+
+def test_a_visit_shows_the_variables_that_it_set(runs: Any) -> None:
+    detail = runs.combination(execution(runs, "spring"), 1)
+    (left,) = [one for one in detail["events"] if one["state"] == "Submit" and one["type"] == "TaskStateExited"]
+    assert left["assigned"]["task_id"] == detail["ledger"]["task_id"]
+    assert left["assigned"]["wait"] == "5"
+    assert "assignedVariables" not in left["details"]
+
+
 def test_a_rejected_manifest_shows_the_field_and_the_way_to_it(runs: Any) -> None:
     wrong = execution(runs, "wrong")
     told = runs.run(wrong)
@@ -125,7 +158,7 @@ def test_a_rejected_manifest_shows_the_field_and_the_way_to_it(runs: Any) -> Non
     ]
     assert told["lines"][edge_id("Plan", "ExplainRun", caught=True)] == 1
     assert told["files"] == []
-    assert any(event["error"] == "ManifestError" for event in runs.events(wrong))
+    assert any(event["error"] == "ManifestError" for event in runs.events(wrong)["events"])
 
 
 def test_an_ended_run_is_not_read_again(ended: Pipeline) -> None:

@@ -19,7 +19,8 @@ from typing import Any, Protocol, runtime_checkable
 import requests
 from botocore.exceptions import ClientError
 
-from tryon_local.aws.moto_adapter import Invocation
+from tryon_local.aws.lines import Line, Lines
+from tryon_local.aws.moto_adapter import Caller, Invocation
 from tryon_local.aws.template import FunctionSource
 from tryon_local.clock import DeadlinePassedError, Owner, ScaledClock, VirtualClock
 
@@ -114,8 +115,9 @@ class LambdaContext:
 class _Sandbox:
     """One call's surroundings: when its time is up, and whether it is."""
 
-    def __init__(self, function: LocalFunction, clock: ScaledClock | VirtualClock) -> None:
+    def __init__(self, function: LocalFunction, clock: ScaledClock | VirtualClock, caller: Caller | None) -> None:
         self.function = function
+        self.caller = caller
         self.clock = clock
         self.request_id = str(uuid.uuid4())
         self.started = clock.now()
@@ -136,6 +138,8 @@ class Functions(Mapping[str, LocalFunction]):
     Hooks in `before_invoke` and `after_invoke` see every call and may raise `RefusedError`, `KilledError`
     or whatever the handler might raise; they may also let the clock sleep. With a `remote`, handlers run there:
     it is called with a logical id and a payload, and the hooks in `after_invoke` see nothing.
+
+    `lines` keeps what handlers print while they work for an execution's task.
     """
 
     def __init__(
@@ -149,6 +153,7 @@ class Functions(Mapping[str, LocalFunction]):
     ) -> None:
         self.before_invoke: list[BeforeInvoke] = []
         self.after_invoke: list[AfterInvoke] = []
+        self.lines = Lines()
         self._functions = dict(functions)
         self._by_name = {function.name: function for function in functions.values()}
         self._clock = clock
@@ -170,8 +175,8 @@ class Functions(Mapping[str, LocalFunction]):
     def __len__(self) -> int:
         return len(self._functions)
 
-    def invoke(self, name_or_arn: str, payload: bytes) -> Invocation:
-        """Call a function as Lambda does: JSON in, JSON out, its time limited.
+    def invoke(self, name_or_arn: str, payload: bytes, caller: Caller | None = None) -> Invocation:
+        """Call a function as Lambda does, for an execution's task if any: JSON in, JSON out, its time limited.
 
         Raises ClientError for what the Lambda service itself refuses.
         """
@@ -185,7 +190,7 @@ class Functions(Mapping[str, LocalFunction]):
                 raise _client_error("TooManyRequestsException", 429, "Rate Exceeded.")
             self._busy[function.logical_id] += 1
             function.metrics.invocations += 1
-        sandbox = _Sandbox(function, self._clock)
+        sandbox = _Sandbox(function, self._clock, caller)
         with self._clock.visited():
             self._clock.thread(self._run, (sandbox, payload), owner=self._owner).start()
             if not sandbox.done.wait(function.source.timeout):
@@ -212,6 +217,11 @@ class Functions(Mapping[str, LocalFunction]):
             return False
         if self._log is not None:
             self._log(sandbox.function.logical_id, line)
+        if sandbox.caller is not None and line.strip():
+            name, request = sandbox.function.logical_id, sandbox.request_id
+            self.lines.add(
+                sandbox.caller.execution, Line(self._clock.now(), name, request, sandbox.caller.event, line.rstrip())
+            )
         return True
 
     def _find(self, name_or_arn: str) -> LocalFunction:

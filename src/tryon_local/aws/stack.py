@@ -153,7 +153,7 @@ class LocalStack:
         self._exit.enter_context(_default_session(self._boto))
         self._session = Session(
             clock=self.clock,
-            invoke=lambda name, payload: self.functions.invoke(name, payload),
+            invoke=lambda name, payload, caller: self.functions.invoke(name, payload, caller),
             client=self.client,
             owner=self._owner,
             before_call=self._before_call,

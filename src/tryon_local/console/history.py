@@ -75,7 +75,7 @@ def lines(path: Sequence[Visit]) -> Iterator[str]:
 
 
 def told(events: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Events for the page: the time, the type, the state it happened in, error and cause, and all other details."""
+    """Events for the page: time, type, the state it happened in, error and cause, variables, and all other details."""
     state = ""
     found = []
     for event in events:
@@ -83,6 +83,7 @@ def told(events: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         details = {name: value for name, value in _details(event).items() if not name.endswith("Details")}
         if kind.endswith("StateEntered"):
             state = details["name"]
+        assigned = details.pop("assignedVariables", None) or {}
         found.append(
             {
                 "id": event["id"],
@@ -91,6 +92,7 @@ def told(events: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
                 "state": "" if kind.startswith("Execution") else state,
                 "error": details.pop("error", None),
                 "cause": _cause(details.pop("cause", None)),
+                "assigned": {name: _shown(value) for name, value in assigned.items()},
                 "details": {name: _shown(value) for name, value in details.items() if name != "name"},
             }
         )

@@ -25,6 +25,7 @@ from tryon_local.app import LocalApp
 from tryon_local.aws.stack import Child
 from tryon_local.console.history import Visit, lines, told, visits
 from tryon_local.console.layout import layout
+from tryon_local.console.log import told_lines
 from tryon_local.estimate import seconds_left
 
 MAX_RUNS = 100
@@ -106,9 +107,10 @@ class Runs:
         """A run by its execution's name, with those combinations that changed after a version told before."""
         return self._find(execution).told(after)
 
-    def events(self, execution: str) -> list[dict[str, Json]]:
-        """The events of the run's own execution."""
-        return told(self._find(execution).history())
+    def events(self, execution: str) -> dict[str, Json]:
+        """The events of the run's own execution, and what handlers wrote for it."""
+        run = self._find(execution)
+        return {"events": told(run.history()), "log": run.log(run.arn)}
 
     def combination(self, execution: str, n: int) -> dict[str, Json]:
         """One combination: its way, its events, its line in the ledger and its pictures."""
@@ -207,7 +209,7 @@ class _Run:
     def __init__(self, app: LocalApp, arn: str, states: Sequence[str], parameters: Mapping[str, str]) -> None:
         self._app = app
         self._parameters = parameters
-        self._arn = arn
+        self.arn = arn
         self._numbers = {state: number for number, state in enumerate(states)}
         self._lock = threading.Lock()
         self._version = 0
@@ -230,7 +232,7 @@ class _Run:
         if self._final:
             return
         # The end is looked for first: what is read after it is final.
-        described = self._step_functions.describe_execution(executionArn=self._arn)
+        described = self._step_functions.describe_execution(executionArn=self.arn)
         before = (self._execution, self._claimed, self._item, self._path, self._files)
         self._started = described["startDate"].timestamp()
         self._execution = _execution(described)
@@ -256,9 +258,13 @@ class _Run:
         pages = self._step_functions.get_paginator("get_execution_history")
         return [
             event
-            for page in pages.paginate(executionArn=self._arn, PaginationConfig={"PageSize": 1000})
+            for page in pages.paginate(executionArn=self.arn, PaginationConfig={"PageSize": 1000})
             for event in page["events"]
         ]
+
+    def log(self, arn: str) -> list[dict[str, Json]]:
+        """What handlers wrote for the execution, or for one of its children."""
+        return told_lines(self._app.stack.functions.lines.of(arn))
 
     def _read_run(self, described: Mapping[str, Any]) -> tuple[str | None, Run | None]:
         """The id of the run that claimed the manifest, and the run, None before it is in the ledger."""
@@ -270,7 +276,7 @@ class _Run:
         """Whether the run is this execution's, not that whose event came again."""
         if self._claimed is None:
             return False
-        return self._item is None or self._item.execution in (None, self._arn)
+        return self._item is None or self._item.execution in (None, self.arn)
 
     def _read_plan(self, version: int) -> bool:
         if self._planned or not self._own or self._item is None or not self._item.planned:
@@ -290,7 +296,7 @@ class _Run:
 
     def _read_children(self, version: int) -> bool:
         changed = False
-        for child in self._app.stack.children(self._arn):
+        for child in self._app.stack.children(self.arn):
             n = child.input["combination"]["n"]
             known = self._combinations.get(n)
             if known is None or known.over:
@@ -341,7 +347,7 @@ class _Run:
         manifest, _ = _manifest(self._execution["input"])
         over = sum(count for status, count in statuses.items() if status not in ("WAITING", "RUNNING"))
         return {
-            "execution": self._arn.rpartition(":")[2],
+            "execution": self.arn.rpartition(":")[2],
             "run_id": self._claimed,
             "name": (item and item.name) or manifest.rpartition("/")[2].removesuffix(".json"),
             "manifest": manifest,
@@ -378,7 +384,7 @@ class _Run:
             return {
                 "version": self._version,
                 **self._head(),
-                "arn": self._arn,
+                "arn": self.arn,
                 "error": self._execution["error"],
                 "cause": self._execution["cause"],
                 "files": self._files,
@@ -460,6 +466,7 @@ class _Run:
             "error": child.error if child else None,
             "path": [asdict(visit) for visit in combination.path],
             "events": told(child.events) if child else [],
+            "log": self.log(child.arn) if child else [],
             "ledger": _facts(entry),
             "pictures": self._pictures(entry),
         }

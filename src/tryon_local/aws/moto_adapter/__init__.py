@@ -31,9 +31,9 @@ from . import (
 )
 from .journal import Child, Journal
 from .patching import MOTO_VERSION, MotoMovedError, Patches, differences
-from .session import Invocation, Session
+from .session import Caller, Invocation, Session
 
-__all__ = ["MOTO_VERSION", "Child", "Invocation", "Journal", "MotoMovedError", "Session", "running"]
+__all__ = ["MOTO_VERSION", "Caller", "Child", "Invocation", "Journal", "MotoMovedError", "Session", "running"]
 
 # Each enters what it replaces into the list when it is imported.
 _PARTS = (

@@ -122,7 +122,7 @@ def _deliver(session: Session, account: str, target: Any, event: dict[str, Any])
         name = f"{event['id']}_{uuid.uuid4()}"
         step_functions(account, region).start_execution(arn, name, text)
     elif service == "lambda":
-        session.clock.thread(session.invoke, (arn, text.encode()), owner=session.owner).start()
+        session.clock.thread(session.invoke, (arn, text.encode(), None), owner=session.owner).start()
     elif service == "sqs":
         queue = session.client("sqs").get_queue_url(QueueName=arn.rpartition(":")[2])["QueueUrl"]
         session.client("sqs").send_message(QueueUrl=queue, MessageBody=text)

@@ -18,17 +18,26 @@ class Invocation:
     failed: bool
 
 
+@dataclass(frozen=True)
+class Caller:
+    """Whose task calls a function: an execution's ARN, and the id of the last event in its history before the call."""
+
+    execution: str
+    event: int
+
+
 @dataclass
 class Session:
     """One local stack as seen by its interpreter.
 
-    `invoke(function name or ARN, payload)` runs a Lambda function and raises
+    `invoke(function name or ARN, payload, caller)` runs a Lambda function, for no execution's task where the caller is
+    None, and raises
     `botocore.exceptions.ClientError` for what the Lambda service itself refuses. `client(service)` is a
     boto3 client of the stack's. `before_call` runs before each call that this process makes to AWS.
     """
 
     clock: ScaledClock | VirtualClock
-    invoke: Callable[[str, bytes], Invocation]
+    invoke: Callable[[str, bytes, Caller | None], Invocation]
     client: Callable[[str], Any]
     owner: Owner
     before_call: Callable[[], None]

@@ -17,7 +17,9 @@ import {
   setDetail,
   setRun,
   setRuns,
+  wanted,
 } from "./state.mjs";
+import { showStep } from "./step.mjs";
 
 export const told = new Map(); // what an address said last, and its tag
 export const time = { workflow: 0, at: 0 };
@@ -64,7 +66,8 @@ async function askRun() {
 }
 
 async function askDetail() {
-  const { execution, n } = chosen;
+  const { execution } = chosen;
+  const n = wanted();
   if (n === null || !run || run.execution !== execution) return;
   if (n && !combinations.has(n)) return;
   const settled = detail && detail.execution === execution && detail.n === n && detail.settled;
@@ -72,9 +75,10 @@ async function askDetail() {
   const base = `/api/runs/${encodeURIComponent(execution)}`;
   const over = n ? OVER.has(combinations.get(n).status) : run.ended !== null;
   const answer = await ask(n ? `${base}/combinations/${n}` : `${base}/events`, "detail");
-  if (chosen.execution !== execution || chosen.n !== n || answer === null) return;
+  if (chosen.execution !== execution || wanted() !== n || answer === null) return;
   if (answer !== undefined) {
-    setDetail(n ? { ...answer, execution } : { execution, n, events: answer });
+    setDetail(n ? { ...answer, execution } : { ...answer, execution, n });
+    showStep();
     showOne();
   }
   if (detail) detail.settled = over;

@@ -8,7 +8,9 @@ import { chosen, setAligned, setCombinations, setDetail, setRun } from "./state.
 export function pick(execution) {
   chosen.execution = execution;
   chosen.n = null;
+  chosen.visit = null;
   setDetail(null);
+  told.delete("detail");
   setCombinations(new Map());
   setRun(null);
   setAligned(null);
@@ -18,10 +20,14 @@ export function choose(change) {
   if (change.execution !== undefined && change.execution !== chosen.execution) pick(change.execution);
   if (change.n !== undefined && change.n !== chosen.n) {
     chosen.n = change.n;
+    chosen.visit = null;
     setDetail(null);
     told.delete("detail");
   }
-  if (change.step !== undefined) chosen.step = change.step;
+  if (change.step !== undefined) {
+    chosen.step = change.step;
+    chosen.visit = change.visit ?? null;
+  }
   const address = [chosen.execution, chosen.n].filter((part) => part !== null && part !== "").join("/");
   if (address !== location.hash.slice(1)) history.replaceState(null, "", address ? `#${address}` : location.pathname);
   showRuns();

@@ -28,8 +28,8 @@ function keys(event) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.key === "Escape") {
     if (typing(event)) event.target.blur();
-    else if (chosen.n !== null) choose({ n: null });
     else if (chosen.step) choose({ step: "" });
+    else if (chosen.n !== null) choose({ n: null });
   } else if (event.key === "/" && !typing(event)) {
     event.preventDefault();
     byId("search").focus();

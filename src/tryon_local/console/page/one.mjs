@@ -5,8 +5,10 @@ import { duration, size } from "../../../../layers/tryon/tryon/web/formats.mjs";
 import { now } from "./asking.mjs";
 import { choose } from "./choice.mjs";
 import { endOf, kind, listed, startOf } from "./combinations.mjs";
+import { eventList, logList } from "./events.mjs";
 import { chosenPath } from "./graph.mjs";
 import { chosen, combinations, detail, machine, run, setTab, tab } from "./state.mjs";
+import { tabs } from "./tabs.mjs";
 import { clear, clock, pill, titled } from "./words.mjs";
 
 let oneShown = "";
@@ -92,26 +94,21 @@ export function showOne() {
       ),
     known?.pictures && kept("pictures", known.pictures, pictures),
     known?.ledger && el("dl", { class: "facts" }, ...ledger(facts)),
-    el(
-      "div",
-      { class: "tabs", role: "tablist" },
-      ...[
+    ...tabs(
+      "tab",
+      "What it did",
+      [
         ["way", "Way and times"],
         ["events", known ? `Events ${known.events.length}` : "Events"],
-      ].map(([name, text]) =>
-        el("button", {
-          role: "tab",
-          id: `tab-${name}`,
-          "aria-selected": String(tab === name),
-          text,
-          click: () => {
-            setTab(name);
-            showOne();
-          },
-        }),
-      ),
+        ["log", known ? `Log ${known.log.length}` : "Log"],
+      ],
+      tab,
+      (name) => {
+        setTab(name);
+        showOne();
+      },
+      tab === "way" ? wayList(path) : known && (tab === "events" ? eventList(known.events, open) : logList(known.log)),
     ),
-    tab === "way" ? wayList(path) : known && eventList(known.events, open),
   );
   article.scrollTop = scrolled;
   if (focused && byId(focused)) byId(focused).focus();
@@ -169,54 +166,29 @@ function wayList(path) {
   return el(
     "ol",
     { class: "way-list" },
-    ...path.map(([number, entered, left, error]) => {
+    ...path.map(([number, entered, left, error], i) => {
       const until = left === null ? now() - run.started : left;
       const place = {
         left: `${Math.min(99, (100 * (entered - from)) / span)}%`,
         width: `${(100 * (until - entered)) / span}%`,
       };
-      return el(
-        "li",
-        {},
+      const name = machine.states[number];
+      const visit = el(
+        "button",
+        {
+          id: `visit-${i}`,
+          "aria-current": String(chosen.step === name && chosen.visit === i),
+          click: () => choose({ step: name, visit: i }),
+        },
         el("span", { class: "at", text: clock(entered) }),
-        el("span", { class: "name", text: machine.states[number] }, error && el("small", { text: error })),
+        el("span", { class: "name", text: name }, error && el("small", { text: error })),
         el("span", { class: "track" }, el("i", { class: error ? "bad" : kind(number), style: place })),
         el("span", {
           class: "took",
           text: left === null ? `${duration(until - entered)} …` : duration(until - entered),
         }),
       );
-    }),
-  );
-}
-
-function eventList(events, open) {
-  return el(
-    "ol",
-    { class: "events" },
-    ...events.map((event) => {
-      const failed = /Failed$|TimedOut$|Aborted$/.test(event.type);
-      const details = Object.entries(event.details);
-      return el(
-        "li",
-        { class: failed ? "bad-event" : "" },
-        el(
-          "div",
-          { class: "head" },
-          el("span", { class: "at", text: clock(event.at - run.started) }),
-          el("span", { class: "type", text: event.type }),
-          el("span", { class: "of", text: event.state }),
-        ),
-        (event.error || event.cause) &&
-          el("p", { class: "why", text: [event.error, event.cause].filter(Boolean).join(": ") }),
-        details.length > 0 &&
-          el(
-            "details",
-            { "data-id": event.id, open: open.has(String(event.id)) },
-            el("summary", { text: details.map(([name]) => name).join(", ") }),
-            ...details.flatMap(([name, value]) => [el("h3", { text: name }), el("pre", { text: value })]),
-          ),
-      );
+      return el("li", {}, visit);
     }),
   );
 }

@@ -15,10 +15,11 @@ export let runs = []; // all runs in short
 export let run = null; // the chosen run; its combinations are kept apart, by number
 export let combinations = new Map();
 export let detail = null; // the chosen combination, or the run itself as number 0
-export const chosen = { execution: "", n: null, step: "" };
+export const chosen = { execution: "", n: null, step: "", visit: null }; // a visit's place in the way; null: the last
 export const filters = { text: "", status: "" };
 export let aligned = null; // bars begin at the left; null: as many runs want it
 export let tab = "way";
+export let stepTab = "input";
 export const graph = { nodes: new Map(), edges: new Map(), folded: true };
 export const nodes = new Map(); // every state of the workflow, drawn or folded away, by its name
 
@@ -44,3 +45,10 @@ export const setAligned = (value) => {
 export const setTab = (value) => {
   tab = value;
 };
+export const setStepTab = (value) => {
+  stepTab = value;
+};
+
+/* Whose events are wanted: the chosen combination's, or the run's own (0) where one of its steps is looked at. */
+export const wanted = () =>
+  chosen.n === null && chosen.step && nodes.get(chosen.step)?.inside === null ? 0 : chosen.n;
