@@ -43,7 +43,7 @@ def exported(page: Any, kind: str) -> bytes:
 
 
 def expect(found: Any) -> Any:
-    """Playwright's assertion about a locator, which waits until it holds; imported late: without it tests are skipped."""
+    """Playwright's assertion about a locator, which waits until it holds; without playwright tests are skipped."""
     from playwright.sync_api import expect as expected
 
     return expected(found)
