@@ -1,4 +1,7 @@
-"""`tryon retry --review`: make again what reviewers rejected, with another seed, after saying what it costs."""
+"""`tryon retry --review`, `--flagged`: make again, with another seed, what reviewers rejected or the checks flagged.
+
+Nothing does so by itself: what it costs is said first, and asked.
+"""
 
 import argparse
 from collections.abc import Mapping
@@ -6,23 +9,27 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
+from tryon.checks import verdict_file
+from tryon.checks.vocabulary import State
+from tryon.keys import RunFolder
 from tryon.planning.manifest import Manifest, read_again
 from tryon.planning.plan import Key
 from tryon.planning.takes import MAX_TAKES
 from tryon.reporting import retry
 from tryon.service import registry
+from tryon_cli import found as runs_found
 from tryon_cli import price
 from tryon_cli.family import SENT, Family, family_of, key_of, read_reviews
 from tryon_cli.options import confirm, counted, print_json, said, target
 from tryon_cli.plan import money
-from tryon_cli.review import ExportError, Opinion, Picture, Verdict, opinions
+from tryon_cli.review import ExportError, Picture, Review, Verdict, opinions
 from tryon_cli.run import follow_claimed
 from tryon_cli.target import Target, TargetError
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a review has made again, with the number of the take; and what it leaves as it is, counted.
+    """What is made again, with the number of the take; and what is left as it is, counted.
 
     `making` is on its way already, `chosen` has a picture of the same product that was approved.
     """
@@ -33,14 +40,29 @@ class Wanted:
     disputed: int
 
 
-def rejected(family: Family, found: Mapping[Picture, Opinion]) -> Wanted:
+def flagged(found: Target, family: Family) -> dict[Picture, Verdict]:
+    """The pictures that the checks flagged, as if a reviewer had rejected them; the others have no verdict.
+
+    Raises `TargetError` where no run of the family was checked, `UnreadableError` for verdicts that are damaged.
+    """
+    files = [verdict_file.read(found.s3, found.bucket, RunFolder(run.run_id).checks) for run in family.runs]
+    known = [one for one in files if one is not None]
+    if not known:
+        raise TargetError(f"the results of run {family.first.run_id} were not checked: nothing is flagged")
+    odd = {key for one in known for key, verdict in one.all() if verdict.state is State.FLAGGED}
+    pictures = [picture for key in family.entries for picture in family.pictures(key)]
+    kept = {picture: family.result(picture) for picture in pictures}
+    return {picture: Verdict.REJECTED for picture, stored in kept.items() if stored is not None and stored.key in odd}
+
+
+def rejected(family: Family, found: Mapping[Picture, Verdict]) -> Wanted:
     """The combinations whose every picture is rejected, each with its next take.
 
     One of a product (a model with a garment) that has an approved picture, in another variant, is left: the product
     has what it needs.
     """
     by_key: dict[tuple[Key, int, int], Verdict] = {
-        (key_of(picture), picture.take, picture.candidate): opinion.verdict for picture, opinion in found.items()
+        (key_of(picture), picture.take, picture.candidate): verdict for picture, verdict in found.items()
     }
     approved = {key[:2] for (key, _, _), verdict in by_key.items() if verdict is Verdict.APPROVED}
     takes, making, chosen = [], 0, 0
@@ -61,8 +83,8 @@ def rejected(family: Family, found: Mapping[Picture, Opinion]) -> Wanted:
 
 
 def extend_parser(parser: argparse.ArgumentParser) -> None:
-    """Give `retry` the options for what reviewers rejected."""
-    group = parser.add_argument_group("reviews")
+    """Give `retry` the options for what reviewers rejected and what the checks flagged."""
+    group = parser.add_argument_group("pictures that are there, and not wanted")
     group.add_argument(
         "--review",
         action="append",
@@ -70,10 +92,16 @@ def extend_parser(parser: argparse.ArgumentParser) -> None:
         help="make again what this exported review rejects, with another seed, instead of what failed; several are "
         f"read together, {SENT!r} stands for those that shared pages sent",
     )
+    group.add_argument(
+        "--flagged",
+        action="store_true",
+        help="make again what the automatic checks flagged in every picture, with another seed, instead of what "
+        "failed; with --review too, what reviewers approve is left as it is",
+    )
     failed = parser.get_default("command")
 
     def command(arguments: argparse.Namespace, console: Console) -> int:
-        code: int = remake(arguments, console) if arguments.review else failed(arguments, console)
+        code: int = remake(arguments, console) if arguments.review or arguments.flagged else failed(arguments, console)
         return code
 
     parser.set_defaults(command=command)
@@ -82,17 +110,15 @@ def extend_parser(parser: argparse.ArgumentParser) -> None:
 def remake(arguments: argparse.Namespace, console: Console) -> int:
     """Say what is made again and what it costs, ask, and drop the manifest."""
     talk = said(arguments, console)
+    found = target(arguments)
     try:
-        found = target(arguments)
-        by_run = read_reviews(found, arguments.review, arguments.run_id)
+        run_id, reviews = _reviews(found, arguments)
     except ExportError as error:
         Console(stderr=True).print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         return 2
-    if len(by_run) > 1:
-        raise TargetError(f"the reviews are of several runs ({', '.join(by_run)}): make them again one by one")
-    ((run_id, reviews),) = by_run.items()
     family = family_of(found, run_id)
-    wanted = rejected(family, opinions(reviews))
+    said_of = {picture: opinion.verdict for picture, opinion in opinions(reviews).items()}
+    wanted = rejected(family, (flagged(found, family) if arguments.flagged else {}) | said_of)
     _say_left(wanted, talk)
     if not wanted.takes:
         if arguments.json:
@@ -108,6 +134,17 @@ def remake(arguments: argparse.Namespace, console: Console) -> int:
     key = f"manifests/{family.first.run_id}-takes.json"
     version = found.s3.put_object(Bucket=found.bucket, Key=key, Body=manifest.encode().encode())["VersionId"]
     return follow_claimed(found, key, version, arguments, console)
+
+
+def _reviews(found: Target, arguments: argparse.Namespace) -> tuple[str, list[Review]]:
+    """The run that is meant, and the reviews of it that were given."""
+    if not arguments.review:
+        return runs_found.newest(found, arguments.run_id), []
+    by_run = read_reviews(found, arguments.review, arguments.run_id)
+    if len(by_run) > 1:
+        raise TargetError(f"the reviews are of several runs ({', '.join(by_run)}): make them again one by one")
+    ((run_id, reviews),) = by_run.items()
+    return run_id, reviews
 
 
 def takes_manifest(found: Target, family: Family, wanted: Wanted) -> Manifest:

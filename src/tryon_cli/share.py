@@ -5,12 +5,14 @@ import datetime as dt
 import sys
 import webbrowser
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 from rich.console import Console
 
+from tryon.checks import verdict_file
 from tryon.keys import RunFolder
 from tryon.planning.manifest import ManifestError, read_again
 from tryon.reporting import retry, summary
@@ -104,6 +106,7 @@ def write_page(found: Target, run_id: str, seconds: int) -> str:
     )
     first = retry.ancestors(ledger, run_id)[-1].run_id
     context = Context(repaired_by=by, takes=takes, family=first, share=share)
+    context = replace(context, verdicts=verdict_file.read_all(s3, found.bucket, [run_id, *by, *context.runs]))
     publishing.publish_shared(s3, found.bucket, told, entries, manifest, context=context)
     return folder.shared
 

@@ -44,7 +44,7 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.json:
         print_json(console, {**run.as_item(), "counts": counts(entries), "files": files(found, run)})
         return 0
-    lines = [*_head(run), *_state(run, entries), *_cost(run), *_places(found, run)]
+    lines = [*_head(run), *_state(run, entries), *_cost(run), *_checks(run), *_places(found, run)]
     width = max(len(name) for name, _ in lines)
     for name, value in lines:
         console.print(f"{name:<{width}}  {value}", markup=False, highlight=False, soft_wrap=True)
@@ -115,6 +115,11 @@ def _cost(run: Run) -> Iterator[Line]:
     yield "took", duration(run.outcome.seconds)
     cost = run.outcome.cost
     yield "cost", f"{money(cost.totals)} to the service, ${cost.aws.usd:.4f} to AWS"
+
+
+def _checks(run: Run) -> Iterator[Line]:
+    if run.outcome is not None and run.outcome.checks and run.outcome.checks.line:
+        yield "checks", run.outcome.checks.line
 
 
 def _places(found: Target, run: Run) -> Iterator[Line]:

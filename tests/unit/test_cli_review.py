@@ -19,6 +19,9 @@ from rich.console import Console
 from tests.doubles import outcome, read_manifest
 from tests.unit.stack import BUCKET, FakeStack, fake_stack
 from tryon import objects
+from tryon.checks import verdict_file
+from tryon.checks.records import Finding, Verdict
+from tryon.checks.vocabulary import Check, State
 from tryon.keys import Picture, RunFolder
 from tryon.planning import plan
 from tryon.planning.manifest import Manifest
@@ -277,6 +280,78 @@ def test_a_seed_depends_on_the_first_run_whatever_retry_asks() -> None:
     pictures = {name: Picture(bucket=BUCKET, key=name) for name in ("anna", *WORN)}
     (one,) = plan.expand(manifest, *[plan.for_all(manifest, pictures)] * 2, first=RUN)
     assert one.parameters.model_dump()["seed"] == take_seed(RUN, "anna", "coat", "default", 2)
+
+
+# --- what the checks flagged ---
+
+
+def verdicts(stack: FakeStack, run_id: str = RUN, *wrong: str) -> None:
+    """What Compare leaves of a run: the pictures of the garments named are flagged, `coat_2` the second candidate's."""
+    found = []
+    for entry in stack.ledger.entries(run_id):
+        garment = retry.worn_id(entry)
+        for result in entry.results:
+            odd = {garment, f"{garment}_{result.candidate}"} & set(wrong)
+            state = State.FLAGGED if odd else State.CLEAR
+            finding = Finding(Check.BLANK, 4.0, flagged=bool(odd))
+            found.append((result.key, Verdict(entry.n, result.candidate or 1, state, (finding,), of=3)))
+    out = io.StringIO()
+    list(verdict_file.write(verdict_file.Head(run_id=run_id), found, out))
+    objects.put_text(stack.s3, BUCKET, RunFolder(run_id).checks, out.getvalue(), "application/x-ndjson")
+
+
+def test_what_is_flagged_is_made_again_once_it_is_asked_for_with_its_price(
+    stack: FakeStack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(stack)
+    verdicts(stack, RUN, "coat")
+    # Without a terminal nobody could be asked, and without a yes nothing is paid.
+    assert main(["retry", RUN, "--flagged"]) == 2
+    assert "1 combination will be made again, for 1.00 CNY to the service" in capsys.readouterr().out
+    assert not [key for key in stack.objects() if key.endswith("-takes.json")]
+    monkeypatch.setattr("tryon_cli.run.await_claim", lambda *_: Claim("run-2", "arn"))
+    assert main(["retry", "--flagged", "--yes", "--detach"]) == 0
+    dropped = json.loads(stack.s3.get_object(Bucket=BUCKET, Key=f"manifests/{RUN}-takes.json")["Body"].read())
+    assert takes(json.dumps(dropped)) == {"coat": 2}
+    # Asked for twice it is paid once: the take is on its way, or has its picture, under the same seed.
+    run(stack, "run-2", retry_of=RUN, combinations=dropped["combinations"], ended=False)
+    assert main(["retry", RUN, "--flagged", "--yes"]) == 0
+    assert "1 left out: being made again already" in capsys.readouterr().out
+    (entry,) = stack.ledger.entries("run-2")
+    assert entry.take == 2
+
+
+def test_a_take_that_is_not_flagged_ends_it_and_one_that_is_leads_to_the_next(
+    stack: FakeStack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(stack)
+    verdicts(stack, RUN, "coat")
+    run(stack, "run-2", retry_of=RUN, combinations=[{"model": "anna", "garment": "coat", "take": 2}])
+    assert main(["retry", RUN, "--flagged", "--print"]) == 0
+    assert capsys.readouterr().out == "nothing is to be made again\n", "the second take was not checked"
+    verdicts(stack, "run-2", "coat")
+    assert main(["retry", RUN, "--flagged", "--print"]) == 0
+    assert takes(capsys.readouterr().out) == {"coat": 3}
+
+
+def test_a_candidate_that_is_not_flagged_and_a_reviewers_approval_keep_a_combination(
+    stack: FakeStack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(stack, candidates=2)
+    verdicts(stack, RUN, "coat_2", "shirt", "skirt")
+    assert main(["retry", RUN, "--flagged", "--print"]) == 0
+    assert takes(capsys.readouterr().out) == {"shirt": 2, "skirt": 2}
+    review = file(tmp_path, shirt1_1="pick", coat="reject")
+    assert main(["retry", RUN, "--flagged", "--review", review, "--print"]) == 0
+    assert takes(capsys.readouterr().out) == {"skirt": 2, "coat": 2}
+
+
+def test_a_run_whose_results_were_not_checked_has_nothing_flagged(
+    stack: FakeStack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(stack)
+    assert main(["retry", RUN, "--flagged", "--yes"]) == 2
+    assert f"the results of run {RUN} were not checked" in capsys.readouterr().err
 
 
 # --- share ---

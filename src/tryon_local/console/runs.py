@@ -359,6 +359,7 @@ class _Run:
             "succeeded": statuses["SUCCEEDED"],
             "failed": over - statuses["SUCCEEDED"],
             "cost": asdict(outcome.cost) if outcome else None,
+            "checks": outcome.checks.line if outcome and outcome.checks else "",
         }
 
     def _status(self) -> str:

@@ -6,16 +6,18 @@ which a verdict is found again in the galleries of the runs that a retry repairs
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, TextIO
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from tryon import objects
 from tryon.checks.records import Finding, Verdict
 from tryon.json_types import Json, UnreadableError, validated
+from tryon.keys import RunFolder
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -129,6 +131,18 @@ def read(s3: "S3Client", bucket: str, key: str) -> Verdicts | None:
             raise
         return None
     return loads(data)
+
+
+def read_all(s3: "S3Client", bucket: str, runs: Iterable[str]) -> Verdicts | None:
+    """What the checks say of the results of several runs, given by their ids; None where nothing can be read.
+
+    What cannot be read is left out: a page or a report is worth more than its checks.
+    """
+    found = Verdicts()
+    for run_id in dict.fromkeys(runs):
+        with suppress(ClientError, BotoCoreError, UnreadableError):
+            found = found.with_those_of(read(s3, bucket, RunFolder(run_id).checks) or Verdicts())
+    return found if found.heads else None
 
 
 def loads(data: bytes) -> Verdicts:

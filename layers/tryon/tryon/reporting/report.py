@@ -5,13 +5,10 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from tryon import objects
 from tryon.checks import verdict_file
 from tryon.checks.verdict_file import Verdicts
 from tryon.clock import Clock
-from tryon.json_types import UnreadableError
 from tryon.keys import RunFolder
 from tryon.planning.manifest import Manifest, ManifestError, read_again
 from tryon.reporting import notification, retry, summary
@@ -105,7 +102,7 @@ def write_report(  # noqa: PLR0913 - what a report is made of, by name
         raise RunNotPlannedError(f"run {run_id} was recorded as {run.status} without a report")
     _finish(ledger, run_id, gates)
     original, note = _manifest(s3, run)
-    verdicts = _verdicts(s3, bucket, run_id)
+    verdicts = verdict_file.read_all(s3, bucket, [run_id])
     checks = CheckTally(verdicts, uncompared)
     with objects.spool() as table, objects.spool() as again:
         # All three from one reading, so that they agree whatever is written to the ledger meanwhile.
@@ -202,10 +199,8 @@ def _publish(
     """Write the galleries; what went wrong comes back as text."""
     entries = _Entries(ledger, run.run_id)
     try:
-        context = _context(ledger, run) if run.retry_of else NO_CONTEXT
-        publishing.publish(
-            s3, bucket, result, entries, original, context=replace(context, verdicts=verdicts), hurry=hurry
-        )
+        context = _context(s3, ledger, run) if run.retry_of else replace(NO_CONTEXT, verdicts=verdicts)
+        publishing.publish(s3, bucket, result, entries, original, context=context, hurry=hurry)
         _publish_repaired(s3, ledger, run, hurry)
     except Exception as error:  # noqa: BLE001 - a page that cannot be drawn must not fail a run whose pictures are safe
         return f"{type(error).__name__}: {error}"
@@ -225,31 +220,28 @@ def _publish_repaired(s3: "S3Client", ledger: Ledger, run: Run, hurry: Callable[
             summary.recount(told, entries),
             entries,
             _manifest(s3, repaired)[0],
-            context=replace(
-                _context(ledger, repaired, by if _whole(entries) else []),
-                verdicts=_verdicts(s3, repaired.bucket, repaired.run_id, *by),
-            ),
+            context=_context(s3, ledger, repaired, by, whole=_whole(entries)),
             hurry=hurry,
         )
 
 
-def _context(ledger: Ledger, run: Run, repaired_by: Sequence[str] | None = None) -> Context:
-    """What a gallery shows of the other runs of its family: further takes beside what was rejected."""
+def _context(
+    s3: "S3Client", ledger: Ledger, run: Run, repaired_by: Sequence[str] | None = None, *, whole: bool = True
+) -> Context:
+    """What a gallery shows of the other runs of its family: further takes beside what was rejected, and the checks.
+
+    `repaired_by` are the runs that brought what a run lacked, if not the `whole` of it.
+    """
 
     def entries_of(run_id: str) -> Iterable[Entry]:
         return _Entries(ledger, run_id)
 
     takes = retry.further_takes(ledger, run.run_id, entries_of)
-    return Context(repaired_by, takes, retry.ancestors(ledger, run.run_id)[-1].run_id)
-
-
-def _verdicts(s3: "S3Client", bucket: str, *runs: str) -> Verdicts | None:
-    """What the checks say of the results of runs; None where nothing can be read. A report is worth more than that."""
-    found = Verdicts()
-    for run_id in runs:
-        with suppress(ClientError, BotoCoreError, UnreadableError):
-            found = found.with_those_of(verdict_file.read(s3, bucket, RunFolder(run_id).checks) or Verdicts())
-    return found if found.heads else None
+    family = retry.ancestors(ledger, run.run_id)[-1].run_id
+    context = Context(repaired_by if whole else [], takes, family)
+    return replace(
+        context, verdicts=verdict_file.read_all(s3, run.bucket, [run.run_id, *(repaired_by or ()), *context.runs])
+    )
 
 
 def _mark_repaired(ledger: Ledger, run: Run) -> None:

@@ -82,6 +82,12 @@ class Context:
     share: Share | None = None
     verdicts: Verdicts | None = None
 
+    @property
+    def runs(self) -> list[str]:
+        """The runs that made the takes."""
+        of = {result.key.split("/")[1] for takes in self.takes.values() for one in takes for result in one.results}
+        return sorted(of)
+
     def results(self, entry: Entry) -> list[tuple[int, int, Stored]]:
         """The pictures of an entry's combination, of all takes: take, candidate and what is stored."""
         takes = self.takes.get((entry.model, entry.worn.partition("-")[2], entry.variant), (entry,))
