@@ -116,6 +116,10 @@ def test_a_run_is_followed_live_from_its_plan_to_its_gallery(look: Open, pipelin
     page.locator("#head .pill", has_text="Complete").wait_for()
     assert badge(page, "TryOn") == ""
     assert "6.00 CNY" in page.locator("#numbers").inner_text()
+    assert (
+        "checks\nnone of 6 was checked\nunchecked: 6 (no small copy was made of it)"
+        in page.locator("#numbers").inner_text()
+    )
 
 
 def test_a_failed_combination_shows_its_way_its_reason_and_its_events(look: Open) -> None:

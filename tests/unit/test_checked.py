@@ -67,6 +67,10 @@ def test_without_a_comparison_everything_is_unchecked_and_the_error_named() -> N
             "12 of 1,000 deserve a look: 12 × the picture is blank",
         ),
         (
+            Checks(20, 20, 5, 0, reasons=tuple(CheckReason("", word, 1) for word in "ABCDE")),
+            "5 of 20 deserve a look: 1 × a, 1 × b, 1 × c and 2 more reasons",
+        ),
+        (
             Checks(3, 0, 0, 3, unchecked_reasons=(CheckReason("", "no vision layer", 3),)),
             "none of 3 was checked; unchecked: 3 (no vision layer)",
         ),

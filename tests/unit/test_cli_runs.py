@@ -13,7 +13,7 @@ from rich.console import Console
 from tests.doubles import outcome
 from tests.unit.stack import BUCKET, FakeStack, fake_stack
 from tryon.state.items import to_item
-from tryon.state.run import Run
+from tryon.state.run import CheckReason, Checks, Run
 from tryon_cli import runs
 from tryon_cli.main import main, parser
 from tryon_cli.target import TargetError
@@ -58,7 +58,8 @@ def put(stack: FakeStack, run_id: str, *, name: str = "", ended: bool = True, st
         )
     if ended:
         ledger.failed(run_id, 2, "InputRefusedError", "no body is seen")
-        ledger.report(run_id, outcome("PARTIAL", succeeded=2, total=3))
+        checks = Checks(2, 2, 1, 0, reasons=(CheckReason("blank", "The picture is blank", 1),))
+        ledger.report(run_id, outcome("PARTIAL", succeeded=2, total=3, checks=checks))
 
 
 def said(stack: FakeStack, capsys: pytest.CaptureFixture[str], *words: str) -> str:
@@ -149,6 +150,7 @@ def test_a_run_is_shown_with_its_counts_causes_cost_and_places(
         "2026-11-26 08:00:00 UTC",
         "1 x InputRefusedError, such as anna__02-g2__default: no body is seen",
         "2 paid for",
+        "1 of 2 deserve a look: 1 × the picture is blank",
         "s3://pictures/manifests/m.json",
         ARN,
     ):

@@ -78,7 +78,9 @@ class Checks:
             return ""
         if self.flagged:
             most = ", ".join(f"{one.count:,} × {one.says.lower()}" for one in self.reasons[:3])
-            said = f"{self.flagged:,} of {self.results:,} deserve a look: {most}"
+            left = len(self.reasons) - 3
+            more = f" and {left} more reason{'s' if left > 1 else ''}" if left > 0 else ""
+            said = f"{self.flagged:,} of {self.results:,} deserve a look: {most}{more}"
         elif self.checked:
             said = f"nothing stands out in {self.checked:,} of {self.results:,}"
         else:

@@ -155,6 +155,10 @@ export function showHead() {
     number("paid to the service", money(run.cost));
     number("on AWS about", `$${run.cost.aws.usd}`);
   }
+  if (run.checks) {
+    const [, what, more] = /^(.*?)(?:[:;] (.*))?$/.exec(run.checks);
+    numbers.push(el("div", { class: "checks" }, el("dt", { text: "checks" }), el("dd", { text: what }, more && el("small", { text: more }))));
+  }
   clear(byId("numbers"), ...numbers);
   byId("files").hidden = !run.files.length || chosen.n !== null;
   clear(
