@@ -232,7 +232,7 @@ def test_a_step_of_the_run_itself_has_its_visit_and_lines(look: Open) -> None:
     expect(card).to_contain_text("A step of the run itself, not of this combination.")
     page.get_by_role("tab", name=re.compile("Log")).click()
     expect(page.locator("#one .log b", has_text="downloaded")).to_be_visible()
-    expect(page.locator("#one .log .call b").last).to_have_text("Download")
+    expect(page.locator("#one .log .call b").last).to_have_text("Check")
 
 
 def test_the_graph_is_reached_by_keys_and_named_for_those_who_do_not_see_it(look: Open) -> None:
