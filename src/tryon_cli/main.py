@@ -14,6 +14,7 @@ from tryon.json_types import UnreadableError
 from tryon.planning.manifest import ManifestError
 from tryon_cli import (
     calibrate,
+    checks,
     compare,
     completion,
     local,
@@ -60,6 +61,7 @@ def parser() -> argparse.ArgumentParser:
     pick.add_parser(commands)
     compare.add_parser(commands)
     calibrate.add_parser(commands)
+    checks.add_parser(commands)
     here = commands.add_parser("local", help="the whole application on this machine, without an account")
     local.add_arguments(here.add_subparsers(title="commands", required=True, metavar="COMMAND"))
     completion.complete(top)

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from tests.workflow.pipeline import running
 from tryon.checks import verdict_file
+from tryon.checks.comparing import store_limits
+from tryon.checks.limits import DEFAULT, Limits
 from tryon.checks.records import Verdict
-from tryon.checks.vocabulary import State
+from tryon.checks.vocabulary import Check, State
 from tryon.state.run import Checks
 from tryon_local.app import ROOT
 from tryon_local.service.faults import Fault, read_faults
@@ -28,11 +30,16 @@ def draw(model: bytes, garments: Sequence[tuple[bytes, str]], *, seed: int, para
     return _drawn(model, tuple(garments), seed, json.dumps(dict(parameters)))
 
 
-def checked(manifest: str, *faults: Fault) -> tuple[Checks, dict[str, Verdict]]:
-    """A run of a sample manifest that ended whole: the sum of its checks, and the verdicts by combination."""
+def checked(manifest: str, *faults: Fault, limits: Limits | None = None) -> tuple[Checks, dict[str, Verdict]]:
+    """A run of a sample manifest that ended whole: the sum of its checks, and the verdicts by combination.
+
+    `limits` are those that reviewers set before.
+    """
     with running(slots=6, faults=faults, picture=draw) as pipeline:
         for path in SAMPLES.glob("inputs/*/*"):
             pipeline.app.put(path.relative_to(SAMPLES).as_posix(), path.read_bytes())
+        if limits is not None:
+            store_limits(pipeline.app.stack.client("s3"), pipeline.app.bucket, limits)
         ended = pipeline.run((SAMPLES / manifest).read_bytes())
         assert ended.status == "SUCCEEDED", ended.errors
         found = verdict_file.loads(pipeline.app.get(f"runs/{ended.run_id}/checks.jsonl"))
@@ -58,6 +65,14 @@ def test_nothing_stands_out_of_the_eighteen() -> None:
     checks, verdicts = checked("manifest.json")
     assert flagged(verdicts) == {}
     assert checks.line == "nothing stands out in 18 of 18"
+
+
+def test_limits_that_reviewers_set_are_what_the_next_run_is_held_against() -> None:
+    # So strict that what is least odd is flagged too.
+    limits = DEFAULT.model_copy(update={"most_surprise": 0.1, "created": 1_790_000_000.0, "share": 0.5})
+    checks, verdicts = checked("manifest.json", limits=limits)
+    assert (checks.flagged, checks.learned) == (18, 1_790_000_000.0)
+    assert {check for verdict in verdicts.values() for check in verdict.reasons} >= {Check.BLANK, Check.ZOOMED}
 
 
 def test_of_eight_wrong_pictures_among_eighteen_six_are_flagged_and_the_others_come_next() -> None:

@@ -4,8 +4,9 @@ from random import Random
 
 import pytest
 
-from tryon.checks.limits import DEFAULT, Limits, TooFewApprovedError, learn, needed, wilson
-from tryon.checks.vocabulary import WORDS, Check
+from tryon.checks.limits import DEFAULT, Limits, Rejected, Scores, TooFewApprovedError, learn, needed, wilson
+from tryon.checks.vocabulary import CHECKS_OF_REASON, WORDS, Check, reason_of
+from tryon_cli.review import REASONS
 
 CHECKS: list[Check] = [check for check in Check if check is not Check.SAME_FILE]
 
@@ -18,11 +19,13 @@ def right(random: Random) -> dict[Check, float]:
     return {check: n * 10 + n * random.gauss(0, 1) for n, check in enumerate(CHECKS, start=1)}
 
 
-def wrong(random: Random, check: Check) -> dict[Check, float]:
-    return right(random) | {check: (CHECKS.index(check) + 1) * 25.0}
+def wrong(random: Random, check: Check, *reasons: str) -> Rejected:
+    """A result that one check finds, rejected for the reason that this check looks for unless others are given."""
+    scores = right(random) | {check: (CHECKS.index(check) + 1) * 25.0}
+    return Rejected(scores, frozenset(reasons or filter(None, [reason_of(check)])))
 
 
-def flags(limits: Limits, scores: dict[Check, float]) -> set[Check]:
+def flags(limits: Limits, scores: Scores) -> set[Check]:
     return {check for check, score in scores.items() if limits.flags(check, score)}
 
 
@@ -58,29 +61,56 @@ def test_the_share_is_that_of_right_results_which_any_check_flags_not_of_each_ch
     assert 0.02 < flagged / of < 0.07
 
 
+def test_every_reason_of_reviewers_is_known_and_every_check_answers_to_one_but_for_a_blank_picture() -> None:
+    assert tuple(CHECKS_OF_REASON) == REASONS
+    assert [check for check in Check if reason_of(check) is None] == [Check.BLANK]
+    assert (reason_of(Check.OTHER_COLOURS), reason_of(Check.SAME_FILE)) == ("colour", "garment")
+
+
 def test_wrong_results_are_found_by_their_check_and_recall_is_reported_with_its_interval() -> None:
     random = Random(3)
     rejected = [wrong(random, check) for check in CHECKS]
     limits = learn([right(random) for _ in range(99)], rejected, share=0.05, name="x", created=0.0, current=NONE)
-    assert all(check in flags(limits, scores) for check, scores in zip(CHECKS, rejected, strict=True))
+    assert all(check in flags(limits, one.scores) for check, one in zip(CHECKS, rejected, strict=True))
     assert limits.recall is not None
-    assert (limits.recall.hits, limits.recall.of) == (len(CHECKS), len(CHECKS))
+    # A blank picture has no reason.
+    assert (limits.recall.hits, limits.recall.of) == (len(CHECKS) - 1, len(CHECKS) - 1)
     assert 0.7 < limits.recall.low < 1 == limits.recall.high
-    assert limits.by_check[Check.BLURRED].hits == 1
+    assert (limits.by_reason["crop"].hits, limits.by_reason["crop"].of) == (5, 5)
 
 
-def test_a_check_whose_flags_are_mostly_wrong_is_switched_off_and_flags_nothing_more() -> None:
-    random = Random(4)
-    # One check that flags every tenth right result by the limit in force, and finds none of the wrong ones.
-    approved = [right(random) | ({Check.TEXTURE_LOST: 900.0 + n} if n % 10 == 0 else {}) for n in range(150)]
-    rejected = [wrong(random, Check.BLURRED) for _ in range(20)]
-    before = Limits(tails={}, fixed={Check.TEXTURE_LOST: 500.0})
-    limits = learn(approved, rejected, share=0.1, name="x", created=0.0, current=before)
-    assert limits.off == [Check.TEXTURE_LOST]
-    assert not limits.flags(Check.TEXTURE_LOST, 5_000.0)
-    assert limits.surprise(Check.TEXTURE_LOST, 5_000.0) == 0
+def test_a_rejected_result_counts_for_the_checks_of_its_reason_alone() -> None:
+    random = Random(7)
+    rejected = [
+        wrong(random, Check.SHIFTED, "face"),
+        wrong(random, Check.SHIFTED, "crop", "hands"),
+        wrong(random, Check.SHIFTED, "hands"),
+        Rejected(right(random)),
+    ]
+    limits = learn([right(random) for _ in range(99)], rejected, share=0.05, name="x", created=0.0, current=NONE)
     assert limits.recall is not None
-    assert limits.recall.hits == 20
+    assert (limits.recall.hits, limits.recall.of) == (1, 2), "none looks for hands, and one has no reason"
+    assert {reason: (found.hits, found.of) for reason, found in limits.by_reason.items()} == {
+        "crop": (1, 1),
+        "face": (0, 1),
+        "hands": (0, 0),
+    }
+
+
+@pytest.mark.parametrize(("reason", "off"), [("print", []), ("face", [Check.TEXTURE_LOST])])
+def test_a_check_whose_flags_are_mostly_wrong_is_switched_off_and_flags_nothing_more(
+    reason: str, off: list[Check]
+) -> None:
+    random = Random(4)
+    # One check that flags every tenth right result by the limit in force, and as many that are rejected for something.
+    approved = [right(random) | ({Check.TEXTURE_LOST: 900.0 + n} if n % 10 == 0 else {}) for n in range(150)]
+    rejected = [wrong(random, Check.BLURRED, "print") for _ in range(20)]
+    rejected += [wrong(random, Check.TEXTURE_LOST, reason) for _ in range(20)]
+    before = Limits(tails={}, fixed={Check.TEXTURE_LOST: 370.0})
+    limits = learn(approved, rejected, share=0.1, name="x", created=0.0, current=before)
+    assert limits.off == off
+    assert limits.flags(Check.TEXTURE_LOST, 5_000.0) is not bool(off)
+    assert (limits.surprise(Check.TEXTURE_LOST, 5_000.0) == 0) is bool(off)
 
 
 def test_without_learned_limits_only_the_fixed_ones_flag_and_surprise_only_orders() -> None:

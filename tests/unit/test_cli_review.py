@@ -97,7 +97,7 @@ def file(folder: Path, who: str = "Lin", run_id: str = RUN, **garments: str) -> 
     """A review file: `shirt="pick"`, `coat="reject hands"`, `coat2_1="reject"` for the second take's first picture."""
     marks = []
     for name, said in garments.items():
-        found = re.fullmatch(r"([a-z]+)(\d?)_?(\d?)", name)
+        found = re.fullmatch(r"([a-z]+)(\d?)_?(\d*)", name)
         assert found
         mark, _, reason = said.partition(" ")
         marks.append(

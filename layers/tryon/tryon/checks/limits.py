@@ -9,17 +9,31 @@ a Random World", 2005), each by tails that were learned without it. Only the sta
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from types import MappingProxyType
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tryon.checks.vocabulary import Check
+from tryon.checks.vocabulary import CHECKS_OF_REASON, Check
 
 Scores = Mapping[Check, float]
 """What the checks say of one result; those that could not look are missing."""
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A result that reviewers rejected: what the checks say of it, and for which reasons, by name."""
+
+    scores: Scores
+    reasons: frozenset[str] = frozenset()
+
+    @property
+    def checks(self) -> frozenset[Check]:
+        """The checks that look for those reasons: the rejection speaks for or against these alone."""
+        return frozenset(check for reason in self.reasons for check in CHECKS_OF_REASON.get(reason, ()))
+
 
 _TAIL = 0.1
 """Share of right results in a tail, and its surprise is 1."""
@@ -68,7 +82,8 @@ class Limits(BaseModel):
 
     `fixed` are scores above which a check flags by itself; `most_surprise` is the one limit that was learned, None
     before. Checks in `off` neither flag nor order. The rest says what they were learned from: the share of right
-    results that was asked for, how many were approved and rejected, which checks found how many of the rejected.
+    results that was asked for, how many were approved and rejected, and how many of those that were rejected for what a
+    check looks for are flagged by one that does (`recall`, and `by_reason`).
     """
 
     model_config = ConfigDict(frozen=True)
@@ -84,7 +99,7 @@ class Limits(BaseModel):
     approved: int = 0
     rejected: int = 0
     recall: Interval | None = None
-    by_check: dict[Check, Interval] = {}
+    by_reason: dict[str, Interval] = {}
 
     @property
     def key(self) -> str:
@@ -155,7 +170,7 @@ class _Learned:
 
 def learn(
     approved: Sequence[Scores],
-    rejected: Sequence[Scores],
+    rejected: Sequence[Rejected],
     *,
     share: float,
     name: str,
@@ -167,7 +182,9 @@ def learn(
 
     A check whose flags among the judged results are mostly wrong (precision's upper bound under a third, of five flags
     at least), by the limits in force until now (`current`) or by the new ones, is switched off, and the limit is
-    learned again without it. Raises `TooFewApprovedError`.
+    learned again without it. A rejected result counts for the checks of its reasons alone.
+
+    Raises `TooFewApprovedError`.
     """
     if len(approved) < needed(share):
         raise TooFewApprovedError(needed(share), len(approved), share)
@@ -191,16 +208,26 @@ def learn(
         approved=len(approved),
         rejected=len(rejected),
     )
-    caught = [{check for check, score in scores.items() if limits.flags(check, score)} for scores in rejected]
     return limits.model_copy(
         update={
-            "recall": wilson(sum(bool(checks) for checks in caught), len(rejected)),
-            "by_check": {
-                check: wilson(sum(check in checks for checks in caught), len(rejected))
-                for check in sorted({check for checks in caught for check in checks})
+            "recall": _recall(limits, rejected, frozenset(CHECKS_OF_REASON)),
+            "by_reason": {
+                reason: _recall(limits, rejected, frozenset((reason,)))
+                for reason in CHECKS_OF_REASON
+                if any(reason in one.reasons for one in rejected)
             },
         }
     )
+
+
+def _recall(limits: Limits, rejected: Sequence[Rejected], reasons: frozenset[str]) -> Interval:
+    """How many of those that were rejected for these reasons are flagged by a check that looks for them."""
+    meant = [Rejected(one.scores, one.reasons & reasons) for one in rejected]
+    looked_for = [one for one in meant if one.checks]
+    caught = (
+        any(limits.flags(check, one.scores[check]) for check in one.checks & one.scores.keys()) for one in looked_for
+    )
+    return wilson(sum(caught), len(looked_for))
 
 
 def _learn(approved: Sequence[Scores], share: float, off: Sequence[Check]) -> _Learned:
@@ -235,14 +262,14 @@ def tail_without(ordered: Sequence[float], score: float) -> Tail:
 
 
 def _mostly_wrong(
-    approved: Sequence[Scores], rejected: Sequence[Scores], flags: Callable[[Check, float], bool]
+    approved: Sequence[Scores], rejected: Sequence[Rejected], flags: Callable[[Check, float], bool]
 ) -> set[Check]:
-    def count(many: Sequence[Scores], check: Check) -> int:
+    def count(many: Iterable[Scores], check: Check) -> int:
         return sum(check in scores and flags(check, scores[check]) for scores in many)
 
     wrong = set()
     for check in {check for scores in approved for check in scores}:
-        right = count(rejected, check)
+        right = count((one.scores for one in rejected if check in one.checks), check)
         of = right + count(approved, check)
         if of >= _LEAST_FLAGS and wilson(right, of).high < _MOSTLY_WRONG:
             wrong.add(check)

@@ -57,6 +57,40 @@ WORDS: Mapping[Check, str] = MappingProxyType(
 """A reason of a flag as people read it."""
 
 
+_FACE = (Check.FACE_DIFFERS, Check.FACE_COLOURS, Check.FACE_SMOOTHED, Check.ANOTHER_PERSON)
+
+CHECKS_OF_REASON: Mapping[str, tuple[Check, ...]] = MappingProxyType(
+    {
+        "garment": (
+            Check.NOTHING_APPLIED,
+            Check.SAME_FILE,
+            Check.OTHER_GARMENT,
+            Check.UNLIKE_PHOTOGRAPH,
+            Check.WRONG_PART,
+            Check.OTHER_COLOURS,
+        ),
+        "colour": (Check.OTHER_COLOURS, Check.BANDED, Check.OTHER_GARMENT, Check.UNLIKE_PHOTOGRAPH),
+        "print": (Check.TEXTURE_LOST, Check.BLURRED, Check.OTHER_GARMENT),
+        "fit": (),
+        "hands": (),
+        "face": _FACE,
+        "background": (Check.CHANGED_BESIDE,),
+        "crop": (Check.CROPPED, Check.STRETCHED, Check.ZOOMED, Check.SHIFTED, Check.CUT_OFF),
+    }
+)
+"""The checks that look for what a reviewer rejects a picture for, by the reason's name; none looks for fit or hands."""
+
+_FIRST_REASON = {
+    Check.OTHER_COLOURS: "colour",
+}
+
+
+def reason_of(check: Check) -> str | None:
+    """The reason that a reviewer who agrees with a check's flag rejects for; None where no reason says it."""
+    named = [reason for reason, checks in CHECKS_OF_REASON.items() if check in checks]
+    return _FIRST_REASON.get(check, named[0] if named else None)
+
+
 class State(StrEnum):
     """How the look at a result ended."""
 

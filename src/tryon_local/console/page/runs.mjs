@@ -157,7 +157,14 @@ export function showHead() {
   }
   if (run.checks) {
     const [, what, more] = /^(.*?)(?:[:;] (.*))?$/.exec(run.checks);
-    numbers.push(el("div", { class: "checks" }, el("dt", { text: "checks" }), el("dd", { text: what }, more && el("small", { text: more }))));
+    numbers.push(
+      el(
+        "div",
+        { class: "checks" },
+        el("dt", { text: "checks" }),
+        el("dd", { text: what }, more && el("small", { text: more })),
+      ),
+    );
   }
   clear(byId("numbers"), ...numbers);
   byId("files").hidden = !run.files.length || chosen.n !== null;
