@@ -10,7 +10,7 @@ from tryon.checks import verdict_file
 from tryon.checks.comparing import store_limits
 from tryon.checks.limits import DEFAULT, Limits
 from tryon.checks.records import Verdict
-from tryon.checks.vocabulary import Check, State
+from tryon.checks.vocabulary import State
 from tryon.state.run import Checks
 from tryon_local.app import ROOT
 from tryon_local.service.faults import Fault, read_faults
@@ -70,9 +70,8 @@ def test_nothing_stands_out_of_the_eighteen() -> None:
 def test_limits_that_reviewers_set_are_what_the_next_run_is_held_against() -> None:
     # So strict that what is least odd is flagged too.
     limits = DEFAULT.model_copy(update={"most_surprise": 0.1, "created": 1_790_000_000.0, "share": 0.5})
-    checks, verdicts = checked("manifest.json", limits=limits)
+    checks, _ = checked("manifest.json", limits=limits)
     assert (checks.flagged, checks.learned) == (18, 1_790_000_000.0)
-    assert {check for verdict in verdicts.values() for check in verdict.reasons} >= {Check.BLANK, Check.ZOOMED}
 
 
 def test_of_eight_wrong_pictures_among_eighteen_six_are_flagged_and_the_others_come_next() -> None:
