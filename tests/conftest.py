@@ -34,6 +34,8 @@ os.environ.update(
     AWS_SECRET_ACCESS_KEY="test",
     POWERTOOLS_SERVICE_NAME="tryon",
     POWERTOOLS_METRICS_NAMESPACE="tryon",
+    # Nor a stack that a person's setting files name.
+    TRYON_SETTINGS=os.devnull,
 )
 # A terminal's width, colours and language would be in what tests compare.
 for name in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE"):

@@ -21,10 +21,11 @@ from rich.console import Console
 from tryon.planning.manifest import Manifest
 from tryon.service import registry
 from tryon_cli.drop import await_claim, check, put, read
-from tryon_cli.options import MOST_PORTS, MOST_SLOTS, counted, positive, whole
+from tryon_cli.options import MOST_SLOTS, counted, positive, whole
 from tryon_cli.run import bring, exit_code, outcome, say_broken, say_pictures
 from tryon_cli.runs import say_left_out
 from tryon_cli.saving import save
+from tryon_cli.settings import MOST_PORTS
 from tryon_cli.target import LOCAL_PORT, LOCAL_STACK, Target, TargetError
 from tryon_cli.watch import table, watch
 from tryon_local.environment import isolated
@@ -74,10 +75,10 @@ def add_arguments(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         parser.add_argument(
             "--port",
             type=whole(0, MOST_PORTS),
-            default=os.environ.get("TRYON_PORT", LOCAL_PORT) if name == "up" else 0,
+            default=None if name == "up" else 0,
             metavar="PORT",
             help="port on 127.0.0.1, 0 for any that is free "
-            + (f"(default: $TRYON_PORT or {LOCAL_PORT})" if name == "up" else "(%(default)s)"),
+            + (f"(default: $TRYON_PORT, a setting file's, or {LOCAL_PORT})" if name == "up" else "(%(default)s)"),
         )
         parser.add_argument("--seed", type=int, default=1, help="seed of the service's latencies (%(default)s)")
         parser.add_argument(

@@ -25,6 +25,7 @@ from tryon_cli import (
     remake,
     run,
     runs,
+    settings,
     share,
     show,
     stop,
@@ -62,6 +63,7 @@ def parser() -> argparse.ArgumentParser:
     compare.add_parser(commands)
     calibrate.add_parser(commands)
     checks.add_parser(commands)
+    settings.add_parser(commands)
     here = commands.add_parser("local", help="the whole application on this machine, without an account")
     local.add_arguments(here.add_subparsers(title="commands", required=True, metavar="COMMAND"))
     completion.complete(top)
@@ -79,6 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console(width=None if sys.stdout.isatty() else LOG_WIDTH)
     errors = Console(stderr=True)
     try:
+        settings.fill(parsed)
         code: int = parsed.command(parsed, console)
     except ManifestError as error:
         errors.print("[red]the manifest cannot be run:[/]")

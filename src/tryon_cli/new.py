@@ -5,7 +5,7 @@ import json
 import mimetypes
 import shlex
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import islice
 from pathlib import Path, PurePath
 from typing import get_args
@@ -233,27 +233,25 @@ def print_schema(arguments: argparse.Namespace, console: Console) -> int:
     return 0
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What `tryon new` is asked for, by the names of its options; `column` are headings by the field they stand for."""
+
+    folder: Path | None = None
+    table: Path | None = None
+    sheet: str | None = None
+    encoding: str | None = None
+    column: Mapping[str, str] = field(default_factory=dict)
+    name: str | None = None
+    service: str | None = None
+    out: Path | None = None
+    force: bool = False
+
+
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Write the manifest."""
-    folder = _folder(arguments)
-    if not folder.is_dir():
-        raise TargetError(f"{folder} is not a folder")
-    out: Path = arguments.out or folder / "manifest.json"
-    if not out.parent.is_dir():
-        raise TargetError(f"{out.parent} is not a folder")
-    try:
-        name = arguments.name or pictures.text_of(PurePath(folder.resolve().name))[:MAX_NAME] or "manifest"
-        if arguments.table is None:
-            made = _of_folder(folder, name, out, arguments.service, console)
-        else:
-            made = _of_table(folder, name, out, arguments, console)
-    except UnicodeDecodeError:
-        raise TargetError(f"the path of {folder} is not UTF-8: no manifest can hold it") from None
-    data = _checked(made)
-    if out.exists() and not arguments.force:
-        raise TargetError(f"{out} is there already: --force overwrites it")
-    out.write_bytes(data)
-    (out.parent / SCHEMA_NAME).write_text(schema_text(), encoding="utf-8")
+    given = {one.name: getattr(arguments, one.name) for one in fields(Asked)}
+    out, made = write(Asked(**{**given, "column": dict(arguments.column or ())}), console)
     worn = len(made.garments) + len(made.outfits)
     outfits = f"{counted(len(made.outfits), 'outfit')}, " if made.outfits else ""
     console.print(
@@ -267,16 +265,43 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def _folder(arguments: argparse.Namespace) -> Path:
+def write(asked: Asked, console: Console) -> tuple[Path, Made]:
+    """Write a manifest, say what was left out, and return the file and what is in it.
+
+    Raises `TargetError`, `ManifestError` and OSError for what cannot be a manifest.
+    """
+    folder = _folder(asked)
+    if not folder.is_dir():
+        raise TargetError(f"{folder} is not a folder")
+    out = asked.out or folder / "manifest.json"
+    if not out.parent.is_dir():
+        raise TargetError(f"{out.parent} is not a folder")
+    try:
+        name = asked.name or pictures.text_of(PurePath(folder.resolve().name))[:MAX_NAME] or "manifest"
+        if asked.table is None:
+            made = _of_folder(folder, name, out, asked.service, console)
+        else:
+            made = _of_table(asked.table, folder, name, out, asked, console)
+    except UnicodeDecodeError:
+        raise TargetError(f"the path of {folder} is not UTF-8: no manifest can hold it") from None
+    data = _checked(made)
+    if out.exists() and not asked.force:
+        raise TargetError(f"{out} is there already: --force overwrites it")
+    out.write_bytes(data)
+    (out.parent / SCHEMA_NAME).write_text(schema_text(), encoding="utf-8")
+    return out, made
+
+
+def _folder(asked: Asked) -> Path:
     """The folder with the pictures: beside the table where none is named."""
-    if arguments.table is None:
-        if arguments.folder is None:
-            raise TargetError("name a folder of pictures, or a spreadsheet with --table")
-        wrong = [name for name in ("sheet", "encoding", "column") if getattr(arguments, name)]
-        if wrong:
-            raise TargetError(f"--{wrong[0]} is for --table")
-        return Path(arguments.folder)
-    return Path(arguments.folder or arguments.table.parent)
+    if asked.table is not None:
+        return asked.folder or asked.table.parent
+    if asked.folder is None:
+        raise TargetError("name a folder of pictures, or a spreadsheet with --table")
+    wrong = [name for name in ("sheet", "encoding", "column") if getattr(asked, name)]
+    if wrong:
+        raise TargetError(f"--{wrong[0]} is for --table")
+    return asked.folder
 
 
 def _of_folder(folder: Path, name: str, out: Path, service: str | None, console: Console) -> Made:
@@ -289,17 +314,17 @@ def _of_folder(folder: Path, name: str, out: Path, service: str | None, console:
     return made
 
 
-def _of_table(folder: Path, name: str, out: Path, arguments: argparse.Namespace, console: Console) -> Made:
+def _of_table(file: Path, folder: Path, name: str, out: Path, asked: Asked, console: Console) -> Made:
     """The rows of a table; without a row of type model, the models are those of the folder's models/."""
-    read = sheet.read(arguments.table, sheet=arguments.sheet, encoding=arguments.encoding)
-    table = product_table.Table(read, dict(arguments.column or ()))
-    found = product_table.products(table, (arguments.table.parent, folder), out.parent)
+    read = sheet.read(file, sheet=asked.sheet, encoding=asked.encoding)
+    table = product_table.Table(read, asked.column)
+    found = product_table.products(table, (file.parent, folder), out.parent)
     models: Sequence[Mapping[str, str]] = found.models or _models_of(folder, name, out, console)
     if not models:
         table.refuse(0, "", f"has no row of type {product_table.MODEL}, and {folder} has no pictures in models/")
     if not found.garments:
         table.refuse(0, "", "has no garment")
-    made = Made(name, models, found.garments, arguments.service, found.outfits, frozenset(found.elsewhere))
+    made = Made(name, models, found.garments, asked.service, found.outfits, frozenset(found.elsewhere))
     if models and found.garments:
         try:
             _checked(made)

@@ -3,19 +3,19 @@
 import argparse
 import json
 import math
-import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Console
 
+from tryon_cli import settings
+from tryon_cli.settings import MOST_PORTS
 from tryon_cli.target import LOCAL_PORT, LOCAL_STACK, Target, TargetError, connect
 
 MOST_SLOTS = 200
 """Of the template's parameter `Slots`, which begins at 1."""
-
-MOST_PORTS = 65535
 
 LOG_WIDTH = 140
 """Columns where no terminal says how many there are: a log wants whole lines."""
@@ -70,17 +70,19 @@ def stack_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("stack")
     group.add_argument(
         "--stack",
-        default=os.environ.get("TRYON_STACK", LOCAL_STACK),
-        help="name of a deployed stack, or 'local' for the one of `tryon local up` (default: $TRYON_STACK or local)",
+        help="name of a deployed stack, or 'local' for the one of `tryon local up` (default: $TRYON_STACK, a setting "
+        "file's, or local)",
     )
-    group.add_argument("--profile", help="AWS profile, as for the AWS CLI (default: $AWS_PROFILE)")
-    group.add_argument("--region", help="AWS region, as for the AWS CLI (default: $AWS_DEFAULT_REGION or the profile)")
+    group.add_argument("--profile", help="AWS profile, as for the AWS CLI (default: $AWS_PROFILE or a setting file's)")
+    group.add_argument(
+        "--region",
+        help="AWS region, as for the AWS CLI (default: $AWS_DEFAULT_REGION, a setting file's, or the profile's)",
+    )
     group.add_argument(
         "--port",
         type=whole(1, MOST_PORTS),
-        default=os.environ.get("TRYON_PORT", LOCAL_PORT),
         metavar="PORT",
-        help=f"port of the local stack (default: $TRYON_PORT or {LOCAL_PORT})",
+        help=f"port of the local stack (default: $TRYON_PORT, a setting file's, or {LOCAL_PORT})",
     )
 
 
@@ -108,7 +110,25 @@ def json_option(parser: argparse.ArgumentParser) -> None:
 
 def target(arguments: argparse.Namespace) -> Target:
     """The stack that the options name; raises `TargetError` when it cannot be reached."""
-    return connect(arguments.stack, profile=arguments.profile, region=arguments.region, port=arguments.port)
+    return reach(stack=arguments.stack, profile=arguments.profile, region=arguments.region, port=arguments.port)
+
+
+def reach(
+    *, stack: str | None = None, profile: str | None = None, region: str | None = None, port: int | None = None
+) -> Target:
+    """A stack, by the settings for what is not given; raises `TargetError` when it cannot be reached."""
+    given = argparse.Namespace(stack=stack, profile=profile, region=region, port=port)
+    settings.fill(given)
+    found = connect(given.stack, profile=given.profile, region=given.region, port=given.port)
+    return replace(found, options=_local_words(given.port)) if found.is_local else found
+
+
+def _local_words(port: int) -> str:
+    """The options by which a command means the local stack on a port, where the settings mean another one."""
+    told = settings.usual()
+    stack = "" if told["stack"].value == LOCAL_STACK else f" --stack {LOCAL_STACK}"
+    # With a setting of its own another terminal, or another folder, would meet the default.
+    return stack + ("" if port == LOCAL_PORT == told["port"].value else f" --port {port}")
 
 
 def print_json(console: Console, value: Any) -> None:

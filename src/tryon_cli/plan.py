@@ -71,8 +71,9 @@ class Forecast:
     result as often as the manifest lets it. `bound` is what the time depends on: slots, pace or requests.
     `unchecked` images are no files here, and no stack said whether they are in its bucket. `assumed` is what the
     forecast takes for granted because no stack answered; `stack` is the one that did. `costs` are by currency, `cost`
-    is the one in `currency`. `services` are the combinations of each service where there are several, `credits` what
-    each prepaid account must have left, `credits_left` what it has where that could be asked.
+    is the one in `currency`, and so are `costs_at_most` and `cost_at_most`. `services` are the combinations of each
+    service where there are several, `credits` what each prepaid account must have left, `credits_left` what it has
+    where that could be asked.
     """
 
     combinations: list[str]
@@ -90,6 +91,7 @@ class Forecast:
     stack: str | None = None
     assumed: list[str] = field(default_factory=list)
     costs: dict[str, float] = field(default_factory=dict)
+    costs_at_most: dict[str, float] = field(default_factory=dict)
     services: dict[str, int] = field(default_factory=dict)
     credits: dict[str, float] = field(default_factory=dict)
     credits_left: dict[str, float] = field(default_factory=dict)
@@ -164,8 +166,11 @@ def forecast(
     slowest = max(parts.values(), key=lambda part: part.seconds)
     first = next(iter(parts.values()))
     costs: dict[str, float] = {}
+    at_most: dict[str, float] = {}
     for part in parts.values():
-        costs[part.limits.currency] = costs.get(part.limits.currency, 0.0) + part.cost
+        currency = part.limits.currency
+        costs[currency] = costs.get(currency, 0.0) + part.cost
+        at_most[currency] = at_most.get(currency, 0.0) + part.cost_at_most
     return Forecast(
         combinations=[combination.id for combination in combinations],
         seconds=max(seconds.values()) + DOWNLOAD_SECONDS,
@@ -174,12 +179,13 @@ def forecast(
         latency=slowest.limits.latency,
         resumed=sum(part.resumed for part in parts.values()),
         cost=costs[first.limits.currency],
-        cost_at_most=sum(p.cost_at_most for p in parts.values() if p.limits.currency == first.limits.currency),
+        cost_at_most=at_most[first.limits.currency],
         currency=first.limits.currency,
         slots=slowest.limits.slots,
         converted=dict(draft.converted),
         unchecked=list(draft.elsewhere if in_bucket is None else in_bucket.unknown),
         costs=costs,
+        costs_at_most=at_most,
         services={key: part.combinations for key, part in parts.items()} if len(settings) > 1 else {},
         credits=needed_credits(manifest, earlier),
     )

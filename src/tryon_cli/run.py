@@ -1,6 +1,7 @@
 """`tryon run`, `watch` and `retry`: bring a manifest to a stack, follow its run, run again what failed."""
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -82,7 +83,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         in_bucket = check(found, draft)
         told = price.of_draft(found, draft, in_bucket)
         price.say(told, found, talk)
-        _say_same(found, draft, talk)
+        say_same(found, draft, talk)
         price.ask(told, found, talk, yes=arguments.yes)
         _ask(draft, talk, yes=arguments.yes)
         uploaded = bring(found, draft, talk)
@@ -96,7 +97,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     return follow_claimed(found, key, version, arguments, console)
 
 
-def _say_same(found: Target, draft: Draft, console: Console) -> None:
+def say_same(found: Target, draft: Draft, console: Console) -> None:
+    """Say which run has pictures of the very same manifest already."""
     before = price.same_manifest(found, draft)
     if before is not None and before.outcome is not None:
         there = counted(before.outcome.succeeded, "picture")
@@ -162,6 +164,48 @@ def again(arguments: argparse.Namespace, console: Console) -> int:
     """Drop the manifest of what failed."""
     found = target(arguments)
     run_id = newest(found, arguments.run_id)
+    left = left_of(found, run_id, include_unknown=arguments.include_unknown, new_pictures=arguments.new_pictures)
+    say = Console(stderr=True) if arguments.json else console
+    if left.unknown:
+        say.print(
+            f"{left.unknown} left out: the outcome of their submit is unknown, a task may exist and be billed "
+            "(--include-unknown repeats them)",
+            highlight=False,
+        )
+    if left.wanted is None:
+        if arguments.json:
+            print_json(console, {"run_id": run_id, "nothing_left": True, "repaired_by": left.by})
+        else:
+            told = f": repaired by {', '.join(left.by)}" if left.by else ""
+            console.print(f"nothing of run {run_id} is left to do{told}", highlight=False, soft_wrap=True)
+        return 0
+    if left.by:
+        say.print(f"left out what {', '.join(left.by)} repaired or is repairing", highlight=False, soft_wrap=True)
+    if arguments.print:
+        console.print(left.wanted.encode(), markup=False, highlight=False, soft_wrap=True)
+        return 0
+    cost = price.of_retry(found, left.wanted)
+    price.say(cost, found, say)
+    price.ask(cost, found, say, yes=arguments.yes)
+    key, version = put_retry(found, run_id, left.wanted)
+    return follow_claimed(found, key, version, arguments, console)
+
+
+@dataclass(frozen=True)
+class Left:
+    """What of a run is left to do: None for nothing.
+
+    `unknown` counts what is left out because a task may exist and be billed, `by` are the ids of other retries that
+    repaired something or are repairing it.
+    """
+
+    wanted: Manifest | None
+    unknown: int
+    by: list[str]
+
+
+def left_of(found: Target, run_id: str, *, include_unknown: bool = False, new_pictures: bool = False) -> Left:
+    """What of a run is left to do; raises `TargetError` for one that has not ended or never was planned."""
     run = found.ledger.run(run_id)
     if run is None:
         raise TargetError(f"run {run_id} is not in this stack's ledger")
@@ -171,36 +215,18 @@ def again(arguments: argparse.Namespace, console: Console) -> int:
     if not entries:
         raise TargetError(f"run {run_id} was {run.status.lower()} before anything was planned: {run.cause}")
     original = read_again(found.s3, run.bucket, run.manifest_key, run.manifest_version, default_service=run.service)
-    wanted = retry.manifest(original, run_id, entries, include_unknown=arguments.include_unknown)
-    say = Console(stderr=True) if arguments.json else console
-    unknown = sum(entry.outcome_unknown for entry in entries)
-    if unknown and not arguments.include_unknown:
-        say.print(
-            f"{unknown} left out: the outcome of their submit is unknown, a task may exist and be billed "
-            "(--include-unknown repeats them)",
-            highlight=False,
-        )
+    wanted = retry.manifest(original, run_id, entries, include_unknown=include_unknown)
+    unknown = 0 if include_unknown else sum(entry.outcome_unknown for entry in entries)
     by: list[str] = []
     if wanted is not None:
-        wanted, by = _without_repaired(found, wanted, new_pictures=arguments.new_pictures)
-    if wanted is None:
-        if arguments.json:
-            print_json(console, {"run_id": run_id, "nothing_left": True, "repaired_by": by})
-        else:
-            told = f": repaired by {', '.join(by)}" if by else ""
-            console.print(f"nothing of run {run_id} is left to do{told}", highlight=False, soft_wrap=True)
-        return 0
-    if by:
-        say.print(f"left out what {', '.join(by)} repaired or is repairing", highlight=False, soft_wrap=True)
-    if arguments.print:
-        console.print(wanted.encode(), markup=False, highlight=False, soft_wrap=True)
-        return 0
-    cost = price.of_retry(found, wanted)
-    price.say(cost, found, say)
-    price.ask(cost, found, say, yes=arguments.yes)
+        wanted, by = _without_repaired(found, wanted, new_pictures=new_pictures)
+    return Left(wanted, unknown, by)
+
+
+def put_retry(found: Target, run_id: str, wanted: Manifest) -> tuple[str, str]:
+    """Put the manifest of what is left of a run, which starts its run; returns its key and version."""
     key = f"manifests/{run_id}-retry.json"
-    version = found.s3.put_object(Bucket=found.bucket, Key=key, Body=wanted.encode().encode())["VersionId"]
-    return follow_claimed(found, key, version, arguments, console)
+    return key, found.s3.put_object(Bucket=found.bucket, Key=key, Body=wanted.encode().encode())["VersionId"]
 
 
 def _without_repaired(found: Target, wanted: Manifest, *, new_pictures: bool) -> tuple[Manifest | None, list[str]]:

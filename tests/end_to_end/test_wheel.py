@@ -72,7 +72,7 @@ def port() -> Iterator[str]:
 
 def test_the_wheel_has_no_top_level_name_but_the_projects_own(wheel: Path) -> None:
     names = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
-    assert names == {"tryon", "tryon_cli", "tryon_local", f"tryon-{VERSION}.dist-info"}
+    assert names == {"tryon", "tryon_cli", "tryon_client", "tryon_local", f"tryon-{VERSION}.dist-info"}
 
 
 def test_the_wheel_has_the_pages_the_types_and_the_licence(wheel: Path) -> None:

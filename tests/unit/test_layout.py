@@ -36,11 +36,22 @@ def imports(path: Path) -> set[str]:
     [
         (
             "layers/tryon",
-            {"tryon_local", "tryon_cli", "functions", "tests", "benchmarks", "aws_lambda_powertools", "moto", "rich"},
+            {
+                "tryon_local",
+                "tryon_cli",
+                "tryon_client",
+                "functions",
+                "tests",
+                "benchmarks",
+                "aws_lambda_powertools",
+                "moto",
+                "rich",
+            },
         ),
-        ("functions", {"tryon_local", "tryon_cli", "sam", "tests", "benchmarks", "moto", "rich"}),
-        ("src/tryon_local", {"tryon_cli", "sam", "tests", "benchmarks", "functions"}),
-        ("src/tryon_cli", {"sam", "tests", "benchmarks", "functions"}),
+        ("functions", {"tryon_local", "tryon_cli", "tryon_client", "sam", "tests", "benchmarks", "moto", "rich"}),
+        ("src/tryon_local", {"tryon_cli", "tryon_client", "sam", "tests", "benchmarks", "functions"}),
+        ("src/tryon_cli", {"tryon_client", "sam", "tests", "benchmarks", "functions"}),
+        ("src/tryon_client", {"sam", "tests", "benchmarks", "functions"}),
     ],
 )
 def test_nobody_imports_what_it_must_not_know(folder: str, forbidden: set[str]) -> None:
