@@ -273,8 +273,6 @@ def finish(
         return exit_code(ended)
     table(entries, console)
     console.print(f"\n{outcome(found, ended.outcome)}", highlight=False, soft_wrap=True)
-    if ended.outcome.checks and ended.outcome.checks.line:
-        console.print(f"checks: {ended.outcome.checks.line}", markup=False, highlight=False, soft_wrap=True)
     if any(entry.status is not Status.SUCCEEDED for entry in entries):
         console.print(f"repair: tryon retry {run_id}{found.options}", highlight=False, soft_wrap=True)
     console.print(f"gallery: tryon open {run_id}{found.options}", highlight=False, soft_wrap=True)
