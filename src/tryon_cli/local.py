@@ -235,9 +235,13 @@ def up(arguments: argparse.Namespace, console: Console) -> int:
     _stop_when_told()
     with contextlib.suppress(KeyboardInterrupt):
         # Here, as in `local_target`: it brings the AWS stand-in along.
+        from tryon_cli.actions import ConsoleActions
         from tryon_local.console.server import serve
 
-        with local_target(arguments, faults) as (target, app), serve(app, arguments.console_port) as page:
+        with (
+            local_target(arguments, faults) as (target, app),
+            serve(app, arguments.console_port, ConsoleActions(target)) as page,
+        ):
             console.print(_welcome(arguments, target, app, page.url), soft_wrap=True, highlight=False)
             threading.Event().wait()
     console.print("stopped; its runs, galleries and learned cadences are gone")

@@ -1,13 +1,15 @@
 """`tryon stop`: end a run before its end."""
 
 import argparse
+from collections.abc import Sequence
 
 from rich.console import Console
 
-from tryon.state.entry import Status
+from tryon.state.entry import Entry, Status
+from tryon.state.run import Run
 from tryon_cli import found as runs_found
 from tryon_cli.options import confirm, counted, run_option, said, stack_options, target
-from tryon_cli.target import TargetError
+from tryon_cli.target import Target, TargetError
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -34,20 +36,18 @@ def stop(arguments: argparse.Namespace, console: Console) -> int:
     if run.execution is None:
         raise TargetError(f"run {run_id} names no execution: stop it in the console of Step Functions")
     entries = list(found.ledger.entries(run_id))
-    at_service = sum(entry.status is Status.SUBMITTED and entry.ended_at is None for entry in entries)
-    waiting = sum(entry.status in (Status.PLANNED, Status.SUBMITTING) for entry in entries)
+    waiting, at_service = at_stake(entries)
     talk = said(arguments, console)
+    tasks = counted(len(at_service), "task")
     talk.print(
-        f"run {run_id}: {counted(waiting, 'combination')} will not start; {counted(at_service, 'task')} at the service "
+        f"run {run_id}: {counted(waiting, 'combination')} will not start; {tasks} at the service "
         "will be paid for all the same",
         highlight=False,
         soft_wrap=True,
     )
     if not arguments.yes:
         confirm("stop it?", talk, refusal="nothing was stopped", yes="stops the run")
-    found.client("stepfunctions").stop_execution(
-        executionArn=run.execution, error="Stopped", cause="stopped by `tryon stop`"
-    )
+    end(found, run, "stopped by `tryon stop`")
     talk.print(
         f"stopped; its end is recorded in some minutes: tryon watch {run_id}{found.options}\n"
         f"what is left: tryon retry {run_id}{found.options}",
@@ -55,3 +55,14 @@ def stop(arguments: argparse.Namespace, console: Console) -> int:
         soft_wrap=True,
     )
     return 0
+
+
+def at_stake(entries: Sequence[Entry]) -> tuple[int, list[Entry]]:
+    """How many combinations will not start when a run is stopped, and those whose task is paid for all the same."""
+    waiting = sum(entry.status in (Status.PLANNED, Status.SUBMITTING) for entry in entries)
+    return waiting, [entry for entry in entries if entry.status is Status.SUBMITTED and entry.ended_at is None]
+
+
+def end(found: Target, run: Run, cause: str) -> None:
+    """Stop the execution of a run; the cause is what its record says."""
+    found.client("stepfunctions").stop_execution(executionArn=run.execution, error="Stopped", cause=cause)

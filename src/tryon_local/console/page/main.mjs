@@ -1,6 +1,7 @@
 /* All of it. */
 
 import { byId, el } from "../../../../layers/tryon/tryon/web/elements.mjs";
+import { beginActions } from "./act.mjs";
 import { ask, follow } from "./asking.mjs";
 import { choose, fromAddress } from "./choice.mjs";
 import { showList } from "./combinations.mjs";
@@ -25,7 +26,7 @@ function typing(event) {
 }
 
 function keys(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || byId("act").open) return;
   if (event.key === "Escape") {
     if (typing(event)) event.target.blur();
     else if (chosen.step) choose({ step: "" });
@@ -58,6 +59,7 @@ export async function begin() {
   byId("pace").textContent = machine.speed ? `on this machine, ${machine.speed} × real time` : "on this machine";
   byId("bucket").textContent = machine.bucket;
   beginGraph();
+  beginActions();
   clear(
     byId("statuses"),
     ...FILTERS.map(([status, text]) =>

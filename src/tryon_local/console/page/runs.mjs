@@ -2,6 +2,7 @@
 
 import { byId, el } from "../../../../layers/tryon/tryon/web/elements.mjs";
 import { amounts, duration, money, plural } from "../../../../layers/tryon/tryon/web/formats.mjs";
+import { showActions } from "./act.mjs";
 import { now } from "./asking.mjs";
 import { choose } from "./choice.mjs";
 import { chosen, combinations, run, runs } from "./state.mjs";
@@ -173,6 +174,7 @@ export function showHead() {
     ...run.files.map((file) => el("a", { href: file.href, target: "_blank", rel: "noopener", text: file.name })),
   );
   showArrived();
+  showActions();
   let trouble = byId("trouble");
   const why = run.error ? `${run.error}: ${run.cause || ""}` : "";
   if (!why) {
