@@ -389,6 +389,7 @@ class _Run:
                 "error": self._execution["error"],
                 "cause": self._execution["cause"],
                 "files": self._files,
+                "causes": self._causes(),
                 "live": self._live(),
                 "arrived": self._arrived(),
                 "path": [self._visit(visit) for visit in self._path],
@@ -432,6 +433,15 @@ class _Run:
             "a_minute": recent,
             "seconds_left": None if left is None else round(left),
         }
+
+    def _causes(self) -> list[dict[str, Json]]:
+        """Why combinations failed, the most frequent cause first, each with what can be done about it."""
+        errors = Counter(one.error or one.status for one in self._combinations.values() if one.over)
+        del errors["SUCCEEDED"]
+        return [
+            {"error": error, "count": count, "advice": ADVICE.get(error)}
+            for error, count in sorted(errors.items(), key=lambda one: (-one[1], one[0]))
+        ]
 
     def _arrived(self) -> list[dict[str, Json]]:
         """The newest results of a run that goes on, each with the combination that it belongs to."""

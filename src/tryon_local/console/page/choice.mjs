@@ -3,7 +3,7 @@
 import { look, told } from "./asking.mjs";
 import { showRun } from "./main.mjs";
 import { showRuns } from "./runs.mjs";
-import { chosen, setAligned, setCombinations, setDetail, setRun } from "./state.mjs";
+import { chosen, setAligned, setBeside, setCombinations, setDetail, setRun } from "./state.mjs";
 
 export function pick(execution) {
   chosen.execution = execution;
@@ -14,6 +14,7 @@ export function pick(execution) {
   setCombinations(new Map());
   setRun(null);
   setAligned(null);
+  setBeside(null);
 }
 
 export function choose(change) {

@@ -3,9 +3,10 @@
 import { byId, el, svg } from "../../../../layers/tryon/tryon/web/elements.mjs";
 import { duration } from "../../../../layers/tryon/tryon/web/formats.mjs";
 import { now } from "./asking.mjs";
+import { showChoices, wayBelow } from "./beside.mjs";
 import { choose } from "./choice.mjs";
 import { count } from "./runs.mjs";
-import { aligned, chosen, combinations, filters, machine, nodes, ROW, run } from "./state.mjs";
+import { aligned, beside, chosen, combinations, filters, machine, nodes, ROW, run } from "./state.mjs";
 import { clear, clock, STATUS, titled } from "./words.mjs";
 
 export const startOf = (path) => (path.length ? path[0][1] : 0);
@@ -37,7 +38,7 @@ export function kind(number) {
   return node.resource.endsWith("waitForTaskToken") ? "queue" : "work";
 }
 
-function bar(path, from, to) {
+function bar(path, from, to, below) {
   const width = 1000 / Math.max(1, to - from);
   const rects = path
     .map(([number, entered, left]) => ({
@@ -62,7 +63,7 @@ function bar(path, from, to) {
     });
   return svg(
     "svg",
-    { class: "bar", viewBox: "0 0 1000 16", preserveAspectRatio: "none", "aria-hidden": "true" },
+    { class: below ? "bar beside" : "bar", viewBox: "0 0 1000 16", preserveAspectRatio: "none", "aria-hidden": "true" },
     ...rects,
   );
 }
@@ -108,9 +109,11 @@ export function showList() {
   const found = listed();
   const byItself = aligned === null ? combinations.size > 120 : aligned;
   byId("aligned").setAttribute("aria-pressed", String(byItself));
+  const below = found.map(wayBelow).filter(Boolean);
   const longest = byItself
-    ? Math.max(1, ...found.map((one) => endOf(one.path) - startOf(one.path)))
-    : Math.max(1, (run.ended === null ? now() : run.ended) - run.started);
+    ? Math.max(1, ...[...found.map((one) => one.path), ...below].map((path) => endOf(path) - startOf(path)))
+    : Math.max(1, (run.ended === null ? now() : run.ended) - run.started, beside ? beside.seconds : 0);
+  showChoices();
   clear(byId("axis"), ...[0, 0.5, 1].map((part) => el("span", { text: clock(part * longest) })));
   const whole = !filters.text && !filters.status && !chosen.step;
   const all = whole ? [{ n: 0, id: "", status: run.status, path: run.path, whole: true }, ...found] : found;
@@ -139,8 +142,23 @@ export function showList() {
     }
     row.className = `row ${one.status}${one.whole ? " whole" : ""}`;
     row.style.setProperty("top", `${i * ROW}px`);
+    const below = wayBelow(one);
     const begin = byItself && !one.whole ? startOf(one.path) : 0;
-    const until = one.whole && byItself ? Math.max(1, endOf(one.path)) : begin + longest;
+    const until = one.whole && byItself ? Math.max(1, endOf(one.path), below ? endOf(below) : 0) : begin + longest;
+    // A row that says the same is left as it is: scrolling moves it and draws nothing anew.
+    const goes = one.status === "RUNNING" ? now() : 0;
+    const key = JSON.stringify([
+      run.execution,
+      one.status,
+      one.error,
+      one.path.length,
+      goes,
+      begin,
+      until,
+      beside?.execution,
+    ]);
+    if (row.dataset.key === key) continue;
+    row.dataset.key = key;
     const what = one.whole
       ? el(
           "span",
@@ -155,7 +173,9 @@ export function showList() {
           }),
         )
       : el("span", { class: "what" }, title(one.id), el("span", { class: "how", text: words(one) }));
-    clear(row, what, bar(one.path, begin, until));
+    const from = byItself && !one.whole && below ? startOf(below) : 0;
+    const bars = [bar(one.path, begin, until), below && bar(below, from, from + until - begin, true)];
+    clear(row, what, el("span", {}, ...bars));
   }
   for (const [n, row] of drawn) {
     if (!seen.has(n)) {

@@ -3,6 +3,7 @@
 import { byId, el } from "../../../../layers/tryon/tryon/web/elements.mjs";
 import { beginActions } from "./act.mjs";
 import { ask, follow } from "./asking.mjs";
+import { layBeside } from "./beside.mjs";
 import { choose, fromAddress } from "./choice.mjs";
 import { showList } from "./combinations.mjs";
 import { beginGraph, fitGraph, showGraph } from "./graph.mjs";
@@ -14,6 +15,7 @@ import { clear } from "./words.mjs";
 
 export function showRun() {
   if (!machine) return;
+  byId("reading").hidden = !chosen.execution || Boolean(run);
   showHead();
   showGraph();
   showStep();
@@ -86,10 +88,17 @@ export async function begin() {
   byId("search").addEventListener("input", () => {
     filters.text = byId("search").value;
     showList();
+    if (run) showHead();
   });
   byId("aligned").addEventListener("click", () => {
     setAligned(byId("aligned").getAttribute("aria-pressed") !== "true");
     showList();
+  });
+  byId("beside").addEventListener("change", () => layBeside(byId("beside").value));
+  byId("skip").addEventListener("click", (event) => {
+    // The address says what is looked at, and nothing else.
+    event.preventDefault();
+    byId("side").focus();
   });
   byId("rows").addEventListener("scroll", showList, { passive: true });
   document.addEventListener("keydown", keys);

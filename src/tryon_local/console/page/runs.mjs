@@ -5,16 +5,34 @@ import { amounts, duration, money, plural } from "../../../../layers/tryon/tryon
 import { showActions } from "./act.mjs";
 import { now } from "./asking.mjs";
 import { choose } from "./choice.mjs";
-import { chosen, combinations, run, runs } from "./state.mjs";
-import { clear, pill, STATUS } from "./words.mjs";
+import { chosen, combinations, filters, run, runs } from "./state.mjs";
+import { clear, pill, STATUS, titled } from "./words.mjs";
+
+/* How far a run is: done, failed and under way, as parts of its whole. */
+function meter(one) {
+  const share = (part) => ({ width: `${(100 * part) / one.total}%` });
+  return el(
+    "span",
+    {
+      class: "meter",
+      role: "img",
+      "aria-label": `${one.succeeded} done, ${one.failed} failed, ${one.running} under way, of ${one.total}`,
+    },
+    el("i", { class: "good", style: share(one.succeeded) }),
+    el("i", { class: "bad", style: share(one.failed) }),
+    el("i", { class: "now", style: share(one.running) }),
+  );
+}
+
+const started = (one, options) => new Date(one.started * 1000).toLocaleString([], options);
 
 export function showRuns() {
   const nav = byId("runs");
   const buttons = new Map([...nav.children].map((button) => [button.dataset.execution, button]));
   const wanted = byId("find").value.toLowerCase().split(/\s+/).filter(Boolean);
   const fits = (one) => {
-    const text = `${one.name} ${one.run_id || ""} ${one.manifest} ${STATUS[one.status] || one.status}`.toLowerCase();
-    return wanted.every((word) => text.includes(word));
+    const text = [one.name, one.run_id, one.manifest, STATUS[one.status] || one.status, started(one)].join(" ");
+    return wanted.every((word) => text.toLowerCase().includes(word));
   };
   const live = (one) => Number(one.status === "RUNNING");
   // What goes on stands first; the rest is the newest first already.
@@ -38,12 +56,13 @@ export function showRuns() {
         el("span", { class: `pill dot ${one.status}`, title: STATUS[one.status] }),
         el("strong", { text: one.name }),
       ),
+      one.total && meter(one),
       el(
         "small",
         { class: "line2" },
         el("span", { text: line + cost }),
         el("span", {
-          text: new Date(one.started * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }),
+          text: started(one, byId("top").classList.contains("open") ? {} : { hour: "2-digit", minute: "2-digit" }),
         }),
       ),
     );
@@ -88,6 +107,34 @@ export function count(...statuses) {
   return found;
 }
 
+/* Why combinations failed, grouped; a cause that is chosen lists its own and says what can be done. */
+function showCauses() {
+  const shown = byId("causes");
+  shown.hidden = !run.causes.length;
+  const chosenOne = run.causes.find((one) => one.error === filters.text);
+  const key = JSON.stringify([run.causes, chosenOne]);
+  if (shown.dataset.key === key) return;
+  shown.dataset.key = key;
+  const focused = shown.contains(document.activeElement) ? document.activeElement.dataset.error : "";
+  clear(
+    shown,
+    ...run.causes.map((one) =>
+      el("button", {
+        "data-error": one.error,
+        "aria-pressed": String(one === chosenOne),
+        text: `${one.count} × ${STATUS[one.error] || titled(one.error)}`,
+        click: () => {
+          filters.text = one === chosenOne ? "" : one.error;
+          byId("search").value = filters.text;
+          choose({ n: null });
+        },
+      }),
+    ),
+    chosenOne?.advice && el("span", { text: chosenOne.advice }),
+  );
+  for (const one of shown.querySelectorAll("button")) if (focused && one.dataset.error === focused) one.focus();
+}
+
 export function showHead() {
   byId("head").hidden = !run;
   if (!run) return;
@@ -113,7 +160,6 @@ export function showHead() {
     duration(Math.max(0, (run.ended === null ? now() : run.ended) - run.started)),
   );
   if (run.total) {
-    const share = (part) => ({ width: `${(100 * part) / run.total}%` });
     numbers.push(
       el(
         "div",
@@ -127,21 +173,7 @@ export function showHead() {
             .filter(Boolean)
             .join(", "),
         }),
-        el(
-          "dd",
-          {},
-          el(
-            "div",
-            {
-              class: "meter",
-              role: "img",
-              "aria-label": `${run.succeeded} done, ${run.failed} failed, ${run.running} running`,
-            },
-            el("i", { class: "good", style: share(run.succeeded) }),
-            el("i", { class: "bad", style: share(run.failed) }),
-            el("i", { class: "now", style: share(run.running) }),
-          ),
-        ),
+        el("dd", {}, meter(run)),
       ),
     );
     if (run.failed) number("failed", String(run.failed));
@@ -175,6 +207,7 @@ export function showHead() {
   );
   showArrived();
   showActions();
+  showCauses();
   let trouble = byId("trouble");
   const why = run.error ? `${run.error}: ${run.cause || ""}` : "";
   if (!why) {

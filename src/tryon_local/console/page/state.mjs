@@ -18,6 +18,7 @@ export let detail = null; // the chosen combination, or the run itself as number
 export const chosen = { execution: "", n: null, step: "", visit: null }; // a visit's place in the way; null: the last
 export const filters = { text: "", status: "" };
 export let aligned = null; // bars begin at the left; null: as many runs want it
+export let beside = null; // the run whose bars lie below the chosen one's: its way and its combinations' by their ids
 export let tab = "way";
 export let stepTab = "input";
 export const graph = { nodes: new Map(), edges: new Map(), folded: true };
@@ -52,3 +53,6 @@ export const setStepTab = (value) => {
 /* Whose events are wanted: the chosen combination's, or the run's own (0) where one of its steps is looked at. */
 export const wanted = () =>
   chosen.n === null && chosen.step && nodes.get(chosen.step)?.inside === null ? 0 : chosen.n;
+export const setBeside = (value) => {
+  beside = value;
+};
