@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from lint.__main__ import npm_tools
+from sam.engine import UnavailableError
 from tests.browser.pages import OVERVIEW, Open
 from tests.lookbook import FOLDER, Lookbook
 from tryon.reporting.gallery.render import render
@@ -76,3 +78,17 @@ def look(browser: Any, tmp_path: Path) -> Iterator[Open]:
     yield opened
     for context in contexts:
         context.close()
+
+
+@pytest.fixture(scope="package")
+def axe() -> str:
+    """axe's script, from the pinned packages of the linters."""
+    try:
+        tools = npm_tools("axe is not run")
+    except UnavailableError as error:
+        if os.environ.get("CI"):
+            pytest.fail(str(error))
+        pytest.skip(str(error))
+    if tools is None:
+        pytest.skip("node and npm are not on this machine: axe is not run")
+    return (Path(tools).parent / "axe-core" / "axe.min.js").read_text("utf-8")

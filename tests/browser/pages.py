@@ -47,3 +47,14 @@ def expect(found: Any) -> Any:
     from playwright.sync_api import expect as expected
 
     return expected(found)
+
+
+def violations(page: Any, axe: str) -> list[str]:
+    """What axe's rules find in the page as it is now, each with the first place."""
+    if not page.evaluate("Boolean(window.axe)"):
+        page.evaluate(axe)
+    found: list[str] = page.evaluate(
+        """async () => (await axe.run(document, {resultTypes: ['violations']})).violations
+          .map(one => `${one.id} (${one.impact}): ${one.nodes[0].html.slice(0, 200)}`)"""
+    )
+    return found

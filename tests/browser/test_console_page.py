@@ -333,7 +333,7 @@ def test_no_letter_is_smaller_than_11_pixels(look: Open, width: int, height: int
 def test_ways_of_failure_are_folded_until_they_are_looked_for(look: Open) -> None:
     page = look("spring")
     assert page.locator('.node[data-state="RecordFailure"]').count() == 0
-    submit = page.locator('.node[data-state="Submit"] .more')
+    submit = page.locator('.more[data-of="Submit"]')
     assert submit.locator("text").text_content() == "+6"
     page.locator('.row[data-n="2"]').click()
     page.locator('.node.way[data-state="RecordFailure"]').wait_for()

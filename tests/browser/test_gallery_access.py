@@ -1,42 +1,12 @@
 """Whoever hears the page or has keys alone: axe finds nothing in any view, contrast holds, names say what is seen."""
 
-import os
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from lint.__main__ import npm_tools
-from sam.engine import UnavailableError
-from tests.browser.pages import Open, cell
+from tests.browser.pages import Open, cell, violations
 from tests.lookbook import Lookbook
 
 FAILURES = {4: ("InputRefusedError", "the service refused an input (50411)"), 9: ("TaskDeadlineError", "too late")}
-
-
-@pytest.fixture(scope="module")
-def axe() -> str:
-    """axe's script, from the pinned packages of the linters."""
-    try:
-        tools = npm_tools("axe is not run")
-    except UnavailableError as error:
-        if os.environ.get("CI"):
-            pytest.fail(str(error))
-        pytest.skip(str(error))
-    if tools is None:
-        pytest.skip("node and npm are not on this machine: axe is not run")
-    return (Path(tools).parent / "axe-core" / "axe.min.js").read_text("utf-8")
-
-
-def violations(page: Any, axe: str) -> list[str]:
-    """What axe's rules find in the page as it is now, each with the first place."""
-    if not page.evaluate("Boolean(window.axe)"):
-        page.evaluate(axe)
-    found: list[str] = page.evaluate(
-        """async () => (await axe.run(document, {resultTypes: ['violations']})).violations
-          .map(one => `${one.id} (${one.impact}): ${one.nodes[0].html.slice(0, 200)}`)"""
-    )
-    return found
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

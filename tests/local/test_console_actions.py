@@ -91,7 +91,7 @@ def test_what_cannot_be_done_is_refused_with_its_reason(failed: tuple[Pipeline, 
 
 
 def test_what_may_have_been_billed_unseen_is_left_out_and_said() -> None:
-    lost = Fault("submit", Answer(500, http=500), each=True, nth=[1, 2, 3, 4, 5, 6, 7, 8])
+    lost = Fault("submit", Answer(500, http=500), each=True, nth=(1, 2, 3, 4, 5, 6, 7, 8))
     with running(slots=1, faults=[lost]) as pipeline:
         pipeline.put_pictures(1, 1)
         ended = pipeline.run(manifest(1, 1), "lost")

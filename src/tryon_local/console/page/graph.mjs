@@ -13,14 +13,16 @@ const ICONS = {
   Succeed: "M3 8.5l3.5 3.5L13 5",
   Fail: "M4 4l8 8M12 4l-8 8",
   Map: "M2.5 5.5h8v8h-8zM5.5 5.5v-3h8v8h-3",
+  lambda: "M4.5 3h2l5 10.5M8 6.5 4.5 13.5",
   table: "M2.5 4c0-2 11-2 11 0v8c0 2-11 2-11 0ZM2.5 4c0 2 11 2 11 0M2.5 8c0 2 11 2 11 0",
   message: "M2 4h12v8.5H2ZM2 4.5l6 4.5 6-4.5",
 };
 
+const ABOUT = "once for every combination";
+
 function icon(node) {
-  if (node.resource.startsWith("lambda"))
-    return svg("text", { class: "letter", x: 20, y: 22, text: "λ", "aria-hidden": "true" });
-  const kind = node.resource.startsWith("dynamodb") ? "table" : node.resource.startsWith("sns") ? "message" : node.type;
+  const services = { lambda: "lambda", dynamodb: "table", sns: "message" };
+  const kind = services[node.resource.split(":")[0]] || node.type;
   return svg("path", { class: "icon", d: ICONS[kind] || ICONS.Pass, transform: "translate(12 9)" });
 }
 
@@ -49,7 +51,6 @@ function foldedWays(node) {
 }
 
 function drawNode(node) {
-  const ways = foldedWays(node);
   const box = node.type === "Map";
   const count = svg("text", { class: "count", x: node.width - 10, y: 21.5 });
   const nowText = svg("text", { y: 3.8 });
@@ -82,21 +83,34 @@ function drawNode(node) {
     outline(node),
     icon(node),
     svg("text", { class: "title", x: 34, y: 21.5, text: node.name }),
-    ways > 0 &&
-      svg(
-        "g",
-        { class: "more", transform: `translate(${node.width - 16} ${node.height})` },
-        svg("title", { text: `${plural(ways, "way")} of failure, folded away` }),
-        svg("rect", { x: -13, y: -8, width: 26, height: 16, rx: 8 }),
-        svg("text", { y: 4, text: `+${ways}` }),
-      ),
-    box &&
-      svg("text", { class: "about", x: 34 + node.name.length * 7.6 + 8, y: 21.5, text: "once for every combination" }),
+    " ",
+    box && svg("text", { class: "about", x: 34 + node.name.length * 7.6 + 8, y: 21.5, text: ABOUT }),
+    // What axe and a reader read as one word otherwise.
+    " ",
     count,
+    " ",
     badge,
   );
   graph.nodes.set(node.name, { node, group, count, nowText, pillow });
   return group;
+}
+
+/* How many ways are folded away, beside the step and not in it: a button is named by what stands in it. */
+function drawMore(node) {
+  const ways = foldedWays(node);
+  if (!ways) return null;
+  return svg(
+    "g",
+    {
+      class: "more",
+      "aria-hidden": "true",
+      "data-of": node.name,
+      transform: `translate(${node.x + node.width - 16} ${node.y + node.height})`,
+    },
+    svg("title", { text: `${plural(ways, "way")} of failure, folded away` }),
+    svg("rect", { x: -13, y: -8, width: 26, height: 16, rx: 8 }),
+    svg("text", { y: 4, text: `+${ways}` }),
+  );
 }
 
 /* A line at right angles with round corners. */
@@ -172,6 +186,7 @@ export function drawGraph() {
     ...markers.map(drawMarker),
     ...edges.map((edge) => drawEdge(edge, inside.get(edge.source) !== null)),
     ...others,
+    ...nodes.map(drawMore),
   );
   byId("canvas").replaceChildren(drawing);
   graph.width = width + 20;
@@ -253,7 +268,8 @@ export function showGraph() {
     const mine = way?.states.get(node.name);
     const inMap = way && chosen.n > 0 && node.type === "Map";
     group.classList.toggle("taken", visits > 0);
-    group.classList.toggle("present", way ? Boolean(mine?.here) : present > 0);
+    const isHere = way ? Boolean(mine?.here) : present > 0;
+    group.classList.toggle("present", isHere);
     group.classList.toggle("way", Boolean(mine) || Boolean(inMap));
     group.classList.toggle("chosen", chosen.step === node.name);
     let text = way ? (mine ? spent(mine) : "") : passed ? passed.toLocaleString("en") : "";
@@ -271,7 +287,7 @@ export function showGraph() {
     const once = present ? "now" : passed ? "passed" : "not reached";
     group.setAttribute(
       "aria-label",
-      `${node.name}${text ? ` ${text}` : ""}: ${node.inside === null ? once : `${present} here now, ${passed} been through`}`,
+      `${[node.name, node.type === "Map" && ABOUT, text, isHere && here].filter(Boolean).join(" ")}: ${node.inside === null ? once : `${present} here now, ${passed} been through`}`,
     );
   }
   const firstState = byId("canvas").querySelector(".node:not(.box)");

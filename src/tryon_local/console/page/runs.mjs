@@ -115,7 +115,7 @@ function showCauses() {
   const key = JSON.stringify([run.causes, chosenOne]);
   if (shown.dataset.key === key) return;
   shown.dataset.key = key;
-  const focused = shown.contains(document.activeElement) ? document.activeElement.dataset.error : "";
+  const focused = shown.contains(document.activeElement) ? document.activeElement.getAttribute("data-error") : "";
   clear(
     shown,
     ...run.causes.map((one) =>
