@@ -1,6 +1,5 @@
 """Whoever hears the page or has keys alone: axe finds nothing in any view, contrast holds, names say what is seen."""
 
-
 import pytest
 
 from tests.browser.pages import Open, cell, violations
