@@ -75,7 +75,7 @@ def pages() -> bool:
     tools = npm_tools("the pages' scripts and styles are not checked")
     if tools is None:
         return True
-    sources = ("layers/tryon/tryon", "src/tryon_local", "tests/web")
+    sources = ("layers/tryon/tryon", "src/tryon_local", "tests/web", "tests/browser")
     return all(
         [
             run(tools / "biome", "check", "--config-path", "lint/biome.jsonc", "--error-on-warnings", *sources),
