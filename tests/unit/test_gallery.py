@@ -104,6 +104,15 @@ def test_models_garments_and_variants_come_in_the_run_s_order_with_their_types()
     assert [(cell["m"], cell["w"], cell["v"]) for cell in data["cells"]][:3] == [(0, 0, 0), (0, 0, 1), (0, 1, 0)]
 
 
+def test_a_variant_is_called_by_its_display_name() -> None:
+    book = Lookbook(models=1, garments=1, variants=("a", "b"))
+    book.manifest = book.manifest.model_copy(update={"variants": {"a": {"name": "Weit"}, "b": {"mask": "tight"}}})
+    assert shown(page_of(book))["variants"] == [
+        {"id": "a", "says": "no changes", "name": "Weit"},
+        {"id": "b", "says": "mask tight"},
+    ]
+
+
 def test_an_outfit_shows_both_of_its_garments() -> None:
     book = Lookbook(models=1, garments=2)
     outfit = dataclasses.replace(book.entries[0], worn="03-office", garments=("garment-0", "garment-1"))

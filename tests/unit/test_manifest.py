@@ -15,6 +15,7 @@ from tryon.planning.manifest import (
     Problem,
     parse,
 )
+from tryon.service import registry
 
 MODEL = {"id": "anna", "image": "inputs/anna.jpg"}
 SHIRT = {"id": "linen-shirt", "image": "inputs/linen-shirt.png", "type": "upper"}
@@ -234,3 +235,21 @@ def test_a_service_that_is_not_there_is_named_once_with_what_is(service: str, sa
     assert problems(whole)["service"] == said
     varied = {**manifest(), "variants": {"a": {"service": service}}}
     assert problems(varied)["variants.a.service"] == said
+
+
+def test_a_variant_may_have_a_display_name_which_no_service_sees() -> None:
+    found = read(manifest(variants={"a": {"name": "Lockere Maske / 宽松"}, "b": {"mask": "tight"}}))
+    assert found.variant_names() == {"a": "Lockere Maske / 宽松"}
+    assert found.settings()["a"].parameters == read(manifest()).settings()["default"].parameters
+    assert "Lockere" in found.encode(), "a retry keeps it"
+
+
+@pytest.mark.parametrize("name", ["", "x" * 81, 5, None, ["a"], "two\nlines"])
+def test_a_variant_s_name_is_refused_by_its_field(name: object) -> None:
+    assert list(problems(manifest(variants={"a": {"name": name}}))) == ["variants.a.name"]
+
+
+def test_no_service_has_a_parameter_that_a_variant_uses_itself() -> None:
+    for service in registry.SERVICES:
+        for one in registry.models(service):
+            assert not {"name", "service"} & {*one.parameters.model_fields}

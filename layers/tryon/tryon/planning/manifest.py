@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, S
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -18,6 +18,7 @@ from pydantic import (
     Field,
     PrivateAttr,
     Tag,
+    TypeAdapter,
     ValidationError,
     model_validator,
 )
@@ -199,7 +200,8 @@ class NamedImage:
 DisplayName = Annotated[str, Field(min_length=1, max_length=MAX_NAME), AfterValidator(on_one_line)]
 """What people call something, in any script; ids stay what keys are made of."""
 
-_SHOWN_NAME = Field(None, description="What people call it, in any script; its id when left out.")
+_CALLED = "What people call it, in any script; its id when left out."
+_SHOWN_NAME = Field(None, description=_CALLED)
 
 
 class Model(BaseModel):
@@ -256,6 +258,12 @@ class Wanted(BaseModel):
 SERVICE = "service"
 """The field of a variant that names its service, beside the parameters."""
 
+VARIANT_NAME = "name"
+"""The field of a variant that says what people call it, beside the parameters."""
+
+_OWN_FIELDS = frozenset({SERVICE, VARIANT_NAME})
+"""The fields of a variant that are no parameters of a service."""
+
 DEFAULT_VARIANT = "default"
 """The variant's name in keys and ledger when a manifest names none."""
 
@@ -266,6 +274,14 @@ def _known_service(value: str) -> str:
 
 
 Service = Annotated[str, AfterValidator(_known_service)]
+
+
+_Value = TypeVar("_Value")
+
+
+def _changed_parameters(changes: Mapping[str, _Value]) -> dict[str, _Value]:
+    """A variant's changes without its service and its display name."""
+    return {field: value for field, value in changes.items() if field not in _OWN_FIELDS}
 
 
 @dataclass(frozen=True)
@@ -368,12 +384,16 @@ class Manifest(BaseModel):
         own = self.own_service
         found = {}
         for name, changes in (self.variants or {DEFAULT_VARIANT: {}}).items():
-            given = {field: value for field, value in changes.items() if field != SERVICE}
+            given = _changed_parameters(changes)
             key = registry.find(str(changes[SERVICE])).key if SERVICE in changes else own
             # Nothing is inherited across services: what one calls a mask, another has not.
             told = {**self.parameters, **given} if key == own else given
             found[name] = VariantSettings(key, registry.find(key).parameters.model_validate(told))
         return found
+
+    def variant_names(self) -> dict[str, str]:
+        """What people call variants, by their ids, of those that have a display name."""
+        return {id_: str(changes[VARIANT_NAME]) for id_, changes in self.variants.items() if VARIANT_NAME in changes}
 
     def services(self) -> tuple[str, ...]:
         """The keys of all services that the manifest's combinations use, in the variants' order."""
@@ -475,12 +495,14 @@ def parameter_problems(raw: Mapping[str, Json], default_service: str) -> Iterato
             continue
         field = f"variants.{shown(name)}"
         service = own
+        if VARIANT_NAME in changes:
+            yield from _wrong_name(f"{field}.{VARIANT_NAME}", changes[VARIANT_NAME])
         if SERVICE in changes:
             service = _found(changes[SERVICE])
             if service is None:
                 yield Problem(f"{field}.{SERVICE}", _no_service(changes[SERVICE]))
         if service is not None:
-            given = {key: value for key, value in changes.items() if key != SERVICE}
+            given = _changed_parameters(changes)
             named = SERVICE in changes or service.key != registry.FIRST
             yield from _wrong_parameters(field, given, service, hints, named=named)
 
@@ -501,6 +523,18 @@ def _no_service(service: Json) -> str:
     except registry.UnknownServiceError as error:
         return cut(str(error), MAX_PROBLEM_TEXT)
     return ""
+
+
+_DISPLAY_NAME: TypeAdapter[str] = TypeAdapter(DisplayName, config=ConfigDict(strict=True))
+
+
+def _wrong_name(field: str, name: Json) -> Iterator[Problem]:
+    """What is wrong with a variant's display name."""
+    try:
+        _DISPLAY_NAME.validate_python(name)
+    except ValidationError as error:
+        for detail in error.errors(include_url=False):
+            yield Problem(field, _problem(detail, hint=False, owner=Manifest).message)
 
 
 def _wrong_parameters(
@@ -807,16 +841,14 @@ def json_schema() -> dict[str, Json]:
     """The JSON Schema of a manifest, for editors: parameters are those of any one service."""
     schema: dict[str, Any] = Manifest.model_json_schema(by_alias=True)
     models = {registry.models(name)[0].parameters: name for name in registry.SERVICES}
+    shown_name = {**_DISPLAY_NAME.json_schema(), "description": _CALLED}
     for kind, name in models.items():
         own = kind.model_json_schema()
         schema["$defs"] |= own.pop("$defs", {})
         schema["$defs"][f"{name} parameters"] = own
         keys = [name, *(one.key for one in registry.models(name))]
-        variant = {
-            **own,
-            "properties": {SERVICE: {"enum": keys, "description": "The try-on service."}, **own["properties"]},
-        }
-        schema["$defs"][f"{name} variant"] = variant
+        beside = {SERVICE: {"enum": keys, "description": "The try-on service."}, VARIANT_NAME: shown_name}
+        schema["$defs"][f"{name} variant"] = {**own, "properties": {**beside, **own["properties"]}}
     of = {what: [{"$ref": f"#/$defs/{name} {what}"} for name in models.values()] for what in ("parameters", "variant")}
     told = {name: schema["properties"]["parameters"][name] for name in ("description", "title")}
     schema["properties"]["parameters"] = {"anyOf": of["parameters"], **told}

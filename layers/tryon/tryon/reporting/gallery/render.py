@@ -21,7 +21,7 @@ from tryon.errors import ADVICE
 from tryon.json_types import Json
 from tryon.keys import RunFolder, result_copy
 from tryon.pictures.thumbnails import obstacle
-from tryon.planning.manifest import DEFAULT_VARIANT, ImageKind, Manifest
+from tryon.planning.manifest import DEFAULT_VARIANT, VARIANT_NAME, ImageKind, Manifest
 from tryon.planning.plan import Key
 from tryon.reporting import checked
 from tryon.reporting.summary import Summary
@@ -208,6 +208,7 @@ class _Content:
         self._folder = RunFolder(summary.run_id)
         self._names: dict[str, str] = {}
         self._people: dict[str, str] = {}
+        self._variant_names = manifest.variant_names() if manifest is not None else {}
         if manifest is not None:
             self._people = {one.id: one.name for one in manifest.models if one.name}
             self._names = {one.id: one.name for one in manifest.garments if one.name}
@@ -229,7 +230,10 @@ class _Content:
             "advice": dict(ADVICE),
             "models": [{"id": id_, **_named(self._people, id_), **self._input("models", id_)} for id_ in models],
             "worn": self._worn(worn),
-            "variants": [{"id": id_, "says": self._difference(id_), **self._service(id_)} for id_ in variants],
+            "variants": [
+                {"id": id_, "says": self._difference(id_), **_named(self._variant_names, id_), **self._service(id_)}
+                for id_ in variants
+            ],
             "cells": [self._cell(entry, models, worn, variants) for entry in self._entries],
         }
 
@@ -268,7 +272,8 @@ class _Content:
         changes = self._manifest.variants.get(variant, {}) if self._manifest else {}
         if variant == DEFAULT_VARIANT and not changes:
             return ""
-        words = (f"{name.replace('_', ' ')} {_said(value)}" for name, value in changes.items())
+        kept = {name: value for name, value in changes.items() if name != VARIANT_NAME}
+        words = (f"{name.replace('_', ' ')} {_said(value)}" for name, value in kept.items())
         return ", ".join(words) or "no changes"
 
     def _service(self, variant: str) -> dict[str, Json]:
