@@ -9,6 +9,8 @@ import pytest
 
 from tests.browser.pages import OVERVIEW, Open, cell, until
 from tests.lookbook import Lookbook
+from tryon.reporting.gallery.render import render
+from tryon.state.run import Checks
 from tryon.stored import Stored
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True, "device_scale_factor": 2}
@@ -320,14 +322,13 @@ def test_in_forced_colours_stars_and_judgements_can_be_told_apart(look: Open) ->
 
 def checked(book: Lookbook) -> str:
     """A page whose candidates carry what the automatic checks say: the first is flagged, the second clear."""
-    from tryon.reporting.gallery.render import render
-
     text = render(book.summary, book.entries, manifest=book.manifest, pictures=book.pictures)
     states = iter(
         [
             '{"state":"clear","rank":3,"of":3,"reasons":[]}',
             '{"state":"flagged","rank":1,"of":3,'
-            '"reasons":[{"name":"colour","text":"another garment\\u2019s colours"}]}',
+            '"reasons":[{"name":"colour","text":"another garment\\u2019s colours","reject":"colour"}],'
+            '"model_box":[0.5,0.5,1,1],"result_box":[0.5,0.25,1,0.75],"outline":[[[0.6,0.3],[0.9,0.3],[0.9,0.6]]]}',
             '{"state":"not_comparable","reasons":[{"name":"column","text":"2 in this column"}]}',
         ]
     )
@@ -336,7 +337,7 @@ def checked(book: Lookbook) -> str:
 
 def test_flags_are_words_that_filter_and_order_and_blind_reviews_hide_them(look: Open) -> None:
     page = look(checked(Lookbook(models=1, garments=3)))
-    assert "⚑ flagged" in cell(page, 0, 1).inner_text()
+    assert "⚑ another garment’s colours" in cell(page, 0, 1).inner_text()
     page.select_option("#sort", "worst")
     assert page.locator(".card strong").all_inner_texts() == ["garment-1", "garment-2", "garment-0"]
     page.click("#filters-open")
@@ -346,6 +347,55 @@ def test_flags_are_words_that_filter_and_order_and_blind_reviews_hide_them(look:
     told = page.inner_text("#facts")
     assert "odder than 2 of 3 in this run" in told
     assert "another garment’s colours" in told
+
+
+def test_the_head_leads_to_what_deserves_a_look_and_keys_answer_its_flag(look: Open) -> None:
+    from playwright.sync_api import expect
+
+    book = Lookbook(models=1, garments=3)
+    book.summary = dataclasses.replace(book.summary, checks=Checks(results=3, checked=3, flagged=1, unchecked=0))
+    page = look(checked(book))
+    page.get_by_role("button", name="⚑ 1 deserve a look").click()
+    until(page, "#shown", "1 of 3")
+    page.keyboard.press("j")
+    expect(page.locator("#viewer")).to_be_visible()
+    part = page.locator(".beside .part").last
+    expect(part.locator("polygon")).to_have_count(1)
+    expect(part.locator("img")).to_have_css("position", "absolute")
+    frame, image = part.bounding_box(), part.locator("img").bounding_box()
+    # The part from a half to the whole of the width, from a quarter to three quarters of the height.
+    assert image["width"] == pytest.approx(2 * frame["width"], rel=0.02)
+    assert frame["x"] - image["x"] == pytest.approx(frame["width"], rel=0.02)
+    assert frame["y"] - image["y"] == pytest.approx(image["height"] / 4, rel=0.02)
+    page.keyboard.press("y")
+    expect(page.locator("[data-key=mark-reject]")).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("[data-key=why-colour]")).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("w")
+    expect(page.locator("[data-key=mark-pick]")).to_have_attribute("aria-pressed", "true")
+
+
+def test_the_least_suspicious_candidate_is_shown_first_and_says_so_but_in_a_blind_review(look: Open) -> None:
+    from playwright.sync_api import expect
+
+    book = Lookbook(models=1, garments=1, candidates=2, variants=("a", "b"))
+    states = iter(['{"state":"flagged","rank":1,"of":4,"reasons":[]}', '{"state":"clear","rank":4,"of":4}'] * 2)
+    text = re.sub(
+        r'\{"candidate":',
+        lambda found: f'{{"check":{next(states)},"candidate":',
+        render(book.summary, book.entries, manifest=book.manifest, pictures=book.pictures),
+    )
+    page = look(text)
+    page.locator(".cell").first.click()
+    expect(page.locator("#facts")).to_contain_text("Shown first: the least suspicious of 2")
+    page.keyboard.press(".")
+    expect(page.locator("#facts .check")).to_contain_text("flagged")
+    expect(page.locator("#facts")).not_to_contain_text("Shown first")
+    page.keyboard.press("Escape")
+    page.keyboard.press("b")
+    page.locator(".cell").first.click()
+    expect(page.locator("#viewer")).to_be_visible()
+    expect(page.locator("#facts")).not_to_contain_text("Shown first")
+    assert page.locator("#flags").is_hidden()
 
 
 def test_a_blind_review_shows_no_flag(look: Open) -> None:

@@ -168,8 +168,8 @@ def test_the_same_file_is_flagged_on_both_sides_with_the_others_number() -> None
     evidence[7] = replace(evidence[7], sha256=evidence[2].sha256)
     found = [verdict for verdict in verdicts(evidence) if verdict.state is State.FLAGGED]
     assert [(verdict.n, verdict.reasons, verdict.findings[0].note) for verdict in found] == [
-        (3, (Check.SAME_FILE,), "also 8.1"),
-        (8, (Check.SAME_FILE,), "also 3.1"),
+        (3, (Check.SAME_FILE,), "also combination 8 (red)"),
+        (8, (Check.SAME_FILE,), "also combination 3 (blue)"),
     ]
 
 

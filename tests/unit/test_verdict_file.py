@@ -73,7 +73,7 @@ def test_the_gallery_is_given_words_a_rank_and_places() -> None:
         "state": "flagged",
         "rank": 1,
         "of": 18,
-        "reasons": [{"name": "same_file", "text": "The same file as another result (also 1.1)"}],
+        "reasons": [{"name": "same_file", "text": "The same file as another result (also 1.1)", "reject": "garment"}],
         "not_comparable": [
             {"name": "other_colours", "text": "The garment has other colours: not comparable, 2 in this column"}
         ],

@@ -194,7 +194,7 @@ def _same_files(held: Sequence[_Held]) -> None:
     for same in by_file.values():
         for line in same:
             line.scores[Check.SAME_FILE] = float(len(same) - 1)
-            others = [f"{other.n}.{other.candidate}" for other in same if other is not line]
+            others = [f"combination {other.n} ({other.worn})" for other in same if other is not line]
             if others:
                 more = f" and {len(others) - 3} more" if len(others) > 3 else ""
                 line.notes[Check.SAME_FILE] = "also " + ", ".join(others[:3]) + more

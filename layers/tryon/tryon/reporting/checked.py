@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from tryon.checks.records import Verdict
 from tryon.checks.verdict_file import Verdicts
-from tryon.checks.vocabulary import WORDS, FaceState, State
+from tryon.checks.vocabulary import WORDS, Check, FaceState, State, reason_of
 from tryon.json_types import Json
 from tryon.state.entry import Entry
 from tryon.state.run import CheckReason, Checks
@@ -85,7 +85,7 @@ def shown(verdict: Verdict) -> dict[str, Json]:
         "state": verdict.state.value,
         "rank": verdict.of - verdict.odder_than if verdict.of else None,
         "of": verdict.of or None,
-        "reasons": [{"name": check.value, "text": _text(verdict, check.value)} for check in verdict.reasons],
+        "reasons": [_reason(verdict, check) for check in verdict.reasons],
         "not_comparable": [
             {"name": one.check.value, "text": f"{WORDS[one.check]}: not comparable, {one.why}"}
             for one in verdict.not_comparable
@@ -98,7 +98,9 @@ def shown(verdict: Verdict) -> dict[str, Json]:
     return {name: value for name, value in told.items() if value not in (None, [])}
 
 
-def _text(verdict: Verdict, name: str) -> str:
-    finding = next(one for one in verdict.findings if one.check.value == name and one.flagged)
-    words = WORDS[finding.check]
-    return f"{words} ({finding.note})" if finding.note else words
+def _reason(verdict: Verdict, check: Check) -> dict[str, Json]:
+    """A reason in words, and the one that a reviewer who agrees rejects the picture for."""
+    finding = next(one for one in verdict.findings if one.check is check and one.flagged)
+    text = f"{WORDS[check]} ({finding.note})" if finding.note else WORDS[check]
+    told: dict[str, Json] = {"name": check.value, "text": text, "reject": reason_of(check)}
+    return {name: value for name, value in told.items() if value is not None}

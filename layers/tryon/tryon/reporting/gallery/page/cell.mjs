@@ -2,8 +2,8 @@
 
 import { el } from "../../../web/elements.mjs";
 import { human, plural } from "../../../web/formats.mjs";
+import { flagText } from "./checks.mjs";
 import { hasPicture, state, variants } from "./content.mjs";
-import { checkOf } from "./filters.mjs";
 import { setFocus } from "./keys.mjs";
 import { reasonText } from "./marks.mjs";
 import { described, disputed, markOf, preference, review, short, shownOf, standingOf, stars } from "./review.mjs";
@@ -29,7 +29,8 @@ function marksOf(cell) {
   if (standing === "pick") add("pick", "✓ picked");
   if (standing === "reject") add("reject", `✕ ${reasonText(markOf(cell, shown)?.reason) || "rejected"}`);
   if (stars(cell, shown)) add("rated", `★ ${stars(cell, shown)}`);
-  if (!review.blind && checkOf(cell) === "flagged") add("flagged", "⚑ flagged");
+  const flag = flagText(cell);
+  if (flag) add("flagged", flag);
   if (review.others.length && disputed(cell)) add("differ", "differ");
   if (cell.results?.length > 1) add("many", `×${cell.results.length}`);
   if (cell.lost) add("lost", `${cell.lost.length} lost`);

@@ -3,13 +3,14 @@
 import { byId, el } from "../../../web/elements.mjs";
 import { human, rounded, size } from "../../../web/formats.mjs";
 import { photo } from "./cell.mjs";
+import { checked } from "./checks.mjs";
 import { hasPicture, modelName, models, state, variantName, variants, worn } from "./content.mjs";
 import { differ, REASONS, reasonText, vote } from "./marks.mjs";
 import { fullAddress } from "./panes.mjs";
 import { canUndo, keep, mark, markOf, nameOf, note, rate, review, stars, undo, votesFor } from "./review.mjs";
 import { isMarked, toggleMarked } from "./survey.mjs";
 import { drawViewer, inVariants, setMode, signed } from "./viewer.mjs";
-import { CHECKS, STEPS, TYPES } from "./words.mjs";
+import { STEPS, TYPES } from "./words.mjs";
 
 const section = (title, ...children) => el("section", {}, el("h3", { text: title }), ...children);
 const fact = (name, value) =>
@@ -156,17 +157,6 @@ function starsOf(cell, i) {
 function give(cell, i, count) {
   rate(cell, count, i);
   drawViewer();
-}
-
-function checked(cell, i) {
-  const check = cell.results?.[i]?.check;
-  if (!check) return null;
-  const rank = check.rank && check.of ? `odder than ${check.of - check.rank} of ${check.of} in this run` : "";
-  return section(
-    "Automatic checks",
-    el("p", { class: `check ${check.state}`, text: [CHECKS[check.state], rank].filter(Boolean).join(" · ") }),
-    ...(check.reasons || []).map((reason) => el("p", { class: "reason", text: reason.text })),
-  );
 }
 
 function others(cell, i) {

@@ -91,7 +91,8 @@ function fits(cell, words) {
   );
 }
 
-const rankOf = (cell) => Math.min(...checksOf(cell).map((check) => check.rank ?? Number.POSITIVE_INFINITY));
+/* Places among each run's own results: a retry has fewer. */
+const rankOf = (cell) => Math.min(1, ...checksOf(cell).map((check) => (check.rank ? (check.rank - 1) / check.of : 1)));
 const order = { pick: 0, "": 1, reject: 2 };
 const SORTS = {
   worst: {

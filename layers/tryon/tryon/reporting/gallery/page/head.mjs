@@ -3,6 +3,7 @@
 import { byId, el, svg } from "../../../web/elements.mjs";
 import { duration, human, money, plural, rounded, size } from "../../../web/formats.mjs";
 import { suspects } from "./causes.mjs";
+import { showFlags } from "./checks.mjs";
 import { cells, data, models, overview, pages, run, share, state, variants, worn } from "./content.mjs";
 import { fillFilters, setFilter, toggleFilter } from "./filters.mjs";
 import { contests, review } from "./review.mjs";
@@ -138,6 +139,7 @@ function copy(text) {
 
 /* What names a variant goes while the review is blind; a cause may. */
 export function showLegend() {
+  showFlags();
   for (const [i, button] of [...byId("reasons").children].entries())
     button.title = review.blind ? "" : run.reasons[i].cause;
 }

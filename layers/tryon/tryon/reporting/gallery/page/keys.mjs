@@ -3,6 +3,7 @@
 import { byId } from "../../../web/elements.mjs";
 import { clamp } from "../../../web/formats.mjs";
 import { keepAddress } from "./address.mjs";
+import { nextFlag } from "./checks.mjs";
 import { cards, grid, scroller, sheet, state, viewer } from "./content.mjs";
 import { clearFilters, seen, spot } from "./filters.mjs";
 import { at, nodes, paint, relayout } from "./layout.mjs";
@@ -121,6 +122,7 @@ const onCell = {
 };
 const anywhere = {
   s: () => openSurvey(),
+  j: () => nextFlag(null),
   "/": () => byId("search").focus(),
   "+": () => resize(1),
   "=": () => resize(1),

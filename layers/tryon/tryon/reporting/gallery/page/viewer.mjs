@@ -4,6 +4,7 @@ import { byId, el } from "../../../web/elements.mjs";
 import { human } from "../../../web/formats.mjs";
 import { keepAddress } from "./address.mjs";
 import { noPicture } from "./cell.mjs";
+import { answer, nextFlag } from "./checks.mjs";
 import {
   cells,
   data,
@@ -215,6 +216,9 @@ const letters = {
   s: () => openSurvey(),
   b: () => setBlind(!review.blind),
   n: () => byId("facts").querySelector("textarea")?.focus(),
+  j: () => nextFlag(state.open),
+  y: () => answer(...judged(), true),
+  w: () => answer(...judged(), false),
   "!": () => inVariants() && prefer(state.open, null, true),
 };
 
