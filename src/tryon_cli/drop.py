@@ -5,7 +5,7 @@ import json
 import time
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -39,6 +39,9 @@ CLAIM_SECONDS = 60.0
 
 _ARCHIVES = ("GLACIER", "DEEP_ARCHIVE")
 _ASKED_AT_ONCE = 8
+
+_UPLOADED_AT_ONCE = 4
+"""Each is in memory while it goes up."""
 
 _Stack = TypeVar("_Stack", bound=Target | None)
 
@@ -286,11 +289,21 @@ class Uploaded:
     there: int
 
 
-def upload(target: Target, draft: Draft) -> Uploaded:
-    """Put the pictures that are files here where they are not yet."""
+def upload(target: Target, draft: Draft, said: Callable[[int, int], None] = lambda _number, _bytes: None) -> Uploaded:
+    """Put the pictures that are files here where they are not yet; `said` hears of how many, and bytes, are done."""
     s3 = target.s3
     by_key = {picture.key: picture for picture in draft.local.values()}
-    new = sum(_upload(s3, target.bucket, picture) for picture in by_key.values())
+    new, done = 0, 0
+    pool = ThreadPoolExecutor(_UPLOADED_AT_ONCE)
+    try:
+        running = {pool.submit(_upload, s3, target.bucket, picture): picture for picture in by_key.values()}
+        for number, future in enumerate(as_completed(running), start=1):
+            new += future.result()
+            done += running[future].bytes
+            said(number, done)
+    finally:
+        # What was not begun when one failed, or when somebody interrupts, is not begun any more.
+        pool.shutdown(cancel_futures=True)
     return Uploaded(new, len(by_key) - new)
 
 

@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     except ExportError as error:
         errors.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         return 2
-    names = Names()
+    names = Names(arguments.save)
     chosen: list[Chosen] = []
     disputed = 0
     for run_id, reviews in by_run.items():
@@ -76,14 +76,18 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     arguments.save.mkdir(parents=True, exist_ok=True)
     gone = [one for one in chosen if one.stored is None or not _save(found, one.stored, arguments.save / one.file)]
     saved = [one for one in chosen if one not in gone]
-    (arguments.save / LIST).write_text(_table(saved), encoding="utf-8", newline="")
+    table = _table(saved).encode()
+    listed = Names(arguments.save).free(LIST.removesuffix(".csv"), ".csv", hashlib.sha256(table).hexdigest())
+    (arguments.save / listed).write_bytes(table)
     for one in gone:
         errors.print(f"not there any more: {one.picture}", markup=False, highlight=False, soft_wrap=True)
     if arguments.json:
         files = [{"file": one.file, "key": one.stored.key} for one in saved if one.stored]
-        print_json(console, {"saved": files, "gone": len(gone), "disputed": disputed})
+        print_json(console, {"saved": files, "list": listed, "gone": len(gone), "disputed": disputed})
     else:
-        console.print(f"{counted(len(saved), 'picture')} saved to {arguments.save}", highlight=False, soft_wrap=True)
+        beside = "" if listed == LIST else f", listed in {listed} beside what was there"
+        text = f"{counted(len(saved), 'picture')} saved to {arguments.save}{beside}"
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
         if disputed:
             console.print(f"{counted(disputed, 'picture')} left out: reviewers differ", highlight=False)
     return 1 if gone else 0
@@ -96,7 +100,8 @@ def _chosen(found: Target, family: Family, said: Mapping[Picture, Opinion], name
         if opinion.verdict is not Verdict.APPROVED:
             continue
         stored = family.result(picture)
-        file = names.free(words_of(picture, shown), PurePosixPath(stored.key).suffix) if stored else ""
+        ending = PurePosixPath(stored.key).suffix if stored else ""
+        file = names.free(words_of(picture, shown), ending, stored.sha256) if stored else ""
         chosen.append(Chosen(file, family.first.run_id, picture, stored, opinion))
     return chosen
 
@@ -123,13 +128,14 @@ def display_names(found: Target, first: Run) -> dict[tuple[str, str], str]:
 
 
 class Names:
-    """Names for files that every system takes, no two alike."""
+    """Names for files that every system takes, no two alike, and none that another file of the folder has."""
 
-    def __init__(self) -> None:
-        self._taken: set[str] = {LIST}
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder
+        self._taken: set[str] = set()
 
-    def free(self, words: str, ending: str) -> str:
-        """A name made of the words, with a number where another file has it."""
+    def free(self, words: str, ending: str, sha256: str = "") -> str:
+        """A name made of the words, with a number where a file with another content has it."""
         plain = re.sub(r'[\x00-\x1f\x7f\\/:*?"<>|]', "_", unicodedata.normalize("NFC", words)).strip(" .") or "picture"
         if plain.partition(".")[0].strip().casefold() in RESERVED:
             plain = f"_{plain}"
@@ -138,10 +144,16 @@ class Names:
             tail = ("" if n == 1 else f" ({n})") + ending
             room = MAX_NAME_BYTES - len(tail.encode())
             name = plain.encode()[:room].decode(errors="ignore").rstrip(" .") + tail
-            if name.casefold() not in self._taken:
+            if name.casefold() not in self._taken and not self._is_another(name, sha256):
                 self._taken.add(name.casefold())
                 return name
             n += 1
+
+    def _is_another(self, name: str, sha256: str) -> bool:
+        """Whether the folder has a file of this name that holds something else: what another reviewer chose."""
+        if self._folder is None or not (path := self._folder / name).exists():
+            return False
+        return not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != sha256
 
 
 def _save(found: Target, stored: Stored, path: Path) -> bool:

@@ -1,6 +1,7 @@
 """`tryon run`, `watch` and `retry`: bring a manifest to a stack, follow its run, run again what failed."""
 
 import argparse
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from tryon_cli.found import newest
 from tryon_cli.options import confirm, counted, json_option, print_json, run_option, said, stack_options, target
 from tryon_cli.plan import money as in_words
 from tryon_cli.target import Target, TargetError
-from tryon_cli.watch import table, watch
+from tryon_cli.watch import QUIET_SECONDS, table, watch
 
 MAX_NAMED = 3
 """Pictures of the bucket that are named; the manifest has all."""
@@ -111,9 +112,22 @@ def say_same(found: Target, draft: Draft, console: Console) -> None:
 
 
 def bring(found: Target, draft: Draft, console: Console) -> Uploaded:
-    """Upload a draft's pictures, with a line that says so in a terminal."""
-    with console.status(f"uploading {counted(len(draft.pictures), 'picture')}"):
-        return upload(found, draft)
+    """Upload a draft's pictures: in a terminal with a line that says how far it is, elsewhere with one now and then."""
+    pictures = {picture.key: picture.bytes for picture in draft.local.values()}
+    of = f"of {counted(len(pictures), 'picture')}"
+    whole = sum(pictures.values()) / 1e6
+    said_at = time.monotonic()
+    with console.status(f"uploading 0 {of}") as status:
+
+        def said(number: int, done: int) -> None:
+            nonlocal said_at
+            text = f"uploading: {number} {of}, {done / 1e6:.1f} of {whole:.1f} MB"
+            status.update(text)
+            if not console.is_terminal and time.monotonic() - said_at > QUIET_SECONDS:
+                console.print(text, markup=False, highlight=False, soft_wrap=True)
+                said_at = time.monotonic()
+
+        return upload(found, draft, said)
 
 
 def _ask(draft: Draft, console: Console, *, yes: bool) -> None:

@@ -1,5 +1,6 @@
 """Watch a run until it ends: a progress bar in a terminal, plain lines elsewhere."""
 
+import math
 import time
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
@@ -36,6 +37,9 @@ PACE_WINDOW = 30.0
 PACE_SECONDS = 2.0
 """Real seconds after which the pace of a local stack is what was seen of it, before that its speed."""
 
+
+PLANNING = "checking the pictures"
+"""What is said until the plan is whole."""
 
 BAR_WIDTH = 120
 """Columns from which on a terminal has room for a bar beside the words."""
@@ -166,13 +170,14 @@ def watch(
         transient=True,
         disable=not console.is_terminal,
     ) as bar:
-        task = bar.add_task("combinations", total=None, state="")
-        said, said_at = "", 0.0
+        task = bar.add_task("combinations", total=None, state=PLANNING)
+        said, said_at = "", -math.inf
         while True:
             run = target.ledger.run(run_id)
             if run is not None and not run.running:
                 return run
-            if run is not None:
+            # Until the plan is whole, the entries are a part of it, or none: "0 of 0".
+            if run is not None and run.total is not None:
                 now = target.clock.now()
                 looks.append((time.monotonic(), now))
                 while len(looks) > 2 and looks[1][0] < looks[-1][0] - PACE_WINDOW:

@@ -3,22 +3,27 @@
 import hashlib
 import json
 import os
+import threading
 import unicodedata
-from io import BytesIO
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 from PIL import Image
+from rich.console import Console
 
 import tryon_cli.options
 from tests.unit.stack import BUCKET, FakeStack, fake_stack
 from tryon.planning.manifest import ManifestError
 from tryon_cli import drop as dropping
-from tryon_cli.drop import check, drop, look, read, upload
+from tryon_cli.drop import Draft, check, drop, look, read, upload
 from tryon_cli.main import main
-from tryon_cli.pictures import MAX_KEY_BYTES, cleaned, key_of, nearest
+from tryon_cli.pictures import MAX_KEY_BYTES, LocalPicture, cleaned, key_of, nearest
+from tryon_cli.run import bring
+from tryon_cli.target import TargetError
 
 
 def jpeg(colour: str = "white", size: tuple[int, int] = (300, 400)) -> bytes:
@@ -428,3 +433,64 @@ def test_a_field_that_is_given_twice_is_told_though_pictures_are_named_anew(tmp_
     path = lay(tmp_path)
     path.write_text(path.read_text()[:-1] + ', "name": "a", "name": "b"}')
     assert problems(path) == ["name: is given twice in one object, as 'a' and 'b'"]
+
+
+def test_uploads_say_how_far_they_are(stack: FakeStack, tmp_path: Path) -> None:
+    heard: list[tuple[int, int]] = []
+    draft = lay_draft(tmp_path, 9)
+    assert upload(stack, draft, lambda number, done: heard.append((number, done))).new == 9
+    assert [number for number, _ in heard] == list(range(1, 10))
+    assert heard[-1][1] == sum(picture.bytes for picture in draft.local.values())
+    assert sorted(done for _, done in heard) == [done for _, done in heard]
+
+
+def test_what_is_not_begun_when_one_upload_fails_is_not_begun(
+    stack: FakeStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draft = lay_draft(tmp_path, 60)
+    first, given, ended = next(iter(draft.local.values())), dropping._upload, threading.Event()
+
+    class Pool(ThreadPoolExecutor):
+        def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+            super().shutdown(wait=False, cancel_futures=cancel_futures)
+            ended.set()
+            super().shutdown(wait=wait)
+
+    def slow(s3: Any, bucket: str, picture: LocalPicture) -> bool:
+        if picture is not first:
+            ended.wait(60)
+        return given(s3, bucket, picture)
+
+    monkeypatch.setattr(dropping, "ThreadPoolExecutor", Pool)
+    monkeypatch.setattr(dropping, "_upload", slow)
+    # The first is not what it was when it was looked at.
+    Image.new("RGB", (300, 400), "white").save(first.path)
+    with pytest.raises(TargetError, match="was changed while it was uploaded"):
+        upload(stack, draft)
+    assert len(stack.objects()) <= dropping._UPLOADED_AT_ONCE
+
+
+@pytest.mark.parametrize(("terminal", "quiet", "told"), [(False, 0.0, 9), (False, 1e9, 0), (True, 1e9, 1)])
+def test_many_uploads_are_told_in_a_terminal_and_in_a_log(
+    stack: FakeStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, terminal: bool, quiet: float, told: int
+) -> None:
+    monkeypatch.setattr("tryon_cli.run.QUIET_SECONDS", quiet)
+    screen = StringIO()
+    bring(stack, lay_draft(tmp_path, 9), Console(file=screen, force_terminal=terminal, width=72))
+    said = screen.getvalue()
+    assert ("uploading" in said) == bool(told)
+    if not terminal and told:
+        assert said.count("\n") == told
+        assert said.splitlines()[-1].startswith("uploading: 9 of 9 pictures, 0.0 of 0.0 MB")
+
+
+def lay_draft(folder: Path, number: int) -> Draft:
+    """A manifest with so many pictures that are files, one model among them."""
+    for n in range(number):
+        Image.new("RGB", (300, 400), (n, n, n)).save(folder / f"p{n}.png")
+    content = {
+        "models": [{"id": "anna", "image": "p0.png"}],
+        "garments": [{"id": f"g{n}", "image": f"p{n}.png", "type": "upper"} for n in range(1, number)],
+    }
+    (folder / "m.json").write_text(json.dumps(content))
+    return read(folder / "m.json")

@@ -129,6 +129,26 @@ def test_the_chosen_files_are_saved_under_readable_names_with_a_list(
     assert (row["file"], row["candidate"], row["approved"]) == (name, "2", "1")
 
 
+def test_what_was_picked_before_is_not_overwritten(
+    stack: FakeStack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two reviewers' choices of one product, in two candidates, have one readable name; so have their lists."""
+    run(stack, candidates=2)
+    out = tmp_path / "out"
+    words = ["--save", str(out)]
+    assert main(["pick", file(tmp_path, shirt1_1="pick"), *words]) == 0
+    first = {path.name: path.read_bytes() for path in out.iterdir()}
+    assert main(["pick", file(tmp_path, "Mo", shirt1_2="pick"), *words]) == 0
+    assert "listed in chosen (2).csv beside what was there" in capsys.readouterr().out
+    assert {name: (out / name).read_bytes() for name in first} == first
+    (row,) = csv.DictReader(io.StringIO((out / "chosen (2).csv").read_text("utf-8-sig")))
+    assert row["file"] == "Leinenhemd, weiß - Anna (2).png"
+    assert (out / row["file"]).read_text() == f"{RUN} anna__01-shirt__default 2"
+    # The same choice once more is the same files.
+    assert main(["pick", file(tmp_path, shirt1_1="pick"), *words]) == 0
+    assert len(list(out.iterdir())) == 4
+
+
 def test_a_chosen_file_that_is_gone_or_another_is_named_and_not_saved(
     stack: FakeStack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,7 +3,7 @@
 import heapq
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
@@ -15,6 +15,10 @@ from rich.console import Console
 
 from tests.doubles import outcome
 from tests.unit.stack import FakeStack, fake_stack
+from tests.unit.test_cli_retry import WHOLE
+from tryon.keys import Picture
+from tryon.planning import plan
+from tryon.planning.manifest import Manifest
 from tryon.state.entry import Entry, Status
 from tryon.state.run import Run
 from tryon_cli import watch as module
@@ -222,3 +226,33 @@ def test_progress_fits_its_columns(columns: int, said: str) -> None:
     counts = {Status.SUCCEEDED: 2, Status.SUBMITTED: 6, Status.SUBMITTING: 1, Status.PLANNED: 9}
     assert Progressed(counts, 18, 1, 90.0, 10.0).within(columns) == said
     assert len(said) <= columns
+
+
+def test_until_the_plan_is_whole_no_number_is_said(stack: FakeStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A part of the entries would be "0 of 0", then "0 of 100" of 300."""
+    shown: list[str] = []
+    stack.ledger.open_run(Run("one", execution=EXECUTION, started_at=stack.clock.now()))
+    entries = combinations(stack, 3)
+    steps: Iterator[Callable[[], object]] = iter([
+        lambda: stack.ledger.add("one", entries[:2]),
+        lambda: stack.ledger.add("one", entries[2:]),
+        lambda: stack.ledger.plan_done("one", 3),
+        lambda: stack.ledger.report("one", outcome("FAILED", succeeded=0, total=3)),
+    ])  # fmt: skip
+
+    def sleep(seconds: float) -> None:
+        shown.append(screen.getvalue())
+        next(steps)()
+
+    monkeypatch.setattr(module.time, "sleep", sleep)  # type: ignore[attr-defined]
+    screen = io.StringIO()
+    watch(stack, "one", Console(file=screen, width=80), interval=0.001)
+    assert shown[:3] == [""] * 3
+    assert shown[3].startswith("0 of 3, 3 waiting")
+
+
+def combinations(stack: FakeStack, garments: int) -> list[plan.Combination]:
+    content = {**WHOLE, "garments": WHOLE["garments"][:garments]}
+    pictures = {name: Picture(bucket="pictures", key=name) for name in ("anna", "g0", "g1", "g2")}
+    manifest = Manifest.model_validate(content)
+    return list(plan.expand(manifest, *[plan.for_all(manifest, pictures)] * 2))
