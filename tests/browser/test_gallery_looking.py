@@ -413,3 +413,11 @@ def test_twelve_hundred_combinations_open_in_the_view_of_products(look: Open) ->
     page.click("#turn")
     until(page, ".corner", "50 garments × 24 models")
     assert page.locator(".cell").count() < 400
+
+
+def test_buttons_name_keys_only_where_there_is_a_keyboard(look: Open) -> None:
+    page = opened(look)
+    assert page.locator("#facts button kbd").first.is_visible()
+    page = opened(look, **PHONE)
+    assert page.locator("#facts button kbd").count() > 8
+    assert page.locator("#facts button kbd:visible").count() == 0

@@ -227,6 +227,7 @@ function howItWent(cell) {
       {},
       ...fact("Variant", several ? variantName(variants[cell.v]) : ""),
       ...fact("Changes", several ? variants[cell.v].says : ""),
+      ...fact("Combination", review.blind ? "" : cell.n),
       ...fact("Service", cell.service || ""),
       ...fact("Picture", result?.width ? `${result.width} × ${result.height}` : ""),
       ...fact("File", result ? size(result.bytes) : ""),
