@@ -421,3 +421,14 @@ def test_buttons_name_keys_only_where_there_is_a_keyboard(look: Open) -> None:
     page = opened(look, **PHONE)
     assert page.locator("#facts button kbd").count() > 8
     assert page.locator("#facts button kbd:visible").count() == 0
+
+
+@pytest.mark.parametrize("height", [700, 900, 1100])
+def test_the_names_beside_a_row_are_whole(look: Open, height: int) -> None:
+    page = look(Lookbook(), viewport={"width": 1440, "height": height})
+    cut = page.locator(".side strong").evaluate_all(
+        """names => names.filter(one => one.scrollHeight > one.clientHeight
+             || one.getBoundingClientRect().bottom > one.closest('.row').getBoundingClientRect().bottom)
+             .map(one => one.textContent)"""
+    )
+    assert cut == []
