@@ -130,6 +130,24 @@ def test_the_list_is_reached_past_all_runs(opened: Opened) -> None:
     assert page.evaluate("document.querySelector('#side').contains(document.activeElement)")
 
 
+def test_another_run_lies_below_the_chosen_one(opened: Opened) -> None:
+    page = opened()
+    first(page)
+    choice = page.get_by_role("combobox", name="Lay another run below this one")
+    again = choice.locator("option", has_text="spring").get_attribute("value")
+    expect(page.locator(".bar.beside")).to_have_count(0)
+    choice.select_option(again)
+    # Below the run itself, and below the one combination that the retry repeated.
+    expect(page.locator(".row:has(.bar.beside)")).to_have_count(2)
+    expect(page.locator('.row[data-n="2"] .bar')).to_have_count(2)
+    choice.select_option(index=0)
+    expect(page.locator(".bar.beside")).to_have_count(0)
+    choice.select_option(again)
+    expect(page.locator(".row:has(.bar.beside)")).to_have_count(2)
+    page.locator("#runs button", has_text="wrong").click()
+    expect(page.locator(".bar.beside")).to_have_count(0)
+
+
 def luminance(colour: str) -> float:
     parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
     linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]

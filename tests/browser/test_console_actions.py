@@ -49,10 +49,11 @@ def test_what_failed_is_run_again_after_its_price_was_shown(opened: tuple[Pipeli
     page.get_by_role("button", name="Retry what failed …").click()
     dialog.get_by_role("button", name="Retry for 1.00 CNY").click()
     expect(dialog).to_be_hidden()
-    expect(page.locator("#when")).not_to_contain_text(run_id)
+    expect(page.locator("#when")).to_contain_text(f"retry of {run_id}")
     expect(page.locator("#head .pill", has_text="Complete")).to_be_visible()
     assert pipeline.paid() == 1
     page.locator("#runs button").nth(1).click()
+    expect(page.locator("#when")).not_to_contain_text("retry of")
     expect(page.locator("#when")).to_contain_text(run_id)
     page.get_by_role("button", name="Retry what failed …").click()
     expect(dialog).to_contain_text("Nothing is left to do.")

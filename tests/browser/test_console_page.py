@@ -247,6 +247,32 @@ def test_the_graph_is_reached_by_keys_and_named_for_those_who_do_not_see_it(look
     assert page.locator("#one h2").text_content() == "m0 wears g1"
 
 
+def test_causes_are_counted_and_lead_to_their_combinations(look: Open) -> None:
+    page = look("spring")
+    cause = page.get_by_role("group", name="Causes of failure").get_by_role("button")
+    expect(cause).to_have_text(["1 × Input refused"])
+    cause.click()
+    expect(cause).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("#causes")).to_contain_text(ADVICE["InputRefusedError"])
+    assert listed(page) == ["m0 wears g1"]
+    cause.click()
+    expect(cause).to_have_attribute("aria-pressed", "false")
+    assert len(listed(page)) == 4
+
+
+def test_a_run_that_is_still_read_says_so(look: Open) -> None:
+    page = look("spring")
+    waiting: list[Any] = []
+    page.route("**/api/runs/*after=0", lambda route: waiting.append(route))
+    page.reload()
+    expect(page.get_by_text("Reading the run …")).to_be_visible()
+    page.unroute("**/api/runs/*after=0")
+    for route in waiting:
+        route.continue_()
+    expect(page.locator(".row").first).to_be_visible()
+    expect(page.get_by_text("Reading the run …")).to_be_hidden()
+
+
 def test_combinations_are_found_by_words_and_by_status(look: Open) -> None:
     page = look("spring")
     page.locator("#search").fill("m1 g1")
@@ -297,6 +323,12 @@ def test_thousands_of_combinations_are_listed_without_drawing_them_all(look: Ope
     page.reload()
     page.get_by_role("button", name="All 5,000").wait_for()
     assert page.locator(".row").count() < 60
+    # A row that stays in sight while the list is scrolled is moved, not drawn anew.
+    page.evaluate("window.kept = document.querySelector('.row[data-n=\"9\"] .what')")
+    page.locator("#rows").evaluate("rows => rows.scrollTop = 120")
+    page.locator('.row[data-n="18"]').wait_for()
+    page.evaluate("new Promise(requestAnimationFrame)")
+    assert page.evaluate("window.kept.isConnected && window.kept.closest('.row').dataset.n") == "9"
     page.locator("#rows").evaluate("rows => rows.scrollTop = rows.scrollHeight")
     page.get_by_text("m5000").wait_for()
     assert page.locator(".row").count() < 60

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tryon_local import graph
-from tryon_local.console.layout import Edge, Layout, Node, edge_id, layout
+from tryon_local.console.layout import LABEL_LETTER, LABEL_LINE_HEIGHT, Edge, Layout, Node, edge_id, layout
 from tryon_local.graph import BEGIN, DEFINITION, END, kept_in, mermaid, read
 
 ASL: dict[str, Any] = json.loads(DEFINITION.read_text())
@@ -302,6 +302,22 @@ def _meet(one: Node, area: tuple[float, float, float, float]) -> bool:
 def _on_border(one: Node, x: float, y: float) -> bool:
     across = one.x <= x <= one.x + one.width and y in (one.y, one.y + one.height)
     return across or (one.y <= y <= one.y + one.height and x in (one.x, one.x + one.width))
+
+
+@pytest.mark.parametrize("fold", [False, True])
+def test_no_words_lie_on_others(fold: bool) -> None:
+    boxes = []
+    for edge in layout(ASL, fold=fold).edges:
+        if edge.label is None:
+            continue
+        for i, line in enumerate(edge.label.lines):
+            wide, y = len(line) * LABEL_LETTER, edge.label.y + i * LABEL_LINE_HEIGHT
+            left = edge.label.x - (wide if edge.label.anchor == "end" else 0)
+            boxes.append((line, left, left + wide, y - 9, y + 2))
+    assert len(boxes) > 3
+    for (one, left, right, top, bottom), (other, *there) in itertools.combinations(boxes, 2):
+        apart = right <= there[0] or there[1] <= left or bottom <= there[2] or there[3] <= top
+        assert apart, (one, other)
 
 
 def test_no_line_passes_through_a_state() -> None:

@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 from tryon_local.graph import Machine, State, Transition, read
 
-STATE_WIDTH, STATE_HEIGHT = 180.0, 34.0
+STATE_WIDTH, STATE_HEIGHT = 200.0, 34.0
 ROW_GAP = 23.0
 COLUMN_GAP = 28.0
 TRACK_GAP = 12.0
@@ -296,7 +296,7 @@ class _Drawing:
             channel: (0.0 if channel == 0 else lefts[channel - 1] + widths[channel - 1], gaps[channel])
             for channel in range(len(gaps))
         }
-        edges = [self._line(route, nodes, tracks, tops) for route in self.routes]
+        edges = _apart([self._line(route, nodes, tracks, tops) for route in self.routes])
         markers = list(self._markers(nodes))
         width = lefts[-1] + widths[-1] + gaps[-1]
         height = tops[-1] + heights[-1] + (MARKER_GAP if any(m.kind == "end" for m in markers) else 0.0)
@@ -494,6 +494,24 @@ def _label(route: _Route, points: Sequence[Point]) -> Label | None:
         return Label(second.x - 8, middle + 4, "end", lines)
     anchor: Literal["start", "end"] = "start" if route.leave == "right" else "end"
     return Label(first.x + (8 if anchor == "start" else -8), first.y - 6, anchor, (" ".join(lines),))
+
+
+def _apart(edges: Sequence[Edge]) -> list[Edge]:
+    """Lines that leave a state's side close to each other, with the words of the lowest below it, the others' above."""
+    found = {edge.id: edge for edge in edges}
+    sides: dict[tuple[str, float], list[Edge]] = defaultdict(list)
+    for edge in edges:
+        if edge.label is not None and edge.points[0].y == edge.points[1].y and len(edge.label.lines) == 1:
+            sides[edge.source, edge.points[0].x].append(edge)
+    for beside in sides.values():
+        *above, lowest = sorted(beside, key=lambda edge: edge.points[0].y)
+        for n, edge in enumerate(reversed(above)):
+            y = above[0].points[0].y - 6 - n * LABEL_LINE_HEIGHT
+            found[edge.id] = replace(edge, label=edge.label and replace(edge.label, y=y))
+        if above:
+            y = lowest.points[0].y + LABEL_LINE_HEIGHT
+            found[lowest.id] = replace(lowest, label=lowest.label and replace(lowest.label, y=y))
+    return list(found.values())
 
 
 def _moved(edge: Edge, dx: float, dy: float) -> Edge:

@@ -350,6 +350,7 @@ class _Run:
             "execution": self.arn.rpartition(":")[2],
             "run_id": self._claimed,
             "name": (item and item.name) or manifest.rpartition("/")[2].removesuffix(".json"),
+            "retry_of": item.retry_of if item and self._own else None,
             "manifest": manifest,
             "status": self._status(),
             "started": self._execution["started"],

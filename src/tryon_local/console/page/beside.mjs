@@ -21,7 +21,7 @@ export function showChoices() {
       el("option", {
         value: one.execution,
         selected: one.execution === beside?.execution,
-        text: `${one.name}, ${one.run_id}`,
+        text: `below: ${one.name}, ${new Date(one.started * 1000).toLocaleTimeString()}`,
       }),
     ),
   );

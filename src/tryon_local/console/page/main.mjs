@@ -84,6 +84,7 @@ export async function begin() {
   byId("all-runs").addEventListener("click", () => {
     const open = byId("top").classList.toggle("open");
     byId("all-runs").setAttribute("aria-expanded", String(open));
+    showRuns();
   });
   byId("search").addEventListener("input", () => {
     filters.text = byId("search").value;

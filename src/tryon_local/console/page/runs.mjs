@@ -31,7 +31,14 @@ export function showRuns() {
   const buttons = new Map([...nav.children].map((button) => [button.dataset.execution, button]));
   const wanted = byId("find").value.toLowerCase().split(/\s+/).filter(Boolean);
   const fits = (one) => {
-    const text = [one.name, one.run_id, one.manifest, STATUS[one.status] || one.status, started(one)].join(" ");
+    const text = [
+      one.name,
+      one.run_id,
+      one.retry_of && "retry",
+      one.manifest,
+      STATUS[one.status] || one.status,
+      started(one),
+    ].join(" ");
     return wanted.every((word) => text.toLowerCase().includes(word));
   };
   const live = (one) => Number(one.status === "RUNNING");
@@ -55,6 +62,7 @@ export function showRuns() {
         { class: "line1" },
         el("span", { class: `pill dot ${one.status}`, title: STATUS[one.status] }),
         el("strong", { text: one.name }),
+        one.retry_of && el("small", { text: "retry" }),
       ),
       one.total && meter(one),
       el(
@@ -139,7 +147,8 @@ export function showHead() {
   byId("head").hidden = !run;
   if (!run) return;
   clear(byId("status"), pill(run.status));
-  byId("when").textContent = [`${new Date(run.started * 1000).toLocaleString()}, stack time`, run.run_id]
+  const again = run.retry_of && `retry of ${run.retry_of}`;
+  byId("when").textContent = [`${new Date(run.started * 1000).toLocaleString()}, stack time`, run.run_id, again]
     .filter(Boolean)
     .join(" · ");
   byId("name").textContent = run.name;
@@ -176,7 +185,6 @@ export function showHead() {
         el("dd", {}, meter(run)),
       ),
     );
-    if (run.failed) number("failed", String(run.failed));
   }
   if (live) {
     if (left) number("left, of workflow", duration(live.seconds_left));
