@@ -72,7 +72,13 @@ def test_a_run_is_stopped_after_what_it_leaves_was_shown(opened: tuple[Pipeline,
         expect(dialog).to_contain_text("2 tasks at the service are paid for all the same: 2.00 CNY to the stand-in")
         dialog.get_by_role("button", name="Stop the run").click()
         expect(dialog).to_be_hidden()
-    expect(page.locator("#trouble")).to_contain_text("stopped in the console")
+        expect(page.locator("#trouble")).to_contain_text("stopped in the console")
+        expect(page.locator("#head .pill")).to_have_text("Stopped, being recorded")
+        expect(page.get_by_role("button", name="Retry what failed …")).to_be_hidden()
+    # It can be retried as soon as it is recorded, which the page sees by itself.
+    pipeline.app.stack.wait(pipeline.ending(pipeline.app.stack.executions()[0]))
+    expect(page.locator("#head .pill")).to_have_text("Failed")
+    expect(page.get_by_role("button", name="Retry what failed …")).to_be_visible()
 
 
 def test_an_offer_that_no_longer_holds_is_refused_in_words(opened: tuple[Pipeline, Any]) -> None:

@@ -85,6 +85,29 @@ def test_a_child_that_has_ended_is_not_read_again(monkeypatch: pytest.MonkeyPatc
         assert read == [2, 3, 4]
 
 
+def test_a_run_that_was_stopped_counts_as_its_record_does() -> None:
+    with running(slots=2) as pipeline:
+        pipeline.put_pictures(1, 6)
+
+        told: dict[str, Any] = {}
+
+        def stop(execution: str) -> None:
+            pipeline.app.stack.client("stepfunctions").stop_execution(executionArn=execution)
+            told.update(Runs(pipeline.app).run(execution.rpartition(":")[2]))
+
+        execution = pipeline.start_and(manifest(1, 6), 40, stop)
+        # Two at the service and two in line, of which none is anywhere now.
+        assert (told["status"], told["causes"]) == ("RECORDING", [{"error": "ABORTED", "count": 4, "advice": None}])
+        assert all(present == 0 for present, _, _ in told["states"].values())
+        pipeline.app.stack.wait(pipeline.ending(execution))
+        ended = pipeline.ended(execution)
+        runs: Any = Runs(pipeline.app)
+        (short,) = [run for run in runs.newest() if run["execution"] == execution.rpartition(":")[2]]
+        counts = (ended.item["succeeded"], ended.item["failed"], ended.item["total"])
+        assert counts == (2, 4, 6)
+        assert (short["succeeded"], short["failed"], short["total"]) == counts
+
+
 def test_a_run_is_listed_before_it_has_a_plan() -> None:
     with running() as pipeline, pipeline.clock.attached():
         runs: Any = Runs(pipeline.app)

@@ -5,7 +5,7 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import IO, Any
 
 from botocore.exceptions import ClientError
@@ -36,6 +36,8 @@ MAX_ARRIVED = 24
 
 RATE_SECONDS = 60.0
 """Seconds of workflow over which it is counted how many pictures arrive in a minute."""
+
+_GOES_ON = ("WAITING", "RUNNING")
 
 _FILES = re.compile(
     r"runs/[\w.-]+/(?:"
@@ -176,7 +178,7 @@ class _Combination:
 
     @property
     def over(self) -> bool:
-        return self.status not in ("WAITING", "RUNNING")
+        return self.status not in _GOES_ON
 
 
 @dataclass
@@ -305,6 +307,9 @@ class _Run:
             # The status first, as above.
             status, error = child.status, child.error
             path = visits(child.events)
+            if status not in _GOES_ON and path and path[-1].left is None:
+                # One that was stopped while it waited to be woken leaves no event of its end.
+                path[-1] = replace(path[-1], left=(child.stop or child.start).timestamp())
             if (status, path) == (known.status, known.path):
                 continue
             known.status, known.error, known.path, known.version = status, error, path, version
@@ -345,7 +350,7 @@ class _Run:
         outcome = item.outcome if item and self._own else None
         statuses = Counter(combination.status for combination in self._combinations.values())
         manifest, _ = _manifest(self._execution["input"])
-        over = sum(count for status, count in statuses.items() if status not in ("WAITING", "RUNNING"))
+        over = sum(count for status, count in statuses.items() if status not in _GOES_ON)
         return {
             "execution": self.arn.rpartition(":")[2],
             "run_id": self._claimed,
@@ -357,8 +362,9 @@ class _Run:
             "ended": self._execution["ended"],
             "total": item.total if item and self._own else None,
             "running": statuses["RUNNING"],
-            "succeeded": statuses["SUCCEEDED"],
-            "failed": over - statuses["SUCCEEDED"],
+            # The record counts what never started as failed, as the gallery and `tryon list` do.
+            "succeeded": outcome.succeeded if outcome else statuses["SUCCEEDED"],
+            "failed": outcome.failed if outcome else over - statuses["SUCCEEDED"],
             "cost": asdict(outcome.cost) if outcome else None,
             "checks": outcome.checks.line if outcome and outcome.checks else "",
         }
@@ -371,7 +377,10 @@ class _Run:
                 return status
             return "ENDS_ANOTHER" if _ends_another(self._execution["input"]) else "REPEATED"
         # The ledger has the outcome a moment before the execution's end.
-        return status if status == "RUNNING" or self._item is None else self._item.status.value
+        if status == "RUNNING" or self._item is None:
+            return status
+        # One that was stopped is recorded by another execution, minutes later.
+        return "RECORDING" if self._item.running else self._item.status.value
 
     def told(self, after: int) -> dict[str, Json]:
         """Everything about the run but the combinations that did not change since `after`."""

@@ -3,7 +3,7 @@
 import { byId, el } from "../../../../layers/tryon/tryon/web/elements.mjs";
 import { amounts, duration, plural } from "../../../../layers/tryon/tryon/web/formats.mjs";
 import { choose } from "./choice.mjs";
-import { run } from "./state.mjs";
+import { LIVE, run } from "./state.mjs";
 import { clear } from "./words.mjs";
 
 const token = document.querySelector('meta[name="tryon-token"]').getAttribute("content");
@@ -35,7 +35,7 @@ const WORDS = {
 export function showActions() {
   const may = token && run.run_id && run.total !== null;
   byId("stop").hidden = !may || run.ended !== null;
-  byId("retry").hidden = !may || run.ended === null || run.succeeded === run.total;
+  byId("retry").hidden = !may || LIVE.has(run.status) || run.succeeded === run.total;
 }
 
 async function answered(answer) {

@@ -9,6 +9,7 @@ import {
   chosen,
   combinations,
   detail,
+  LIVE,
   machine,
   OVER,
   run,
@@ -55,7 +56,7 @@ async function askRun() {
   const execution = chosen.execution;
   if (!execution) return;
   const same = run && run.execution === execution;
-  if (same && run.status !== "RUNNING" && run.ended !== null) return;
+  if (same && !LIVE.has(run.status) && run.ended !== null) return;
   const answer = await ask(`/api/runs/${encodeURIComponent(execution)}?after=${same ? run.version : 0}`, "run");
   if (chosen.execution !== execution || answer === undefined) return;
   if (answer === null) return choose({ execution: "" });
@@ -105,6 +106,6 @@ export async function look() {
 
 export async function follow() {
   if (!document.hidden) await look();
-  const lively = runs.some((one) => one.status === "RUNNING");
+  const lively = runs.some((one) => LIVE.has(one.status));
   setTimeout(follow, failures ? 2000 : lively ? 500 : 1200);
 }

@@ -5,7 +5,7 @@ import { amounts, duration, money, plural } from "../../../../layers/tryon/tryon
 import { showActions } from "./act.mjs";
 import { now } from "./asking.mjs";
 import { choose } from "./choice.mjs";
-import { chosen, combinations, filters, run, runs } from "./state.mjs";
+import { chosen, combinations, filters, LIVE, run, runs } from "./state.mjs";
 import { clear, pill, STATUS, titled } from "./words.mjs";
 
 /* How far a run is: done, failed and under way, as parts of its whole. */
@@ -41,7 +41,7 @@ export function showRuns() {
     ].join(" ");
     return wanted.every((word) => text.toLowerCase().includes(word));
   };
-  const live = (one) => Number(one.status === "RUNNING");
+  const live = (one) => Number(LIVE.has(one.status));
   // What goes on stands first; the rest is the newest first already.
   const found = runs.filter(fits).sort((a, b) => live(b) - live(a));
   const shown = found.map((one) => {

@@ -2,6 +2,7 @@
 
 export const ROW = 42;
 export const OVER = new Set(["SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT"]);
+export const LIVE = new Set(["RUNNING", "RECORDING"]); // of a run: more is to come of it
 export const FILTERS = [
   ["", "All"],
   ["WAITING", "Waiting"],

@@ -28,6 +28,7 @@ export const STATUS = {
   REPEATED: "Event came again",
   ENDS_ANOTHER: "Ends a stopped run",
   ABORTED: "Stopped",
+  RECORDING: "Stopped, being recorded",
   TIMED_OUT: "Timed out",
   WAITING: "Waiting",
 };
