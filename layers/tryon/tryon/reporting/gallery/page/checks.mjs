@@ -101,14 +101,14 @@ function sideBySide(cell, i, check) {
         el(
           "figure",
           {},
-          cut(address(number), what, box, ((own[2] - own[0]) / (own[3] - own[1])) * wide, outline),
+          cutOut(address(number), what, box, ((own[2] - own[0]) / (own[3] - own[1])) * wide, outline),
           el("figcaption", { text: what }),
         ),
       ),
   );
 }
 
-function cut(source, what, [left, top, right, bottom], ratio, outline) {
+function cutOut(source, what, [left, top, right, bottom], ratio, outline) {
   const [width, height] = [right - left, bottom - top];
   const share = (value) => `${100 * value}%`;
   return el(
