@@ -4,7 +4,6 @@ The page alone is driven for the first four; the fifth is one command of whoever
 with the stand-in for the service.
 """
 
-import base64
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -142,15 +141,39 @@ def test_from_one_link_to_pictures_made_again(
     context.close()
 
 
+SENT = """async ({send, key, kind, size, more}) => {
+  const {fields, url, prefix} = send;
+  const body = new FormData();
+  for (const [name, value] of Object.entries({...fields, ...more})) body.append(name, value);
+  body.append('key', (key ?? prefix) + 'r1.json');
+  body.append('Content-Type', kind);
+  body.append('file', new Blob(['x'.repeat(size)], {type: kind}));
+  return (await fetch(url, {method: 'POST', body})).status;
+}"""
+
+
 def test_an_upload_of_another_kind_size_or_place_is_refused(
     stack: Target, port: int, browser: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The signature's bounds, as the browser's own form sends them; S3 itself holds them on AWS."""
+    """What the signature does not allow, sent as the browser's own form."""
     run_id = run(stack, port, tmp_path)
-    shared(run_id, port, capsys)
+    page = browser.new_page()
+    page.goto(shared(run_id, port, capsys))
+    page.wait_for_selector("#shown:not(:empty)")
     text = stack.s3.get_object(Bucket=stack.bucket, Key=RunFolder(run_id).shared)["Body"].read().decode()
-    share = json.loads(text.split('id="data">')[1].split("</script>")[0])["share"]
-    policy = json.loads(base64.b64decode(share["send"]["fields"]["policy"]))
-    assert ["content-length-range", 2, 5_000_000] in policy["conditions"]
-    assert {"Content-Type": "application/json"} in policy["conditions"]
-    assert ["starts-with", "$key", f"reviews/{run_id}/"] in policy["conditions"]
+    send = json.loads(text.split('id="data">')[1].split("</script>")[0])["share"]["send"]
+
+    def status(**different: Any) -> int:
+        sent = {"send": send, "key": None, "kind": "application/json", "size": 100, "more": {}} | different
+        return int(page.evaluate(SENT, sent))
+
+    assert status(kind="text/html") == 403
+    assert status(key="manifests/") == 403, "no manifest is dropped by a reviewer"
+    assert status(key="runs/") == 403
+    assert status(key="reviews/20260101T000000Z-another-1a2b3c4d/") == 403
+    assert status(more={"acl": "public-read"}) == 403
+    assert status(size=5_000_001) == status(size=1) == 400
+    listed = stack.s3.list_objects_v2(Bucket=stack.bucket, Prefix=RunFolder(run_id).reviews)
+    assert "Contents" not in listed
+    assert status() in (200, 201, 204)
+    page.close()

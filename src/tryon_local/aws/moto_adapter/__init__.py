@@ -26,6 +26,7 @@ from . import (
     lambda_calls,
     map_results,
     map_runs,
+    post_policy,
     storage,
     waits,
 )
@@ -47,6 +48,7 @@ _PARTS = (
     lambda_calls,
     map_results,
     map_runs,
+    post_policy,
     storage,
     waits,
 )
