@@ -1,11 +1,11 @@
 """What the gallery costs its reader, in headless Chromium: `python -m benchmarks.gallery`.
 
 Keys to judge 18 pictures and to pick one of four for 30 products; share of the first screen that is pictures; bytes,
-first paint (in units of the 18's, medians of five openings, since a machine's seconds
-say nothing), memory and cells in the page for runs of several sizes.
+first paint (medians of five openings in units of the 18's, since a machine's seconds say nothing), memory and cells in
+the page for runs of several sizes. Needs Debian's chromium and playwright, as the tests of pages do.
 
 Seconds of judging are a model's, not a person's: 0.28 s a key and 1.35 s to make up one's mind (Card, Moran and Newell,
-"The keystroke-level model for user performance time with interactive systems", 1980), plus whatever looking takes. Needs Debian's chromium and playwright, as the tests of pages do.
+"The keystroke-level model for user performance time with interactive systems", 1980); what looking takes comes on top.
 """
 
 import argparse

@@ -27,6 +27,8 @@ FORM = {
     "X-Amz-Signature": "dummy",
 }
 
+IGNORED: Any = {"x-ignore-me": "x"}
+
 
 def answer(size: int = 50, bucket: str = "b", policy: Any = POLICY, now: datetime = NOW, **form: str) -> str:
     fields = {**FORM, **form, "policy": base64.b64encode(json.dumps(policy).encode()).decode()}
@@ -38,7 +40,7 @@ def answer(size: int = 50, bucket: str = "b", policy: Any = POLICY, now: datetim
 
 
 def test_a_form_within_its_policy_is_taken() -> None:
-    assert answer() == answer(size=2) == answer(size=100) == answer(**{"x-ignore-me": "x"}) == "taken"
+    assert answer() == answer(size=2) == answer(size=100) == answer(**IGNORED) == "taken"
 
 
 @pytest.mark.parametrize(
