@@ -260,6 +260,17 @@ def test_causes_are_counted_and_lead_to_their_combinations(look: Open) -> None:
     assert len(listed(page)) == 4
 
 
+def test_events_and_lines_are_saved_as_a_file(look: Open) -> None:
+    page = look("spring", 2)
+    page.locator("#one").get_by_role("tab", name=re.compile("Events")).click()
+    with page.expect_download() as waited:
+        page.get_by_role("link", name="Save events and log as JSON").click()
+    saved = json.loads(waited.value.path().read_bytes())
+    assert re.fullmatch(r"\w+-spring-\w+-2\.json", waited.value.suggested_filename)
+    assert saved["events"][-1]["type"] == "ExecutionFailed"
+    assert {line["function"] for line in saved["log"]} >= {"Submit", "Poll"}
+
+
 def test_a_run_that_is_still_read_says_so(look: Open) -> None:
     page = look("spring")
     waiting: list[Any] = []
@@ -399,6 +410,9 @@ def test_a_refusal_has_its_advice(look: Open) -> None:
     page = look("spring", 2)
     page.locator("#one .advice").wait_for()
     assert page.locator("#one .advice").inner_text() == ADVICE["InputRefusedError"]
+    # On a line of its own, not behind the reason.
+    reason, advice = (page.locator("#one .trouble span").nth(i).bounding_box() for i in range(2))
+    assert advice["y"] >= reason["y"] + reason["height"]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -144,6 +144,13 @@ def test_a_visit_shows_the_variables_that_it_set(runs: Any) -> None:
     assert "assignedVariables" not in left["details"]
 
 
+def test_what_was_caught_is_shown_as_json_once(runs: Any) -> None:
+    detail = runs.combination(execution(runs, "spring"), 2)
+    (caught,) = [one for one in detail["events"] if one["state"] == "Poll" and "failure" in one["assigned"]]
+    shown = json.loads(caught["assigned"]["failure"])
+    assert shown["Cause"]["errorType"] == shown["Error"] == "InputRefusedError"
+
+
 def test_a_rejected_manifest_shows_the_field_and_the_way_to_it(runs: Any) -> None:
     wrong = execution(runs, "wrong")
     told = runs.run(wrong)

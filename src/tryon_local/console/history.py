@@ -109,6 +109,9 @@ def _cause(cause: str | None) -> str | None:
 def _shown(value: Any) -> str:
     """A detail as text, JSON with line breaks."""
     parsed = _parsed(value)
+    if isinstance(parsed, dict) and "Cause" in parsed:
+        # What is caught has a failed function's cause as JSON in JSON.
+        parsed = {**parsed, "Cause": _parsed(parsed["Cause"])}
     text = parsed if isinstance(parsed, str) else json.dumps(parsed, indent=1, ensure_ascii=False, default=str)
     return text if len(text) <= MAX_DETAIL else f"{text[:MAX_DETAIL]} … ({len(text):,} characters)"
 

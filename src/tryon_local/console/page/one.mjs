@@ -107,11 +107,23 @@ export function showOne() {
         setTab(name);
         showOne();
       },
-      tab === "way" ? wayList(path) : known && (tab === "events" ? eventList(known.events, open) : logList(known.log)),
+      tab === "way" ? wayList(path) : known && (tab === "events" ? savedEvents(known, open) : logList(known.log)),
     ),
   );
   article.scrollTop = scrolled;
   if (focused && byId(focused)) byId(focused).focus();
+}
+
+/* The events, and a way to keep them: the stack forgets them when it ends. */
+function savedEvents(known, open) {
+  const { execution, n } = known;
+  const save = el("a", {
+    class: "save",
+    href: `/api/runs/${encodeURIComponent(execution)}/${n ? `combinations/${n}` : "events"}`,
+    download: `${run.run_id || execution}${n ? `-${n}` : ""}.json`,
+    text: "Save events and log as JSON",
+  });
+  return el("div", {}, save, eventList(known.events, open));
 }
 
 export const made = new Map(); // parts that are costly or flicker when they are made anew
