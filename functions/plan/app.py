@@ -5,6 +5,7 @@ import tryon  # noqa: F401
 
 # isort: split
 import os
+from dataclasses import asdict
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
@@ -55,5 +56,6 @@ def handler(event: PlanEvent, context: LambdaContext) -> dict[str, Any]:
         "total": run.total,
         "cadence": list(run.cadence),
         "cadences": {key: list(waits) for key, waits in run.cadences.items()},
+        "learned": {run.learned.service: asdict(run.learned)} if run.learned else {},
         "concurrency": wiring.concurrency(run.services),
     }

@@ -36,6 +36,7 @@ def handler(event: PollEvent, context: LambdaContext) -> dict[str, str | float]:
             service=wiring.service(event.service),
             now=wiring.clock.now,
             deferrals=event.deferrals,
+            listening=event.learned.listening if event.learned else None,
         )
     except TaskError as error:
         _warn("task failed", error)
@@ -47,7 +48,8 @@ def handler(event: PollEvent, context: LambdaContext) -> dict[str, str | float]:
     if look.again_in is not None:
         return {"state": look.state.value, "said": look.said, "again_in": round(look.again_in)}
     metrics.add_metric("Polls", MetricUnit.Count, 1)
-    return {"state": look.state.value, "said": look.said}
+    heard = {} if look.next_in is None else {"next_in": look.next_in}
+    return {"state": look.state.value, "said": look.said, **heard}
 
 
 def _warn(message: str, error: ServiceError) -> None:

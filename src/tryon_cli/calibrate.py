@@ -1,9 +1,8 @@
 """`tryon calibrate`: from the tasks of past runs to the cadence that suits the service best."""
 
 import argparse
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from tryon.cadence import DEADLINE, DEFAULT, poll_times
+from tryon.cadence import DEADLINE, DEFAULT, ListeningCadence
 from tryon.json_types import Json
 from tryon.learning import learned
 from tryon.learning.calibration import (
@@ -23,13 +22,27 @@ from tryon.learning.calibration import (
     evaluate,
     fit,
     observations,
-    optimal_cadence,
+    weighed_cadence,
+)
+from tryon.learning.listening import (
+    AT_ONCE,
+    Gain,
+    QueueAndWork,
+    Task,
+    evaluate_listening,
+    gain,
+    learn,
+    listening_cadence,
+    tasks,
+    within,
 )
 from tryon.planning.manifest import Id
 from tryon.reporting import cost
+from tryon.service import registry
 from tryon.state.entry import Entry
 from tryon.state.ledger import Ledger
 from tryon.state.run import Run
+from tryon_cli.cadence_plot import plot, plot_listening
 from tryon_cli.options import (
     MOST_SLOTS,
     counted,
@@ -40,7 +53,6 @@ from tryon_cli.options import (
     target,
     whole,
 )
-from tryon_cli.svg import COLOURS, Chart
 from tryon_cli.target import TargetError
 
 if TYPE_CHECKING:
@@ -48,6 +60,9 @@ if TYPE_CHECKING:
 
 MAX_POLLS = 2.0
 """Polls a task unless told otherwise: half of what the default cadence makes."""
+
+WEIGHT = 1.0
+"""Seconds that a poll is worth where tasks queue, unless told otherwise: two polls would not see the queue end."""
 
 DEADLINES = (30, 3600)
 """Shortest and longest that the template's parameter `DeadlineSeconds` may be."""
@@ -57,10 +72,14 @@ _COMPARED: Mapping[str, Sequence[int]] = {"every 5 s": (5,), "every 2 s": (2,)}
 
 @dataclass(frozen=True)
 class Row:
-    """A cadence and what it does, with the slots asked for; the cost is AWS's, for a thousand combinations."""
+    """A cadence and what it does, with the slots asked for; the cost is AWS's, for a thousand combinations.
+
+    Of one that listens `cadence` are the waits while queued, `working` those at work after each of them.
+    """
 
     name: str
     cadence: list[int]
+    working: list[list[int]]
     polls: float
     delay: float
     tasks_per_hour: float
@@ -86,8 +105,18 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is learned, from what, and where it goes."""
     limit = parser.add_mutually_exclusive_group()
-    limit.add_argument("--max-polls", type=positive, metavar="N", help=f"mean polls a task (default {MAX_POLLS:g})")
-    limit.add_argument("--weight", type=positive, metavar="SECONDS", help="seconds of delay that a poll is worth")
+    limit.add_argument(
+        "--max-polls",
+        type=positive,
+        metavar="N",
+        help=f"mean polls a task (default {MAX_POLLS:g} where tasks begin at once)",
+    )
+    limit.add_argument(
+        "--weight",
+        type=positive,
+        metavar="SECONDS",
+        help=f"seconds of delay that a poll is worth (default {WEIGHT:g} where tasks queue)",
+    )
     limit.add_argument(
         "--max-requests", type=positive, metavar="RATE", help="submits and polls a second of all slots together"
     )
@@ -97,6 +126,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run", action="append", metavar="RUN", help="learn from this run only; may be repeated")
     parser.add_argument(
         "--last", type=whole(1), default=20, metavar="N", help="learn from the N newest runs (%(default)s)"
+    )
+    parser.add_argument(
+        "--service",
+        metavar="NAME",
+        help="learn from this service's tasks, where the runs had several (a name, or NAME/MODEL)",
     )
     parser.add_argument(
         "--deadline",
@@ -111,56 +145,155 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def command(arguments: argparse.Namespace, console: Console) -> int:
     """Learn from the stack that the options name."""
     found = target(arguments)
-    if arguments.deadline is None:
-        arguments.deadline = int(found.parameters().get("DeadlineSeconds", DEADLINE))
-    return run(arguments, found.ledger, found.s3, found.bucket, console, now=found.clock.now())
+    deadline = int(found.parameters().get("DeadlineSeconds", DEADLINE))
+    return run(arguments, found.ledger, found.s3, found.bucket, console, now=found.clock.now(), deadline=deadline)
+
+
+@dataclass(frozen=True)
+class _Learned:
+    """What was learned of one service: by elapsed time, and by listening where that gains; else `why` it does not."""
+
+    service: str
+    deadline: int
+    distribution: Distribution
+    cadence: list[int]
+    by_time: Performance
+    limit: "_Limit"
+    times: QueueAndWork | None = None
+    listening: ListeningCadence | None = None
+    heard: Performance | None = None
+    gain: Gain | None = None
+    why: str = ""
+
+    @property
+    def performance(self) -> Performance:
+        """What is promised of the one that is stored."""
+        return self.heard or self.by_time
 
 
 def run(
-    arguments: argparse.Namespace, ledger: Ledger, s3: "S3Client", bucket: str, console: Console, *, now: float
+    arguments: argparse.Namespace,
+    ledger: Ledger,
+    s3: "S3Client",
+    bucket: str,
+    console: Console,
+    *,
+    now: float,
+    deadline: int = DEADLINE,
 ) -> int:
-    """Learn, print, and draw or store where that was asked for."""
-    if arguments.deadline is None:
-        arguments.deadline = DEADLINE
+    """Learn, print, and draw or store where that was asked for. `deadline` is the stack's, in seconds."""
     runs = _runs(ledger, arguments)
     entries = [entry for run in runs for entry in ledger.entries(run.run_id)]
+    service = _service(arguments.service, entries)
+    entries = [entry for entry in entries if entry.service == service]
     try:
-        distribution = fit(observations(entries))
-        limit = _limit(arguments)
-        cadence = optimal_cadence(distribution, deadline=arguments.deadline, **vars(limit))
+        found = _learn(arguments, entries, service, deadline)
     except (TooFewSamplesError, LimitError) as error:
         Console(stderr=True).print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         return 1
-    old = _old(runs)
-    new = evaluate(cadence, distribution, arguments.deadline)
-    cost_seen = _seen_cost(entries)
-    rows = [
-        _row(name, waits, evaluate(waits, distribution, arguments.deadline), arguments.slots, cost_seen)
-        for name, waits in {"old": old, "new": cadence, **_COMPARED}.items()
-    ]
+    rows = _rows(found, _old(runs, service), arguments.slots, _seen_cost(entries))
     if arguments.plot:
-        arguments.plot.write_text(plot(distribution, old, cadence, arguments.deadline), encoding="utf-8")
+        arguments.plot.write_text(_plot(found, rows[0].cadence), encoding="utf-8")
     if arguments.store:
-        learned.store(
-            s3,
-            bucket,
-            learned.learned(
-                arguments.store,
-                cadence,
-                distribution,
-                new,
-                deadline=arguments.deadline,
-                created=now,
-                runs=[run.run_id for run in runs],
-                weight=limit.weight,
-                max_polls=limit.max_polls,
-            ),
-        )
+        _store(s3, bucket, arguments.store, found, runs, now)
     if arguments.json:
-        print_json(console, _told(distribution, runs, rows, cadence))
+        print_json(console, _told(found, runs, rows))
     else:
-        _show(console, distribution, runs, rows, cadence, arguments)
+        _show(console, found, runs, rows, arguments)
     return 0
+
+
+def _service(asked: str | None, entries: Sequence[Entry]) -> str:
+    """The key of the service to learn of; raises `TargetError` where the tasks are of several and none is named."""
+    used = sorted({entry.service for entry in entries})
+    if asked is None:
+        if len(used) > 1:
+            raise TargetError(f"the runs used {', '.join(used)}: --service says whose cadence is learned")
+        return used[0] if used else registry.FIRST
+    try:
+        return registry.find(asked).key
+    except registry.UnknownServiceError as error:
+        raise TargetError(str(error)) from None
+
+
+def _learn(arguments: argparse.Namespace, entries: Sequence[Entry], service: str, deadline: int) -> _Learned:
+    deadline = arguments.deadline or (deadline if service == registry.FIRST else registry.find(service).deadline)
+    seen = tasks(entries)
+    try:
+        times, why = learn(seen), ""
+    except TooFewSamplesError as error:
+        times, why = None, str(error)
+    distribution = fit(observations(entries))
+    limit = _limit(arguments, queue=times is not None)
+    cadence, weight = weighed_cadence(distribution, deadline=deadline, **vars(limit))
+    by_time = evaluate(cadence, distribution, deadline)
+    found = _Learned(service, deadline, distribution, cadence, by_time, limit, times=times, why=why)
+    return found if times is None else _listen(found, times, seen, weight)
+
+
+def _listen(found: _Learned, times: QueueAndWork, seen: Sequence[Task], time_weight: float) -> _Learned:
+    """With a listening cadence, where it surely gains on tasks that it was not learned from."""
+    limit, deadline = found.limit, found.deadline
+    try:
+        if limit.weight is not None:
+            listening, weight = listening_cadence(times, deadline=deadline, weight=limit.weight), limit.weight
+        else:
+            listening, weight = within(
+                times, deadline=deadline, max_polls=limit.max_polls, max_requests=limit.max_requests
+            )
+        gained = gain(
+            seen, deadline=deadline, weight=limit.weight or WEIGHT, time_weight=time_weight, listening_weight=weight
+        )
+    except (TooFewSamplesError, LimitError) as error:
+        return replace(found, why=str(error))
+    if not gained.surely:
+        why = f"listening costs {gained.listening:.2f} and time alone {gained.by_time:.2f} on tasks that were left out"
+        return replace(found, gain=gained, why=why)
+    heard = evaluate_listening(listening, times, deadline)
+    return replace(found, listening=listening, heard=heard, gain=gained)
+
+
+def _rows(found: _Learned, old: list[int], slots: int, cost_seen: tuple[float, float] | None) -> list[Row]:
+    """The cadences side by side, the old one first."""
+
+    def by_time(name: str, waits: Sequence[int]) -> Row:
+        return _row(name, waits, (), evaluate(waits, found.distribution, found.deadline), slots, cost_seen)
+
+    rows = [by_time("old", old)]
+    if old != list(DEFAULT):
+        rows.append(by_time("default", DEFAULT))
+    rows.append(by_time("new", found.cadence))
+    if found.listening is not None and found.heard is not None:
+        listening = found.listening
+        rows.append(_row("listening", listening.queued, listening.working, found.heard, slots, cost_seen))
+    return [*rows, *(by_time(name, waits) for name, waits in _COMPARED.items())]
+
+
+def _plot(found: _Learned, old: Sequence[int]) -> str:
+    if found.listening is not None and found.times is not None:
+        return plot_listening(found.times, found.listening, found.deadline)
+    return plot(found.distribution, old, found.cadence, found.deadline)
+
+
+def _store(s3: "S3Client", bucket: str, name: str, found: _Learned, runs: Sequence[Run], now: float) -> None:
+    learned.store(
+        s3,
+        bucket,
+        learned.learned(
+            name,
+            found.cadence,
+            found.distribution,
+            found.performance,
+            deadline=found.deadline,
+            created=now,
+            runs=[run.run_id for run in runs],
+            weight=found.limit.weight,
+            max_polls=found.limit.max_polls,
+            service=found.service,
+            listening=found.listening,
+            queue=found.times.queue if found.listening is not None and found.times is not None else None,
+        ),
+    )
 
 
 def _runs(ledger: Ledger, arguments: argparse.Namespace) -> list[Run]:
@@ -185,17 +318,20 @@ class _Limit:
     max_requests: tuple[int, float] | None = None
 
 
-def _limit(arguments: argparse.Namespace) -> _Limit:
+def _limit(arguments: argparse.Namespace, *, queue: bool) -> _Limit:
     if arguments.weight:
         return _Limit(weight=arguments.weight)
     if arguments.max_requests:
         return _Limit(max_requests=(arguments.slots, arguments.max_requests))
+    if queue and not arguments.max_polls:
+        return _Limit(weight=WEIGHT)
     return _Limit(max_polls=arguments.max_polls or MAX_POLLS)
 
 
-def _old(runs: Sequence[Run]) -> list[int]:
-    """The cadence of the newest of the runs."""
-    return next((list(run.cadence) for run in runs if run.cadence), list(DEFAULT))
+def _old(runs: Sequence[Run], service: str) -> list[int]:
+    """The cadence of the newest of the runs, by elapsed time."""
+    found = (run.cadences.get(service) or (run.cadence if service in run.services else ()) for run in runs)
+    return next((list(cadence) for cadence in found if cadence), list(registry.find(service).cadence))
 
 
 def _seen_cost(entries: Sequence[Entry]) -> tuple[float, float] | None:
@@ -207,11 +343,19 @@ def _seen_cost(entries: Sequence[Entry]) -> tuple[float, float] | None:
     return fmean(entry.polls for entry in ended), used.usd / len(ended)
 
 
-def _row(name: str, waits: Sequence[int], found: Performance, slots: int, seen: tuple[float, float] | None) -> Row:
+def _row(
+    name: str,
+    waits: Sequence[int],
+    working: Sequence[Sequence[int]],
+    found: Performance,
+    slots: int,
+    seen: tuple[float, float] | None,
+) -> Row:
     usd = None if seen is None else 1000 * (seen[1] + (found.polls - seen[0]) * cost.USD_PER_POLL)
     return Row(
         name=name,
         cadence=list(waits),
+        working=[list(one) for one in working],
         polls=found.polls,
         delay=found.delay,
         tasks_per_hour=found.tasks_per_hour(slots),
@@ -220,11 +364,14 @@ def _row(name: str, waits: Sequence[int], found: Performance, slots: int, seen: 
     )
 
 
-def _told(
-    distribution: Distribution, runs: Sequence[Run], rows: Sequence[Row], cadence: Sequence[int]
-) -> dict[str, Json]:
+def _told(found: _Learned, runs: Sequence[Run], rows: Sequence[Row]) -> dict[str, Json]:
+    distribution = found.distribution
     return {
-        "cadence": list(cadence),
+        "service": found.service,
+        "cadence": list(found.cadence),
+        "listening": asdict(found.listening) if found.listening else None,
+        "not_listening": found.why,
+        "left_out": asdict(found.gain) if found.gain else None,
         "samples": distribution.samples,
         "exact": distribution.exact,
         "runs": [run.run_id for run in runs],
@@ -242,12 +389,12 @@ def _rounded(value: Json) -> Json:
 
 def _show(
     console: Console,
-    distribution: Distribution,
+    found: _Learned,
     runs: Sequence[Run],
     rows: Sequence[Row],
-    cadence: Sequence[int],
     arguments: argparse.Namespace,
 ) -> None:
+    distribution = found.distribution
     between = distribution.samples - distribution.exact
     console.print(
         f"learned from {counted(distribution.samples, 'task')} of {counted(len(runs), 'run')}: {distribution.exact} "
@@ -259,6 +406,14 @@ def _show(
         f"{distribution.quantile(0.95):.1f} s",
         highlight=False,
     )
+    if found.times is not None:
+        queue, work = found.times.queue, found.times.work
+        console.print(
+            f"{found.times.queued} of them queued for more than {AT_ONCE:g} s: half of all begin within "
+            f"{queue.quantile(0.5):.1f} s, 95 % within {queue.quantile(0.95):.1f} s; half are worked on for "
+            f"{work.quantile(0.5):.1f} s",
+            highlight=False,
+        )
     slots = counted(arguments.slots, "slot")
     view = Table(box=None, header_style="bold")
     view.add_column("cadence", no_wrap=True)
@@ -274,7 +429,7 @@ def _show(
             "" if row.usd_per_thousand is None else f"{row.usd_per_thousand:.2f}",
         )
     console.print(view)
-    console.print(f'"cadence": {list(cadence)}', markup=False, highlight=False, soft_wrap=True)
+    _show_choice(console, found)
     if arguments.store:
         console.print(
             f'stored as {learned.key(arguments.store)}: "cadence": "{arguments.store}" in a manifest uses it',
@@ -286,31 +441,26 @@ def _show(
         console.print(f"drawn in {arguments.plot}", markup=False, highlight=False, soft_wrap=True)
 
 
-def plot(distribution: Distribution, old: Sequence[int], new: Sequence[int], deadline: int) -> str:
-    """The distribution of latencies as an SVG, with the polls of both cadences marked."""
-    end = min(deadline, 10 * math.ceil(distribution.quantile(0.97) / 10) + 10)
-    seconds = range(end + 1)
-    shares = [100 * (distribution.running(second) - distribution.running(second + 1)) for second in seconds]
-    top = math.ceil(max(shares) / 5) * 5 + 5
-    chart = Chart(
-        f"Latencies of {distribution.samples} tasks, and when each cadence asks after them",
-        x=(0, end),
-        y=(0, top),
-        x_label="seconds since the submit",
-        y_label="tasks that end in that second, %",
+def _show_choice(console: Console, found: _Learned) -> None:
+    """Which of the two is the learned one, and why."""
+
+    def say(text: str) -> None:
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    if found.listening is None or found.gain is None:
+        say(f"by elapsed time: {found.why}")
+        say(f'"cadence": {list(found.cadence)}')
+        return
+    before, after = found.gain.by_time, found.gain.listening
+    say(
+        f"listening: on tasks that were left out, delay and polls are {after:.2f} a task, {before:.2f} by time "
+        f"({after / before - 1:+.0%})"
     )
-    chart.bars([*seconds, end + 1][: end + 1], shares, COLOURS[5])
-    for name, cadence, height, colour, dashed in (
-        ("old polls", old, top - 3.6, COLOURS[1], True),
-        ("new polls", new, top - 1.6, COLOURS[0], False),
-    ):
-        times = [time for time in poll_times(cadence, deadline) if time <= end]
-        for time in times:
-            chart.line([(time, 0), (time, height)], colour, dashed=dashed)
-            chart.mark(time, height, colour)
-        chart.text(0, height, f"{name}: {', '.join(map(str, cadence))} s", colour=colour, dy=-9)
-    step = 5 * math.ceil(top / 40)
-    return chart.render(x_ticks=range(0, end + 1, 10), y_ticks=range(0, top + 1, step))
+    say(f"while queued: {', '.join(map(str, found.listening.queued))} s")
+    say(f"at work, never seen queued: {', '.join(map(str, found.listening.working[0]))} s")
+    if len(found.listening.working) > 1:
+        say(f"at work, seen queued once: {', '.join(map(str, found.listening.working[1]))} s")
+    say("a manifest names it once it is stored (--store NAME)")
 
 
 def _name(text: str) -> str:

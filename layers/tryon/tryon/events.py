@@ -7,6 +7,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from tryon.planning.plan import Combination
 from tryon.service import registry
+from tryon.state.run import LearnedFrom
 
 Service = Annotated[str, AfterValidator(lambda key: key or registry.FIRST)]
 """A service's key; an execution that began before there were several says none."""
@@ -63,7 +64,7 @@ class SubmitEvent(BaseModel):
 class PollEvent(BaseModel):
     """What the state machine passes: whose task, its id, and how often its poll was put off in a row.
 
-    `service` is the key of the service that has it.
+    `service` is the key of the service that has it, `learned` what the task's cadence was learned from, if it was.
     """
 
     run_id: str
@@ -72,6 +73,7 @@ class PollEvent(BaseModel):
     visit: int = 1
     deferrals: int = 0
     service: Service = registry.FIRST
+    learned: LearnedFrom | None = None
 
 
 class DownloadEvent(BaseModel):

@@ -128,8 +128,7 @@ def plan_run(
     total = plan.check_size(manifest, limits.combinations, earlier.done)
     defaults = {key: limits.services[key].cadence for key in services}
     cadences, learned_cadence = learned.resolve(s3, origin.bucket, manifest, defaults)
-    for key, cadence in cadences.items():
-        plan.check_polls(cadence, limits.services[key].deadline)
+    _check_polls(cadences, learned_cadence, limits.services)
     run = Run(
         run_id,
         name=manifest.name or default_name(origin.key),
@@ -205,6 +204,15 @@ def _shares(terms: Mapping[str, Terms], services: Sequence[str]) -> dict[str, pl
         seconds = max(one.usual_seconds, known.seconds if known else 0.0)
         shares[one.account] = plan.Share(terms[one.key].slots, seconds)
     return shares
+
+
+def _check_polls(
+    cadences: Mapping[str, Sequence[int]], learned_cadence: learned.LearnedCadence | None, terms: Mapping[str, Terms]
+) -> None:
+    for key, cadence in cadences.items():
+        plan.check_polls(cadence, terms[key].deadline)
+    if learned_cadence is not None and learned_cadence.listening is not None:
+        plan.check_listening(learned_cadence.listening, terms[learned_cadence.service].deadline)
 
 
 def _check_services(manifest: Manifest, terms: Mapping[str, Terms]) -> None:

@@ -37,7 +37,7 @@ from tryon_local.service.faults import (
     Wire,
 )
 from tryon_local.service.orders import Combination, Order
-from tryon_local.service.tasks import Latency, Task, TaskBook, TaskRecord
+from tryon_local.service.tasks import Latency, Queue, Task, TaskBook, TaskRecord
 from tryon_local.service.wire import NoAnswer, Request, Response
 
 RESULTS = "/results/"
@@ -324,15 +324,17 @@ class Kernel(ABC, Generic[SettingsT, ExchangeT]):
     ) -> Task:
         """Begin a task: one payment; called with the lock held."""
         new = self._book.next(order.combination)
+        latency = self._latency(new)
+        waits = self._latency.waits(new) if isinstance(self._latency, Queue) else 0.0
         task = self._book.make(
             queue,
             new,
             now,
-            latency=self._latency(new),
+            latency=latency - waits,
             candidates=candidates,
             fates=self.faults.fates(Call("task", new.number, lambda: order.combination)),
             parameters=parameters,
-            queued=queued,
+            queued=queued + waits,
         )
         for digest, data in zip(order.combination.images, order.images, strict=True):
             self._images.setdefault(digest, data)

@@ -59,6 +59,27 @@ class TypicalLatency:
 
 
 @dataclass(frozen=True)
+class Queue:
+    """Seconds that a task waits before it is worked on: for the share `share` exponential around `mean`, else none.
+
+    With the work's own latency it is the latency of a service whose customers queue.
+    """
+
+    work: Latency
+    mean: float
+    share: float = 1.0
+    seed: int = 0
+
+    def waits(self, task: NewTask) -> float:
+        """The seconds in the queue alone."""
+        random = Random(f"queue {self.seed}:{task.combination}:{task.attempt}")
+        return random.expovariate(1 / self.mean) if random.random() < self.share else 0.0
+
+    def __call__(self, task: NewTask) -> float:
+        return self.waits(task) + self.work(task)
+
+
+@dataclass(frozen=True)
 class TaskRecord:
     """What the stand-in remembers of one task; each is one payment.
 

@@ -171,6 +171,11 @@ def fit(found: Sequence[Observation]) -> Distribution:
             f"only {len(ended)} of {len(found)} tasks were seen to end: their latencies are longer than the "
             "deadline and cannot be learned before it is raised"
         )
+    return body_and_tail(found)
+
+
+def body_and_tail(found: Sequence[Observation]) -> Distribution:
+    """As `fit`, of however few."""
     rough, _ = _likeliest(found, _FIRST_WIDTH)
     masses, unseen = _likeliest(found, _silverman(rough, len(found)))
     median, fence = _middle_and_fence(masses)
@@ -309,12 +314,26 @@ def optimal_cadence(
     together. The last wait is repeated until the deadline, which cuts it. Raises `LimitError` for a limit that no
     cadence keeps.
     """
+    return weighed_cadence(
+        distribution, deadline=deadline, weight=weight, max_polls=max_polls, max_requests=max_requests
+    )[0]
+
+
+def weighed_cadence(
+    distribution: Distribution,
+    *,
+    deadline: int,
+    weight: float | None = None,
+    max_polls: float | None = None,
+    max_requests: tuple[int, float] | None = None,
+) -> tuple[list[int], float]:
+    """As `optimal_cadence`, with the weight that it is the optimum for."""
     # Polls go on past the deadline here, so that the deadline does not bend the waits before it.
     seconds = range(deadline + MAX_WAIT + 1)
     running = [distribution.running(second) for second in seconds]
     left = [distribution.remaining(second) for second in seconds]
     if weight is not None:
-        return _shortest(_optimum(running, left, weight), deadline)
+        return _shortest(optimum(running, left, weight)[0], deadline), weight
 
     def fits(cadence: Sequence[int]) -> bool:
         found = evaluate(cadence, distribution, deadline)
@@ -323,21 +342,21 @@ def optimal_cadence(
         return max_polls is None or found.polls <= max_polls
 
     low, high = _WEIGHTS
-    best = _shortest(_optimum(running, left, high), deadline)
+    best = _shortest(optimum(running, left, high)[0], deadline)
     if not fits(best):
         raise LimitError(f"no cadence is so sparing: {', '.join(map(str, best))} s takes the fewest polls there are")
     for _ in range(_BISECTIONS):
         middle = math.sqrt(low * high)
-        candidate = _shortest(_optimum(running, left, middle), deadline)
+        candidate = _shortest(optimum(running, left, middle)[0], deadline)
         if fits(candidate):
             best, high = candidate, middle
         else:
             low = middle
-    return best
+    return best, high
 
 
-def _optimum(running: Sequence[float], left: Sequence[float], weight: float) -> list[int]:
-    """The optimal waits for a weight, until the seconds for which `running` and `left` are given are over.
+def optimum(running: Sequence[float], left: Sequence[float], weight: float) -> tuple[list[int], float]:
+    """The optimal waits for a weight, until the seconds for which `running` and `left` are given are over; their cost.
 
     The cost of a wait meets the quadrangle inequality, so a later poll's best successor is never earlier: each
     search ends where the one after it found its own.
@@ -359,7 +378,7 @@ def _optimum(running: Sequence[float], left: Sequence[float], weight: float) -> 
     while now < horizon:
         found.append(following[now] - now)
         now = following[now]
-    return found
+    return found, cost[0]
 
 
 def _shortest(cadence: Sequence[int], deadline: int) -> list[int]:

@@ -1,15 +1,16 @@
 """Learned cadences as data: one JSON object each in the stack's bucket, named by manifests."""
 
 import difflib
-import json
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Annotated
 
 from botocore.exceptions import ClientError
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
 from tryon import objects
+from tryon.cadence import ListeningCadence
 from tryon.learning.calibration import Distribution, Performance
 from tryon.planning.manifest import Cadence, Id, Manifest, ManifestError, Problem
 from tryon.service import registry
@@ -29,7 +30,9 @@ class LearnedCadence(BaseModel):
     """A cadence and what it was learned from, at the service of one key; times and latencies in seconds.
 
     `weight` (the seconds of delay that a poll is worth) or `max_polls` is what it was to keep to, `polls` and
-    `delay` what it promises a task, and `quantiles` the latencies within which the `SHARES` of tasks end.
+    `delay` what it promises a task, and `quantiles` the latencies within which the `SHARES` of tasks end. Of one that
+    listens `listening` are the waits, `queue_quantiles` the seconds within which those shares begin, and `cadence` is
+    what a poll is followed by that saw neither the queue nor work.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -48,6 +51,18 @@ class LearnedCadence(BaseModel):
     delay: float
     mean: float
     quantiles: Annotated[list[float], Field(min_length=len(SHARES), max_length=len(SHARES))]
+    listening: ListeningCadence | None = None
+    queue_quantiles: Annotated[list[float], Field(max_length=len(SHARES))] = []
+
+    @field_validator("listening")
+    @classmethod
+    def _waits(cls, value: ListeningCadence | None) -> ListeningCadence | None:
+        if value is not None:
+            for waits in (value.queued, *value.working):
+                _cadence().validate_python(list(waits))
+            if len(value.working) != len(value.queued):
+                raise ValueError("each wait while queued needs the waits that follow it at work")
+        return value
 
     @property
     def key(self) -> str:
@@ -64,6 +79,8 @@ class LearnedCadence(BaseModel):
             delay=self.delay,
             mean=self.mean,
             quantiles=tuple(self.quantiles),
+            listening=self.listening,
+            queue_quantiles=tuple(self.queue_quantiles),
         )
 
 
@@ -79,6 +96,8 @@ def learned(  # noqa: PLR0913 - a stored cadence has this many facts, all but fo
     weight: float | None = None,
     max_polls: float | None = None,
     service: str = registry.FIRST,
+    listening: ListeningCadence | None = None,
+    queue: Distribution | None = None,
 ) -> LearnedCadence:
     """What is stored of a cadence under a name."""
     return LearnedCadence(
@@ -95,8 +114,19 @@ def learned(  # noqa: PLR0913 - a stored cadence has this many facts, all but fo
         polls=round(performance.polls, 3),
         delay=round(performance.delay, 3),
         mean=round(distribution.mean, 3),
-        quantiles=[round(distribution.quantile(share), 3) for share in SHARES],
+        quantiles=_quantiles(distribution),
+        listening=listening,
+        queue_quantiles=[] if queue is None else _quantiles(queue),
     )
+
+
+def _quantiles(distribution: Distribution) -> list[float]:
+    return [round(distribution.quantile(share), 3) for share in SHARES]
+
+
+@cache
+def _cadence() -> "TypeAdapter[list[int]]":
+    return TypeAdapter(Cadence)
 
 
 def key(name: str) -> str:
@@ -106,7 +136,7 @@ def key(name: str) -> str:
 
 def store(s3: "S3Client", bucket: str, cadence: LearnedCadence) -> None:
     """Keep a cadence where manifests find it; one of the same name is replaced."""
-    text = json.dumps(cadence.model_dump(), indent=1) + "\n"
+    text = cadence.model_dump_json(indent=1) + "\n"
     objects.put_text(s3, bucket, cadence.key, text, "application/json")
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from botocore.exceptions import ClientError
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationInfo
 
-from tryon.cadence import MAX_POLLS, waits
+from tryon.cadence import MAX_POLLS, ListeningCadence, waits
 from tryon.keys import Picture
 from tryon.objects import SPOOL_BYTES
 from tryon.parameters import GarmentType, ServiceParameters
@@ -136,7 +136,15 @@ def keys(manifest: Manifest, done: Set[Key] = frozenset()) -> Iterator[Key]:
 
 def check_polls(cadence: Sequence[int], deadline: int) -> None:
     """Raise `ManifestError` for a cadence that would ask more often until the deadline than a history can hold."""
-    polls = sum(1 for _ in waits(cadence, deadline))
+    _check_most(sum(1 for _ in waits(cadence, deadline)), deadline)
+
+
+def check_listening(cadence: ListeningCadence, deadline: int) -> None:
+    """As `check_polls`, for one that listens."""
+    _check_most(cadence.most_polls(deadline), deadline)
+
+
+def _check_most(polls: int, deadline: int) -> None:
     if polls > MAX_POLLS:
         raise ManifestError(
             [

@@ -471,18 +471,17 @@ class Ledger:
             )
         return self.entry(run_id, n)
 
-    def pending(self, run_id: str, n: int, task_id: str, status: TaskStatus) -> None:
+    def pending(self, run_id: str, n: int, task_id: str, status: TaskStatus) -> Entry | None:
         """Count a poll that saw the task unfinished: in the queue still, or at work and since when that is seen.
 
-        A task that is back in the queue has not begun.
+        A task that is back in the queue has not begun. Returns the entry as it is then, None where the poll is late.
         """
         now = self._clock.now()
         if status is TaskStatus.IN_QUEUE:
             seen = {"pending_at": now, "queued_at": now}
-            self._polled(run_id, n, task_id, seen, remove=("not_found_at", "working_at"))
-        else:
-            seen = {"pending_at": now, "working_at": now}
-            self._polled(run_id, n, task_id, seen, once=("working_at",), remove=("not_found_at",))
+            return self._polled(run_id, n, task_id, seen, remove=("not_found_at", "working_at"))
+        seen = {"pending_at": now, "working_at": now}
+        return self._polled(run_id, n, task_id, seen, once=("working_at",), remove=("not_found_at",))
 
     def not_found(self, run_id: str, n: int, task_id: str, since: float) -> None:
         """Count a poll to which the service said that it does not know the task; it began to say so at `since`."""
@@ -523,11 +522,11 @@ class Ledger:
         once: tuple[str, ...] = (),
         count: tuple[str, ...] = ("polls",),
         remove: tuple[str, ...] = (),
-    ) -> None:
+    ) -> Entry | None:
         # A poll knows the task's id from the state machine: it mends an entry whose submit could not be written.
         # One that was slow to die must not touch an entry that has its outcome, or another task.
         with suppress(LedgerConflictError):
-            self._step(
+            written = self._step(
                 run_id,
                 n,
                 {"task_id": task_id, "status": Status.SUBMITTED, **seen},
@@ -538,6 +537,8 @@ class Ledger:
                 count=count,
                 remove=remove,
             )
+            return read_entry(written)
+        return None
 
     def succeeded(
         self,
@@ -593,9 +594,9 @@ class Ledger:
         once: tuple[str, ...] = (),
         count: str | tuple[str, ...] = (),
         remove: tuple[str, ...] = (),
-    ) -> None:
+    ) -> dict[str, Json]:
         try:
-            self._update(
+            return self._update(
                 _entry_key(run_id, n),
                 attributes,
                 condition=condition,
@@ -619,7 +620,8 @@ class Ledger:
         once: tuple[str, ...] = (),
         count: str | tuple[str, ...] = (),
         remove: tuple[str, ...] = (),
-    ) -> None:
+    ) -> dict[str, Json]:
+        """Change an item; returns it as it is then, which costs nothing beside the write."""
         given = {name: value for name, value in attributes.items() if value is not None}
         names = {f"#{name}": name for name in [*given, *remove]}
         names.update({f"#{name}": name for name in _NAMED.findall(condition or "")})
@@ -640,6 +642,7 @@ class Ledger:
             "TableName": self._table,
             "Key": key,
             "UpdateExpression": " ".join(parts),
+            "ReturnValues": "ALL_NEW",
         }
         if names:
             request["ExpressionAttributeNames"] = names
@@ -647,7 +650,7 @@ class Ledger:
             request["ExpressionAttributeValues"] = to_item(bound)
         if condition:
             request["ConditionExpression"] = condition
-        self._client.update_item(**request)
+        return from_item(self._client.update_item(**request).get("Attributes", {}))
 
 
 class LedgerWriteError(Exception):

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import TypeAdapter
 
+from tryon.cadence import ListeningCadence
 from tryon.json_types import Json, validated
 from tryon.service import registry
 
@@ -159,7 +160,8 @@ class LearnedFrom:
     """What a run keeps of the learned cadence it follows, to compare its own latencies with; times in seconds.
 
     `polls` and `delay` are what the cadence promises a task, `quantiles` the latencies within which 5, 10 … 95 % of the
-    `samples` ended.
+    `samples` ended. `listening` are the waits of a cadence that listens, and `queue_quantiles` the seconds within which
+    those shares of tasks had begun.
     """
 
     name: str
@@ -170,6 +172,8 @@ class LearnedFrom:
     mean: float
     quantiles: tuple[float, ...]
     service: str = registry.FIRST
+    listening: ListeningCadence | None = None
+    queue_quantiles: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

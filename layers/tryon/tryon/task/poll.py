@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from tryon.cadence import ListeningCadence
 from tryon.service import TaskStatus, TryOnService
 from tryon.service.errors import (
     ServiceError,
     TaskError,
     TaskExpiredError,
 )
+from tryon.state.entry import Entry
 from tryon.state.gate import Gate, TurnLaterError
 from tryon.state.ledger import Ledger
 from tryon.task.slots import holder, requester
@@ -32,12 +34,14 @@ class Look:
     """What one poll saw: the task's state, and what the service said where that was not understood.
 
     `again_in` is set where nothing was asked, because the account's requests are all taken for now: seconds.
+    `next_in` is set where the cadence listens: the seconds until the next poll, after what this one saw.
     """
 
     state: TaskState
     said: str = ""
     error: ServiceError | None = None
     again_in: float | None = None
+    next_in: int | None = None
 
 
 def look(  # noqa: PLR0913 - its parts, by name
@@ -51,11 +55,13 @@ def look(  # noqa: PLR0913 - its parts, by name
     service: TryOnService,
     now: Callable[[], float],
     deferrals: int = 0,
+    listening: ListeningCadence | None = None,
 ) -> Look:
     """Ask once after a task; free its slot when it has ended.
 
     A question without an answer is not a failed task: it counts as pending, and what came is kept. So is one for
-    which the account has no request left in the next seconds; `deferrals` is how often that was so in a row. Raises
+    which the account has no request left in the next seconds; `deferrals` is how often that was so in a row.
+    `listening` are the waits that follow from what polls see, where the run has such. Raises
     `TaskError` subclasses when the task ended without a picture.
     """
     me = holder(run_id, n, visit)
@@ -75,8 +81,7 @@ def look(  # noqa: PLR0913 - its parts, by name
         ledger.unanswered(run_id, n, task_id, said)
         return Look(TaskState.PENDING, said, error)
     if result.status in (TaskStatus.IN_QUEUE, TaskStatus.GENERATING):
-        ledger.pending(run_id, n, task_id, result.status)
-        return Look(TaskState.PENDING)
+        return Look(TaskState.PENDING, next_in=_next(ledger.pending(run_id, n, task_id, result.status), listening))
     entry = ledger.entry(run_id, n)
     if result.status is TaskStatus.NOT_FOUND:
         # Kept in the ledger, since each poll is another call of the function.
@@ -91,6 +96,15 @@ def look(  # noqa: PLR0913 - its parts, by name
     raise TaskExpiredError(
         f"the service answers {result.status.value} for task {task_id}", request_id=result.request_id
     )
+
+
+def _next(entry: Entry | None, listening: ListeningCadence | None) -> int | None:
+    """The wait of a cadence that listens; None where the entry does not say since when."""
+    if entry is None or listening is None or entry.submitted_at is None or entry.pending_at is None:
+        return None
+    start = entry.submitted_at
+    queued, working = (None if at is None else at - start for at in (entry.queued_at, entry.working_at))
+    return listening.wait(entry.pending_at - start, queued, working)
 
 
 def _spread(seconds: float, deferrals: int) -> float:
