@@ -128,7 +128,7 @@ def used(pipeline: Pipeline, stored: Any) -> None:
     assert ended.summary["drift"]["calibrate_again"] is False
     transitions = charged(pipeline, ended.execution["executionArn"])
     assert ended.summary["cost"]["aws"]["transitions"] == transitions
-    assert transitions == cost.RUN_TRANSITIONS + sum(5 + 3 * entry.polls for entry in ended.entries)
+    assert transitions == cost.RUN_TRANSITIONS + sum(6 + 3 * entry.polls for entry in ended.entries)
 
 
 def misspelt(pipeline: Pipeline) -> None:

@@ -41,7 +41,7 @@ def test_the_project_is_measured_by_its_histories_and_at_the_service(at_once: in
     # Each run asks once whether it may ask at all.
     assert one.requests == at_once * (3 + 1) + round(3 * at_once * one.polls)
     if at_once == 1:
-        assert one.transitions == pytest.approx(5 + 3 * one.polls)
+        assert one.transitions == pytest.approx(6 + 3 * one.polls)
     assert not one.refusals
 
 
