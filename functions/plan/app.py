@@ -5,7 +5,6 @@ import tryon  # noqa: F401
 
 # isort: split
 import os
-from dataclasses import asdict
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
@@ -54,8 +53,6 @@ def handler(event: PlanEvent, context: LambdaContext) -> dict[str, Any]:
         "plan_key": RunFolder(event.run_id).plan,
         "children_prefix": RunFolder(event.run_id).children,
         "total": run.total,
-        "cadence": list(run.cadence),
-        "cadences": {key: list(waits) for key, waits in run.cadences.items()},
-        "learned": {run.learned.service: asdict(run.learned)} if run.learned else {},
+        **wiring.waits(run),
         "concurrency": wiring.concurrency(run.services),
     }

@@ -1,12 +1,15 @@
 """What Plan is allowed, beside the services that it asks whether they would answer."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from functools import cached_property
 
 from pydantic import BaseModel, Field, field_validator
 
+from tryon.json_types import Json
 from tryon.plan_run import Limits, Terms
 from tryon.service import registry
+from tryon.state.run import Run
 from tryon.wiring.service import ServiceWiring
 from tryon.wiring.state import FROM_ENVIRONMENT, AccountSettings
 
@@ -65,6 +68,14 @@ class PlanWiring(ServiceWiring):
                 cadence = self.settings.cadence if first else one.cadence
                 found[one.key] = Terms(account.slots, tuple(cadence), self.deadline(one.key))
         return found
+
+    def waits(self, run: Run) -> dict[str, Json]:
+        """When the run's tasks are asked after: its cadences by service, and what a learned one was learned from."""
+        return {
+            "cadence": list(run.cadence),
+            "cadences": {key: list(waits) for key, waits in run.cadences.items()},
+            "learned": {run.learned.service: asdict(run.learned)} if run.learned else {},
+        }
 
     def concurrency(self, keys: Iterable[str]) -> int:
         """Children that the Map runs at once: for each account enough that one waits at its gate while others download.
