@@ -148,6 +148,7 @@ def products(table: Table, folders: Sequence[Path], out: Path) -> Products:
     found = Products()
     taken: dict[str, dict[str, int]] = {"models": {}, "garments": {}}
     members: dict[str, list[tuple[int, Entry]]] = {}
+    unclear: set[str] = set()
     images = _Images(table, folders, out)
     for row in table.rows:
         before = len(table.problems)
@@ -158,6 +159,7 @@ def products(table: Table, folders: Sequence[Path], out: Path) -> Products:
         labels = _labels(table, row, kind)
         entry |= _names(table, row, taken[key])
         if len(table.problems) > before:
+            unclear.update(labels)
             continue
         (found.models if kind == MODEL else found.garments).append(entry)
         found.places[key].append(row.number)
@@ -165,7 +167,8 @@ def products(table: Table, folders: Sequence[Path], out: Path) -> Products:
             members.setdefault(label, []).append((row.number, entry))
     known = {entry["id"]: number for entry, number in zip(found.garments, found.places["garments"], strict=True)}
     for label, own in members.items():
-        _add_outfit(table, found, label, own, known)
+        if label not in unclear:  # what it lacks may be in the row that is refused
+            _add_outfit(table, found, label, own, known)
     found.elsewhere += images.elsewhere
     found.notes += _notes(table, found)
     return found

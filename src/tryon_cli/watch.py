@@ -10,6 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
+from rich.text import Text
 
 from tryon.errors import ADVICE
 from tryon.objects import may_pass
@@ -68,7 +69,8 @@ class Progressed:
 
     def within(self, columns: int | None) -> str:
         """The same in so many columns: what matters least is left out first, the counts of what is done never."""
-        parts = {"done": f"{self.ended} of {self.total}"}
+        # As in lists, summaries and galleries: those that have their picture, of all.
+        parts = {"done": f"{self.counts.get(Status.SUCCEEDED, 0)} of {self.total}"}
         for number, word in (
             (self.counts.get(Status.SUBMITTED, 0) - self.downloading, "at the service"),
             (self.downloading, "downloading"),
@@ -193,23 +195,49 @@ def watch(
             time.sleep(interval)
 
 
+_TITLES = ("combination", "outcome", "polls", "latency s", "delay s", "size")
+_LEAST_FIRST = ("delay s", "size", "polls", "latency s")
+"""Columns that go where not all fit, the first of these first."""
+
+
 def table(entries: Sequence[Entry], console: Console) -> None:
-    """One line a combination: how it ended and how long it took."""
-    view = Table("combination", "outcome", "polls", "latency s", "delay s", "size", box=None, header_style="bold")
-    for entry in entries:
-        if entry.status is Status.SUCCEEDED:
-            outcome, size = "[green]succeeded[/]", f"{entry.bytes / 1000:,.0f} kB"
+    """One line a combination: how it ended and how long it took. Nothing in it is cut: columns that do not fit go."""
+    rows = [_cells(entry) for entry in entries]
+    wide = {title: max(len(title), *(len(row[title]) for row in rows)) + 2 if rows else 0 for title in _TITLES}
+    shown = list(_TITLES)
+    for title in _LEAST_FIRST:
+        if sum(wide[title] for title in shown) <= console.width:
+            break
+        shown.remove(title)
+    fits = sum(wide[title] for title in shown) <= console.width
+    view = Table(*shown, box=None, header_style="bold")
+    for entry, row in zip(entries, rows, strict=True):
+        colour = "green" if entry.status is Status.SUCCEEDED else "red"
+        if fits:
+            view.add_row(*(Text(row[title], style=colour if title == "outcome" else "") for title in shown))
         else:
-            outcome, size = f"[red]{entry.error}[/]", ""
-        view.add_row(entry.id, outcome, str(entry.polls or ""), _number(entry.latency), _number(entry.delay), size)
-    console.print(view)
+            console.print(row["combination"], markup=False, highlight=False, soft_wrap=True)
+            console.print(Text(f"  {row['outcome']}", style=colour), soft_wrap=True)
+    if fits:
+        console.print(view)
     for entry in entries:
         if entry.status is Status.FAILED:
-            console.print(f"[red]{entry.id}[/]: {entry.error}: ", end="")
-            console.print(entry.cause or "", markup=False, highlight=False)
+            console.print(
+                Text(entry.id, style="red").append(f": {entry.error}: {entry.cause or ''}", style="default"),
+                soft_wrap=True,
+            )
             advice = ADVICE.get(entry.error or "")
             if advice:
-                console.print(f"  {advice}", markup=False, highlight=False)
+                console.print(f"  {advice}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _cells(entry: Entry) -> dict[str, str]:
+    """A combination as a row of the table."""
+    succeeded = entry.status is Status.SUCCEEDED
+    size = f"{entry.bytes / 1000:,.0f} kB" if succeeded else ""
+    outcome = "succeeded" if succeeded else entry.error or entry.status.lower()
+    numbers = (str(entry.polls or ""), _number(entry.latency), _number(entry.delay))
+    return dict(zip(_TITLES, (entry.id, outcome, *numbers, size), strict=True))
 
 
 def _number(value: float | None) -> str:

@@ -385,6 +385,14 @@ def test_all_that_is_wrong_is_told_at_once_by_row_and_column(folder: Path, capsy
     assert any(line.startswith("row 8, column D (name): ") for line in lines)
 
 
+def test_one_mistake_is_told_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An outfit lacks nothing whose other garment is in a row that is refused."""
+    text = "id,image,type,outfit\na,g/shirt.png,uper,x\nb,g/skirt.png,lower,x\n"
+    told = refused(folder, text, capsys)
+    assert "row 2, column C (type)" in told
+    assert "outfit" not in told
+
+
 def test_of_many_mistakes_the_first_are_told_and_the_rest_counted(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -23,7 +23,7 @@ from tryon.state.entry import Entry, Status
 from tryon.state.run import Run
 from tryon_cli import watch as module
 from tryon_cli.target import TargetError, connect
-from tryon_cli.watch import RECORD_SECONDS, SETTLE_SECONDS, Progressed, measure, watch
+from tryon_cli.watch import RECORD_SECONDS, SETTLE_SECONDS, Progressed, measure, table, watch
 
 EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:tryon:one"
 
@@ -226,6 +226,45 @@ def test_progress_fits_its_columns(columns: int, said: str) -> None:
     counts = {Status.SUCCEEDED: 2, Status.SUBMITTED: 6, Status.SUBMITTING: 1, Status.PLANNED: 9}
     assert Progressed(counts, 18, 1, 90.0, 10.0).within(columns) == said
     assert len(said) <= columns
+
+
+def test_progress_counts_as_lists_do() -> None:
+    """What failed is no picture: at the end a list says 2 of 4, too."""
+    assert str(Progressed({Status.SUCCEEDED: 2, Status.FAILED: 1, Status.PLANNED: 1}, 4, 0, None)) == (
+        "2 of 4, 1 failed, 1 waiting"
+    )
+
+
+ENTRIES = (
+    Entry(1, "anna__01-denim-jacket__default", "anna", "01-denim-jacket", "default", status=Status.FAILED,
+          error="InputRefusedError", cause="refused by [moderation]"),
+    Entry(2, "anna__02-linen-shirt__default", "anna", "02-linen-shirt", "default", status=Status.SUCCEEDED, polls=4,
+          latency=27.2, delay=3.8, bytes=812_000),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("columns", "titles"),
+    [
+        (200, "combination outcome polls latency s delay s size"),
+        (80, "combination outcome polls latency s size"),
+        (72, "combination outcome polls latency s"),
+        (55, "combination outcome"),
+        (40, ""),
+    ],
+)
+def test_no_id_and_no_error_is_cut_at_any_width(columns: int, titles: str) -> None:
+    screen = io.StringIO()
+    table(ENTRIES, Console(file=screen, width=columns))
+    said = screen.getvalue()
+    assert "…" not in said
+    for entry in ENTRIES:
+        assert entry.id in said
+    first = said.splitlines()[0].split()
+    assert " ".join(first) == (titles or ENTRIES[0].id)
+    assert "anna__01-denim-jacket__default: InputRefusedError: refused by [moderation]\n" in said
+    lines = said.splitlines()[: 3 if titles else 4]
+    assert all(len(line) <= columns for line in lines)
 
 
 def test_until_the_plan_is_whole_no_number_is_said(stack: FakeStack, monkeypatch: pytest.MonkeyPatch) -> None:
