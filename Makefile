@@ -52,7 +52,7 @@ $(VENV)/.test: $(VENV)/.run requirements/test.txt
 	@$(BIN)/uv pip install -q --require-hashes --python $(BIN)/python -r requirements/test.txt
 	@touch $@
 
-run: $(VENV)/.run ## run the sample manifest on the embedded stack (SPEED=1 is the real pace)
+run: $(VENV)/.run ## run the sample manifest on the embedded stack (MANIFEST=file; SPEED=1 is the real pace)
 	@$(BIN)/tryon local run $(call quoted,MANIFEST) $(OPTIONS)
 
 up: $(VENV)/.run ## keep the embedded stack running for the AWS CLI (PORT=4600, LOG=file)

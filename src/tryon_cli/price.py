@@ -53,7 +53,7 @@ def same_manifest(found: Target, draft: Draft) -> Run | None:
 def say(told: Forecast, found: Target, console: Console) -> None:
     """The price in a line, and at most what it may become."""
     paid = len(told.combinations) - told.resumed
-    to = "the stand-in, not real" if found.is_local else "the service"
+    to = "the stand-in, not real," if found.is_local else "the service"
     resumed = f", {told.resumed} paid for already" if told.resumed else ""
     console.print(
         f"{counted(len(told.combinations), 'combination')}{resumed}: {money(told.costs)} to {to} for "

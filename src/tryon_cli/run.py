@@ -2,8 +2,9 @@
 
 import argparse
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from rich.console import Console
 
@@ -16,6 +17,7 @@ from tryon_cli import price
 from tryon_cli.drop import Draft, InBucket, Uploaded, await_claim, check, put, read_for, upload
 from tryon_cli.found import newest
 from tryon_cli.options import confirm, counted, json_option, print_json, run_option, said, stack_options, target
+from tryon_cli.pictures import MAX_KEY_BYTES, cleaned
 from tryon_cli.plan import money as in_words
 from tryon_cli.target import Target, TargetError
 from tryon_cli.watch import QUIET_SECONDS, table, watch
@@ -239,8 +241,20 @@ def left_of(found: Target, run_id: str, *, include_unknown: bool = False, new_pi
 
 def put_retry(found: Target, run_id: str, wanted: Manifest) -> tuple[str, str]:
     """Put the manifest of what is left of a run, which starts its run; returns its key and version."""
-    key = f"manifests/{run_id}-retry.json"
+    run = found.ledger.run(run_id)
+    key = retry_key(run.manifest_key if run else run_id)
     return key, found.s3.put_object(Bucket=found.bucket, Key=key, Body=wanted.encode().encode())["VersionId"]
+
+
+def retry_key(manifest_key: str) -> str:
+    """Where the manifest of a retry goes, by where that of its run was: a run's id is made of it, and stays short.
+
+    A retry of a retry has the same one; versions keep them apart.
+    """
+    name = PurePosixPath(manifest_key).name
+    stem = name[: -len(".json")] if name.lower().endswith(".json") else name
+    most = MAX_KEY_BYTES - len("manifests/-retry.json")
+    return f"manifests/{cleaned(stem.removesuffix('-retry'), most)}-retry.json"
 
 
 def _without_repaired(found: Target, wanted: Manifest, *, new_pictures: bool) -> tuple[Manifest | None, list[str]]:
@@ -290,17 +304,24 @@ def finish(
     if any(entry.status is not Status.SUCCEEDED for entry in entries):
         console.print(f"repair: tryon retry {run_id}{found.options}", highlight=False, soft_wrap=True)
     console.print(f"gallery: tryon open {run_id}{found.options}", highlight=False, soft_wrap=True)
+    if ended.retry_of:
+        first = retry.ancestors(found.ledger, run_id)[-1].run_id
+        console.print(f"all of the run: tryon open {first}{found.options}", highlight=False, soft_wrap=True)
     return exit_code(ended)
 
 
 def outcome(found: Target, ended: Outcome) -> str:
     """How a run ended, in a line: a stand-in's seconds and money are not real."""
-    money = in_words(ended.cost.totals)
     return (
         f"[bold]{ended.succeeded} of {ended.total}[/] succeeded in {ended.seconds:.0f} s"
         + (" of workflow" if found.is_local else "")
-        + (f", {money} to the stand-in, not real" if found.is_local else f", {money} to the service")
+        + f", {paid_to(found, ended.cost.totals)}"
     )
+
+
+def paid_to(found: Target, costs: Mapping[str, float]) -> str:
+    """What was paid, and to whom: a stand-in's money is not real."""
+    return f"{in_words(costs)} to the {'stand-in, not real' if found.is_local else 'service'}"
 
 
 def say_broken(ended: Run, console: Console) -> None:

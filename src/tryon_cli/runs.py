@@ -80,21 +80,23 @@ def list_runs(arguments: argparse.Namespace, console: Console) -> int:
         print_json(console, [run.as_item() for run in runs])
         return code
     rows = [(run.run_id, *_cells(run)) for run in runs]
-    if _width(rows) > console.width:
-        for run_id, name, *cells in rows:
+    titles = (*_TITLES[:-1], "cost, not real") if found.is_local else _TITLES
+    if _width(titles, rows) > console.width:
+        for run_id, name, status, pictures, seconds, cost in rows:
+            cells = [status, pictures, seconds and f"{seconds} s", cost, name]
             console.print(run_id, highlight=False, soft_wrap=True)
-            console.print("  " + ", ".join(filter(None, [*cells, name])), highlight=False, soft_wrap=True)
+            console.print("  " + ", ".join(filter(None, cells)), highlight=False, soft_wrap=True)
         return code
-    view = Table(*_TITLES, box=None, header_style="bold")
+    view = Table(*titles, box=None, header_style="bold")
     for row in rows:
         view.add_row(*row)
     console.print(view)
     return code
 
 
-def _width(rows: Sequence[Sequence[str]]) -> int:
+def _width(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
     """Columns that a table of these takes: the id is what every other command is given, and is never cut."""
-    columns = zip(_TITLES, *rows, strict=True)
+    columns = zip(titles, *rows, strict=True)
     return sum(max(Text.from_markup(cell).cell_len for cell in column) + 2 for column in columns)
 
 

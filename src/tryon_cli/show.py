@@ -12,7 +12,7 @@ from tryon.state.entry import Entry, Status
 from tryon.state.run import Run
 from tryon_cli import found as runs_found
 from tryon_cli.options import counted, duration, json_option, print_json, run_option, stack_options, target
-from tryon_cli.plan import money
+from tryon_cli.run import paid_to
 from tryon_cli.target import Target
 
 MOST_CAUSES = 10
@@ -44,7 +44,7 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.json:
         print_json(console, {**run.as_item(), "counts": counts(entries), "files": files(found, run)})
         return 0
-    lines = [*_head(run), *_state(run, entries), *_cost(run), *_checks(run), *_places(found, run)]
+    lines = [*_head(run), *_state(run, entries), *_cost(found, run), *_checks(run), *_places(found, run)]
     width = max(len(name) for name, _ in lines)
     for name, value in lines:
         console.print(f"{name:<{width}}  {value}", markup=False, highlight=False, soft_wrap=True)
@@ -109,12 +109,13 @@ def _state(run: Run, entries: Sequence[Entry]) -> Iterator[Line]:
     yield "tasks", f"{tasks} paid for" + (f", {unknown} with an unknown outcome" if unknown else "")
 
 
-def _cost(run: Run) -> Iterator[Line]:
+def _cost(found: Target, run: Run) -> Iterator[Line]:
     if run.outcome is None:
         return
-    yield "took", duration(run.outcome.seconds)
+    yield "took", duration(run.outcome.seconds) + (" of workflow" if found.is_local else "")
     cost = run.outcome.cost
-    yield "cost", f"{money(cost.totals)} to the service, ${cost.aws.usd:.4f} to AWS"
+    aws = f"AWS would take ${cost.aws.usd:.4f}" if found.is_local else f"${cost.aws.usd:.4f} to AWS"
+    yield "cost", f"{paid_to(found, cost.totals)}, {aws}"
 
 
 def _checks(run: Run) -> Iterator[Line]:

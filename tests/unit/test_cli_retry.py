@@ -105,7 +105,7 @@ def test_new_pictures_are_taken_where_they_are_asked_for(
     run(stack, "run-1", {3})
     assert main(["retry", "run-1", "--new-pictures", "--detach", "--json"]) == 0
     said = capsys.readouterr()
-    assert said.err.startswith("1 combination: 1.00 CNY to the stand-in, not real for 1 task, about ")
+    assert said.err.startswith("1 combination: 1.00 CNY to the stand-in, not real, for 1 task, about ")
     assert json.loads(said.out) == {"run_id": "run-2", "execution": "e-run-2"}
     (key,) = manifests(stack)
     put = json.loads(stack.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())
