@@ -16,6 +16,7 @@ from tryon.reporting import retry
 from tryon.state.ledger import Claim
 from tryon.state.run import Run
 from tryon_cli.main import main
+from tryon_cli.run import retry_key
 
 WHOLE = {
     "models": [{"id": "anna", "image": "inputs/anna.jpg"}],
@@ -110,6 +111,34 @@ def test_new_pictures_are_taken_where_they_are_asked_for(
     (key,) = manifests(stack)
     put = json.loads(stack.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())
     assert (put["new_pictures"], choices(put), put["retry_of"]) == (True, ["g2"], "run-1")
+
+
+@pytest.mark.parametrize(
+    ("manifest", "key"),
+    [
+        ("manifests/spring.json", "manifests/spring-retry.json"),
+        ("manifests/2026/Spring.JSON", "manifests/Spring-retry.json"),
+        ("manifests/spring-retry.json", "manifests/spring-retry.json"),
+        ("manifests/spring.yaml", "manifests/spring.yaml-retry.json"),
+        ("run-1", "manifests/run-1-retry.json"),
+    ],
+)
+def test_a_retry_of_a_retry_has_no_longer_name(manifest: str, key: str) -> None:
+    assert retry_key(manifest) == key
+    assert retry_key(retry_key(manifest)) == key
+    assert len(retry_key(f"manifests/{'x' * 2000}.json").encode()) <= 1024
+
+
+def test_after_a_retry_the_gallery_of_the_whole_run_is_named(
+    stack: FakeStack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(stack, "run-1", {1})
+    run(stack, "run-2", {1}, garments=1, retry_of="run-1")
+    run(stack, "run-3", set(), garments=1, retry_of="run-2")
+    main(["watch", "run-3"])
+    assert capsys.readouterr().out.endswith("gallery: tryon open run-3\nall of the run: tryon open run-1\n")
+    main(["watch", "run-1"])
+    assert "all of the run" not in capsys.readouterr().out
 
 
 def test_the_list_shows_what_was_repaired(stack: FakeStack, capsys: pytest.CaptureFixture[str]) -> None:
