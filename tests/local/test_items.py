@@ -1,4 +1,4 @@
-"""DynamoDB's calls on one item are answered twice over, at once and by moto: both must say and do the same."""
+"""DynamoDB's calls on items are answered twice over, at once and by moto: both must say and do the same."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -362,15 +362,48 @@ def test_a_query_of_one_partition_shows_the_same(
     assert (answered[0] is not None) is at_once
 
 
-def test_a_partition_that_may_fill_a_page_is_motos_to_cut(stack: LocalStack, shelves: str) -> None:
+@pytest.mark.parametrize("bytes_", [70_000, 124_980, 250_000, 380_000])
+def test_pages_are_cut_where_moto_cuts_them(
+    stack: LocalStack, shelves: str, monkeypatch: pytest.MonkeyPatch, bytes_: int
+) -> None:
     client = stack.client("dynamodb")
-    for number in range(6):
-        item = {"pk": {"S": "long"}, "sk": {"S": str(number)}, "text": {"S": "x" * 250_000}}
-        client.put_item(TableName=shelves, Item=item)
-    found = client.query(
-        TableName=shelves, KeyConditionExpression="pk = :p", ExpressionAttributeValues={":p": {"S": "long"}}
+    for number in range(18):
+        nested = {"M": {"ä": {"L": [{"S": "é" * 3}, {"N": "1.5"}, {"BOOL": True}, {"NULL": True}, {"SS": ["x"]}]}}}
+        item = {"pk": {"S": "long"}, "sk": {"S": f"n{number:02}"}, "text": {"S": "x" * (bytes_ + number)}}
+        client.put_item(TableName=shelves, Item={**item, "nested": nested})
+    answered = []
+    original = items.answer
+    monkeypatch.setattr(items, "answer", lambda *call: answered.append(original(*call)) or answered[-1])
+    request: dict[str, Any] = {
+        "TableName": shelves,
+        "KeyConditionExpression": "pk = :p AND begins_with(sk, :s)",
+        "ExpressionAttributeValues": {":p": {"S": "long"}, ":s": {"S": "n"}},
+    }
+    pages, seen = 0, []
+    while True:
+        fast, slow = asked(stack, "query", **request)
+        assert fast == slow
+        assert answered[-2] is not None
+        pages += 1
+        seen += [item["sk"]["S"] for item in fast["Items"]]
+        if "LastEvaluatedKey" not in fast:
+            break
+        request["ExclusiveStartKey"] = fast["LastEvaluatedKey"]
+    assert pages > 1
+    assert seen == [f"n{number:02}" for number in range(18)]
+
+
+def test_a_page_after_another_partitions_key_is_motos_to_refuse(
+    stack: LocalStack, shelves: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered = []
+    original = items.answer
+    monkeypatch.setattr(items, "answer", lambda *call: answered.append(original(*call)) or answered[-1])
+    start = {"pk": {"S": "b"}, "sk": {"S": "x1"}}
+    stack.client("dynamodb").query(
+        TableName=shelves, KeyConditionExpression="pk = :p", ExpressionAttributeValues=P, ExclusiveStartKey=start
     )
-    assert found["LastEvaluatedKey"]["sk"]["S"] < "5"
+    assert answered == [None]
 
 
 @pytest.mark.parametrize("value_", [{"S": "film"}, {"S": ""}, {"N": "1"}, {"NULL": True}])

@@ -27,6 +27,7 @@ from . import (
     map_results,
     map_runs,
     post_policy,
+    sizes,
     storage,
     waits,
 )
@@ -49,6 +50,7 @@ _PARTS = (
     map_results,
     map_runs,
     post_policy,
+    sizes,
     storage,
     waits,
 )

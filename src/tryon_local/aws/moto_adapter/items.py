@@ -15,6 +15,7 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.exceptions import DynamodbException
 from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.dynamo_type import DynamoType
+from moto.dynamodb.models.table import RESULT_SIZE_LIMIT
 from moto.dynamodb.parsing.reserved_keywords import ReservedKeywords
 from moto.dynamodb.responses import (
     validate_put_has_empty_attrs,
@@ -22,21 +23,17 @@ from moto.dynamodb.responses import (
     validate_put_has_gsi_keys_set_to_none,
 )
 
+from .sizes import PLAIN_TYPES, PLAINLY_SMALL_BYTES, size_of
 from .storage import one_at_a_time
 
 OPERATIONS = ("GetItem", "PutItem", "UpdateItem", "Query", "TransactWriteItems")
-
-# Far enough below DynamoDB's 400 KB that an item near them is left to moto, which counts exactly.
-_PLAINLY_SMALL_BYTES = 200_000
-
-# A page ends at 1 MB; what may come near it is left to moto, which counts.
-_PLAINLY_FEW_ITEMS = 50
 
 _KNOWN_FIELDS = frozenset(
     {
         "TableName",
         "Key",
         "KeyConditionExpression",
+        "ExclusiveStartKey",
         "Item",
         "ConsistentRead",
         "ProjectionExpression",
@@ -403,7 +400,7 @@ def _read_projection(text: str) -> tuple[tuple[Callable[["_Given"], str], ...], 
 def answer(operation: str, region: str, body: bytes) -> tuple[int, dict[str, Any]] | None:
     """The status and the parsed answer of a call, or None when it is moto's to answer."""
     # Binary values arrive in base64 and have to be decoded on the way.
-    if b'"B"' in body or b'"BS"' in body or len(body) > _PLAINLY_SMALL_BYTES:
+    if b'"B"' in body or b'"BS"' in body or len(body) > PLAINLY_SMALL_BYTES:
         return None
     request = json.loads(body)
     with one_at_a_time:
@@ -438,7 +435,7 @@ def _get(table: Any, request: Mapping[str, Any]) -> dict[str, Any]:
     if item is None:
         return {}
     wanted = [name(given) for name in names] or list(item.attrs)
-    return {"Item": {name: item.attrs[name].to_regular_json() for name in wanted if name in item.attrs}}
+    return {"Item": {name: _shown(item.attrs[name]) for name in wanted if name in item.attrs}}
 
 
 def _put(table: Any, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -520,7 +517,7 @@ def _update(table: Any, request: Mapping[str, Any]) -> dict[str, Any]:  # noqa: 
         validate_put_has_empty_keys(key, table)
         table.put_item(key, overwrite=True)
         item = table.get_item(*_key(table, key))
-    elif item.size() > _PLAINLY_SMALL_BYTES:
+    elif size_of(item.attrs) > PLAINLY_SMALL_BYTES:
         raise _NotHereError
     for name, value in made:
         if value is None:
@@ -529,7 +526,7 @@ def _update(table: Any, request: Mapping[str, Any]) -> dict[str, Any]:  # noqa: 
             # Past the dictionary's own way in, which measures the whole item for each attribute.
             dict.__setitem__(item.attrs, name, DynamoType(value))
     if request.get("ReturnValues") == "ALL_NEW":
-        return {"Attributes": {name: value.to_regular_json() for name, value in item.attrs.items()}}
+        return {"Attributes": {name: _shown(value) for name, value in item.attrs.items()}}
     return {}
 
 
@@ -552,10 +549,38 @@ def _query(table: Any, request: Mapping[str, Any]) -> dict[str, Any]:
     prefix = wanted[1].value if len(wanted) > 1 else ""
     # Not by subscript: the dictionary would keep an empty partition for each one asked after.
     held = table.items.get(wanted[0], {})
-    found = sorted((key.value, item) for key, item in held.items() if key.value.startswith(prefix))
-    if len(found) > _PLAINLY_FEW_ITEMS or sum(item.size() for _, item in found) > _PLAINLY_SMALL_BYTES:
+    after = _start(table, request, wanted[0])
+    found = sorted(
+        (key.value, item)
+        for key, item in held.items()
+        if key.value.startswith(prefix) and (after is None or key.value > after)
+    )
+    return _page(keys, found)
+
+
+def _start(table: Any, request: Mapping[str, Any], partition: Any) -> str | None:
+    """The sort key after which a page begins, None for the first page."""
+    if "ExclusiveStartKey" not in request:
+        return None
+    last, after = _key(table, request["ExclusiveStartKey"])
+    if last != partition:
         raise _NotHereError
-    shown = [{name: value.to_regular_json() for name, value in item.attrs.items()} for _, item in found]
+    return str(after.value)
+
+
+def _page(keys: tuple[str, str], found: list[tuple[str, Any]]) -> dict[str, Any]:
+    """As many items as a page holds, at least one, and the last one's key where more follow."""
+    shown: list[Attributes] = []
+    size = 0
+    for _, item in found:
+        size += size_of(item.attrs)
+        if shown and size > RESULT_SIZE_LIMIT:
+            return _counted(shown) | {"LastEvaluatedKey": {key: shown[-1][key] for key in keys}}
+        shown.append({name: _shown(value) for name, value in item.attrs.items()})
+    return _counted(shown)
+
+
+def _counted(shown: list[Attributes]) -> dict[str, Any]:
     return {"Items": shown, "Count": len(shown), "ScannedCount": len(shown)}
 
 
@@ -565,6 +590,19 @@ _CALLS: dict[str, Callable[[Any, Mapping[str, Any]], dict[str, Any]]] = {
     "UpdateItem": _update,
     "Query": _query,
 }
+
+
+def _shown(attribute: Any) -> dict[str, Any]:
+    """A value as an answer has it: moto's own way there copies it deeply at each of its levels."""
+    kind, value = attribute.type, attribute.value
+    if kind == "M":
+        return {kind: {name: _shown(inner) for name, inner in value.items()}}
+    if kind == "L":
+        return {kind: [_shown(inner) for inner in value]}
+    if kind in PLAIN_TYPES:
+        return {kind: value}
+    shown: dict[str, Any] = attribute.to_regular_json()
+    return shown
 
 
 def _key(table: Any, attributes: Mapping[str, Any], *, exactly: bool = True) -> tuple[Any, Any]:
@@ -597,7 +635,7 @@ def _check(request: Mapping[str, Any], item: Any, given: _Given) -> frozenset[st
             "message": _REFUSAL,
         }
         if request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD" and item is not None:
-            told["Item"] = {name: value.to_regular_json() for name, value in item.attrs.items()}
+            told["Item"] = {name: _shown(value) for name, value in item.attrs.items()}
         raise _RefusedError(told)
     return used
 
