@@ -10,7 +10,7 @@ import boto3
 import botocore.session
 from botocore.config import Config
 
-from . import items
+from . import items, objects
 from .patching import replaces
 from .session import Session
 
@@ -19,7 +19,7 @@ _served: Session | None = None
 
 @contextmanager
 def serving(session: Session) -> Iterator[None]:
-    """Answer for this session, at once, what clients of shared sessions ask of DynamoDB."""
+    """Answer for this session, at once, what clients of shared sessions ask of DynamoDB and S3."""
     global _served
     _served = session
     try:
@@ -29,11 +29,17 @@ def serving(session: Session) -> Iterator[None]:
 
 
 def _answer_at_once(model: Any, params: Any, context: Any, **_: Any) -> Any:
-    if _served is None or model.service_model.service_name != "dynamodb" or model.name not in items.OPERATIONS:
+    if _served is None:
         return None
-    _served.before_call()
-    answered = items.answer(model.name, context["client_region"], params["body"])
-    return None if answered is None else items.respond(*answered)
+    service = model.service_model.service_name
+    if service == "dynamodb" and model.name in items.OPERATIONS:
+        _served.before_call()
+        answered = items.answer(model.name, context["client_region"], params["body"])
+        return None if answered is None else items.respond(*answered)
+    if service == "s3" and model.name in objects.OPERATIONS:
+        _served.before_call()
+        return objects.answer(context)
+    return None
 
 
 class SharedClientsSession(boto3.Session):

@@ -127,9 +127,48 @@ def _bindings(env: Any, expression: str) -> dict[str, Any]:
     return {**env.variable_store._outer_scope, **env.variable_store._inner_scope, "states": states}
 
 
+_PLAIN_PATH = re.compile(r"\s*\$([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\s*", re.ASCII)
+_ELSEWHERE = object()
+
+
+@functools.lru_cache(maxsize=4096)
+def _plain_path(expression: str) -> tuple[str, ...] | None:
+    """The names of a variable and of fields within it, None for an expression that is anything more."""
+    match = _PLAIN_PATH.fullmatch(expression)
+    return None if match is None else tuple(match[1].split("."))
+
+
+def _walk(env: Any, expression: str) -> Any:
+    """What a plain path leads to, without an evaluation; `_ELSEWHERE` where JSONata has more to say.
+
+    It has where a list is on the way or at the end, where nothing is, and where a null is.
+    """
+    path = _plain_path(expression)
+    if path is None:
+        return _ELSEWHERE
+    name, *fields = path
+    value: Any = env.states._states_data
+    if name != "states":
+        store = env.variable_store
+        scope = store._inner_scope if name in store._inner_scope else store._outer_scope
+        value = scope.get(name)
+    elif not fields or fields[0] not in ("input", "result", "errorOutput", "context"):
+        return _ELSEWHERE
+    for field in fields:
+        value = value.get(field) if isinstance(value, dict) else None
+    if isinstance(value, str | int | float):
+        return _plain(value)
+    # The context also holds moments, which only its copy has as text.
+    return _plain(value) if isinstance(value, dict) and path[:2] != ("states", "context") else _ELSEWHERE
+
+
 @replaces(f"{_STRINGS}:StringJSONata._eval_body", "(self, env)")
 def _evaluate_string(session: Session, original: Any) -> Any:
     def eval_body(self: Any, env: Any) -> None:
+        walked = _walk(env, self.expression)
+        if walked is not _ELSEWHERE:
+            env.stack.append(walked)
+            return
         try:
             value = evaluate(self.expression, _bindings(env, self.expression), session.clock.now())
         except UndefinedError as nothing:
