@@ -390,8 +390,8 @@ def test_a_workflow_that_takes_too_long_times_out_whatever_it_waits_for(machines
 
 
 def test_a_state_is_woken_by_whoever_has_its_token(machines: Machines) -> None:
-    arn = machines.start({"Ask": machines.asking({"do": "keep_token", "id": "kept"}, TimeoutSeconds=600)})
     with machines.stack.clock.attached():
+        arn = machines.start({"Ask": machines.asking({"do": "keep_token", "id": "kept"}, TimeoutSeconds=600)})
         machines.stack.clock.sleep(100)
         machines.stack.invoke("Worker", {"do": "wake", "id": "kept", "with": 5})
     ended = machines.end(arn)
@@ -462,9 +462,9 @@ def test_a_token_is_refused_once_it_is_spent_or_unknown(machines: Machines) -> N
 
 
 def test_a_token_answered_twice_is_refused_the_second_time(machines: Machines) -> None:
-    arn = machines.start({"Ask": machines.asking({"do": "keep_token", "id": "twice"})})
     states = machines.stack.client("stepfunctions")
     with machines.stack.clock.attached():
+        arn = machines.start({"Ask": machines.asking({"do": "keep_token", "id": "twice"})})
         machines.stack.clock.sleep(1)
         token = (machines.item("twice") or {})["token"]
         states.send_task_success(taskToken=token, output='"first"')
@@ -476,9 +476,9 @@ def test_a_token_answered_twice_is_refused_the_second_time(machines: Machines) -
 @pytest.mark.parametrize(("every", "status"), [(5, "SUCCEEDED"), (15, "FAILED")])
 def test_heartbeats_keep_a_waiting_state_alive(machines: Machines, every: int, status: str) -> None:
     keep = machines.asking({"do": "keep_token", "id": "beating"}, HeartbeatSeconds=10, TimeoutSeconds=500)
-    arn = machines.start({"Ask": keep})
     states = machines.stack.client("stepfunctions")
     with machines.stack.clock.attached():
+        arn = machines.start({"Ask": keep})
         machines.stack.clock.sleep(1)
         token = (machines.item("beating") or {})["token"]
         for _ in range(4):
@@ -868,8 +868,9 @@ def test_stopping_an_execution_ends_whatever_it_waits_for(machines: Machines, ki
         "retry": {"Task": machines.task({"do": "fail"}, Retry=[retry("States.ALL", IntervalSeconds=900)])},
     }[kind]
     states = machines.stack.client("stepfunctions")
-    arn = machines.start(waiting, {"items": [1, 2, 3]})
+    # Started as one of the clock's threads: time would run on, to the end of what is waited for, on a busy machine.
     with machines.stack.clock.attached():
+        arn = machines.start(waiting, {"items": [1, 2, 3]})
         machines.stack.clock.sleep(10)
         states.stop_execution(executionArn=arn, error="Stopped", cause="by hand")
         ended = machines.end(arn)
