@@ -3,6 +3,7 @@
 EVIDENCE has a case a line, as `tests/data/check-cases.jsonl`, which is taken where none is given: a right or a wrong
 result of a model and a garment, with its signature and its measurements. Each wrong one is put in its place into a grid
 of right ones, so many garments wide and so many models high. The limit of 1 % is that of right results of other people.
+`python -m benchmarks.check_pictures` and `check_evidence` make the cases whose figures docs/checks.md has.
 `--scale 10000` measures `compare` alone, on right results repeated.
 """
 
@@ -27,8 +28,11 @@ CASES = Path(__file__).resolve().parent.parent / "tests" / "data" / "check-cases
 
 FACES = {Check.FACE_DIFFERS, Check.FACE_COLOURS, Check.FACE_SMOOTHED, Check.ANOTHER_PERSON}
 
-GRIDS = ((8, 4), (3, 2), (5, 4), (15, 2), (15, 4), (15, 8))
+GRIDS = ((8, 4), *((garments, models) for garments in (3, 5, 15) for models in (2, 4, 8)))
 """Garments of a row and models of a column, as far as there are so many cases."""
+
+PLAIN = {"ssim": "SSIM of the whole picture", "hash": "perceptual hash"}
+"""The plain measures beside the model's photograph, where the evidence has them."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ class Case:
     fault: str | None
     rendering: str
     person: str
+    plain: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ def read(path: Path) -> Cases:
             signature,
             Measurements.loads(b64decode(fields["measurements"])),
         )
-        cases.append(Case(evidence, fields["fault"], fields["rendering"], fields["person"]))
+        cases.append(Case(evidence, fields["fault"], fields["rendering"], fields["person"], fields.get("plain", {})))
     return Cases(tuple(cases), models)
 
 
@@ -147,6 +152,28 @@ def table(cases: Cases, garments: int, models: int) -> dict[str, dict[str, float
     }
 
 
+def baseline(cases: Cases, measure: str) -> dict[str, dict[str, float]]:
+    """The same for a plain measure: how far it is from the middle of right results of other people, either way."""
+    middles, limits = {}, {}
+    for person in {case.person for case in cases.cases}:
+        others = [case.plain[measure] for case in cases.cases if case.fault is None and case.person != person]
+        middles[person] = quantile(others, 0.5)
+        limits[person] = quantile([abs(value - middles[person]) for value in others], 0.99)
+    apart = [(case, abs(case.plain[measure] - middles[case.person])) for case in cases.cases]
+    right = [score for case, score in apart if case.fault is None]
+    by_fault = defaultdict(list)
+    for case, score in apart:
+        by_fault[case.fault or "right"].append((score, limits[case.person]))
+    return {
+        fault: {
+            "cases": len(some),
+            "found": sum(score > limit for score, limit in some) / len(some),
+            "area": area([score for score, _ in some], right),
+        }
+        for fault, some in by_fault.items()
+    }
+
+
 def quantile(values: Sequence[float], share: float) -> float:
     """The value that a share is at or below."""
     ordered = sorted(values)
@@ -189,6 +216,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("evidence", nargs="?", type=Path, default=CASES)
     parser.add_argument("--scale", type=int, help="measure compare alone for so many results")
+    parser.add_argument("--grid", nargs=2, type=int, action="append", metavar=("GARMENTS", "MODELS"), help="this only")
     parser.add_argument("--kinds", nargs="*", help="what counts as wrong when results are sorted; all where not given")
     options = parser.parse_args()
     cases = read(options.evidence)
@@ -198,20 +226,31 @@ def main() -> int:
             f"{options.scale:,} results: {seconds:.1f} s of CPU, records read again included; {megabytes:.0f} MB peak"
         )
         return 0
-    for garments, models in GRIDS:
+    for measure, words in PLAIN.items():
+        if options.grid or not all(measure in case.plain for case in cases.cases):
+            continue
+        print(f"\n{words}: found at 1 % (95 % interval), area")
+        for fault, line in baseline(cases, measure).items():
+            print(f"  {fault:22} n={line['cases']:<4} {_share(line)}  {line['area']:.3f}")
+    for garments, models in options.grid or GRIDS:
         print(f"\nrows of {garments}, columns of {models}: found at 1 % (95 % interval), area, flagged by fixed limits")
         for fault, line in table(cases, garments, models).items():
-            interval = wilson(round(line["found"] * line["cases"]), int(line["cases"]))
             print(
-                f"  {fault:20} n={line['cases']:<4} {line['found']:.2f} ({interval.low:.2f}–{interval.high:.2f})"
-                f"  {line['area']:.3f}  {line['flagged']:.2f}",
+                f"  {fault:22} n={line['cases']:<4} {_share(line)}  {line['area']:.3f}  {line['flagged']:.2f}",
                 flush=True,
             )
+    if options.grid:
+        return 0
     kinds = options.kinds or sorted({case.fault for case in cases.cases if case.fault})
     for faces in (True, False):
         found = first(cases, kinds, faces=faces)
         print(f"30 wrong of 1,000, faces {'by structure' if faces else 'off'}: " + str(found))
     return 0
+
+
+def _share(line: Mapping[str, float]) -> str:
+    interval = wilson(round(line["found"] * line["cases"]), int(line["cases"]))
+    return f"{line['found']:.2f} ({interval.low:.2f}–{interval.high:.2f})"
 
 
 if __name__ == "__main__":

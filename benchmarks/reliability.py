@@ -122,6 +122,8 @@ FAULTS: dict[str, History] = {
     "check: function killed, always": _aws("CheckFunction", Killed("before")),
     "check: DynamoDB takes nothing of it": _aws("dynamodb.UpdateItem", _FULL, by="CheckFunction"),
     "compare: function killed, always": _aws("CompareFunction", Killed("before")),
+    # The stage's judge is a function that is not there.
+    "judge of one's own: gives no answer": History(),
 }
 """One combination, one fault."""
 

@@ -17,7 +17,7 @@ compile = $(PYTHON) -m compileall -q -j 0 --invalidation-mode unchecked-hash \
 	-s "$(ARTIFACTS_DIR)" -p /opt "$(PACKAGES)"
 
 # The services that the handlers call; botocore describes 400 others in 25 MB.
-MODELS := dynamodb s3 secretsmanager stepfunctions
+MODELS := dynamodb lambda s3 secretsmanager stepfunctions
 
 build-TryonLayer:
 	mkdir -p "$(PACKAGES)"

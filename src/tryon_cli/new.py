@@ -12,6 +12,7 @@ from typing import get_args
 
 from rich.console import Console
 
+from tryon.checks import judge
 from tryon.json_types import Json
 from tryon.parameters import GarmentType
 from tryon.planning import manifest as manifests
@@ -219,12 +220,17 @@ def _text_of(schema: Mapping[str, Json]) -> str:
 
 def add_schema_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `schema`."""
-    parser = commands.add_parser("schema", help="print the JSON Schema of a manifest, a summary or a review")
+    parser = commands.add_parser("schema", help="print the JSON Schema of a manifest, a summary, a review or a judge")
     parser.add_argument("of", nargs="?", choices=tuple(_SCHEMAS), default="manifest", help="which one (%(default)s)")
     parser.set_defaults(command=print_schema)
 
 
-_SCHEMAS = {"manifest": manifests.json_schema, "summary": summary.json_schema, "review": review.json_schema}
+_SCHEMAS = {
+    "manifest": manifests.json_schema,
+    "summary": summary.json_schema,
+    "review": review.json_schema,
+    "judge": judge.json_schema,
+}
 
 
 def print_schema(arguments: argparse.Namespace, console: Console) -> int:

@@ -51,6 +51,7 @@ REASONS = {
     ("DownloadRole", "ReadServiceKeys"): "asks again for addresses that work no more",
     ("CheckRole", "ReadCopies"): "the small copies of results, models and garments, and nothing else",
     ("CheckRole", "KeepWhatItMeasures"): "reads which results there are, writes what was measured beside them",
+    ("CheckRole", "AskJudge"): "the one function that the stack's own parameter names",
     ("CompareRole", "ReadManifestAndLimits"): "the garments' types, and the limits that reviewers set",
     ("CompareRole", "TellMissingFromForbidden"): "without it S3 answers 403 where no limits were learned yet",
     ("CompareRole", "WriteVerdicts"): "one file of a run",

@@ -8,7 +8,10 @@ from tryon.checks.limits import DEFAULT, Limits, Rejected, Scores, TooFewApprove
 from tryon.checks.vocabulary import CHECKS_OF_REASON, WORDS, Check, reason_of
 from tryon_cli.review import REASONS
 
-CHECKS: list[Check] = [check for check in Check if check is not Check.SAME_FILE]
+FIXED = (Check.SAME_FILE, Check.JUDGED)
+"""Those that flag by themselves, learned limits or not."""
+
+CHECKS: list[Check] = [check for check in Check if check not in FIXED]
 
 
 NONE = Limits(tails={}, fixed={})
@@ -63,7 +66,7 @@ def test_the_share_is_that_of_right_results_which_any_check_flags_not_of_each_ch
 
 def test_every_reason_of_reviewers_is_known_and_every_check_answers_to_one_but_for_a_blank_picture() -> None:
     assert tuple(CHECKS_OF_REASON) == REASONS
-    assert [check for check in Check if reason_of(check) is None] == [Check.BLANK]
+    assert [check for check in Check if reason_of(check) is None] == [Check.BLANK, Check.JUDGED]
     assert (reason_of(Check.OTHER_COLOURS), reason_of(Check.SAME_FILE)) == ("colour", "garment")
 
 

@@ -13,7 +13,7 @@ from tryon_cli.main import main
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("of", ["manifest", "summary", "review"])
+@pytest.mark.parametrize("of", ["manifest", "summary", "review", "judge"])
 def test_the_published_schema_is_the_codes_own(of: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Regenerate it with `tryon schema OF > docs/OF.schema.json`."""
     assert main(["schema", of]) == 0

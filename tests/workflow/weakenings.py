@@ -16,6 +16,7 @@ import requests
 
 from tests.workflow.histories import Theatre
 from tryon import objects
+from tryon.checks import judge
 from tryon.reporting import retry
 from tryon.service import TaskResult, TaskStatus, transport
 from tryon.service.capabilities import Capabilities
@@ -159,6 +160,15 @@ def _check_counts(states: States) -> None:
     del record["ConditionExpression"]
     for name in (":planned", ":submitting", ":submitted"):
         del record["ExpressionAttributeValues"][name]
+
+
+def _judge_counts(patch: pytest.MonkeyPatch) -> None:
+    """A judge that gives no answer ends the call that asked it."""
+
+    def asked(one: judge.Question, ask: judge.Ask) -> judge.Judgement:
+        return judge.Judgement(answer=judge.Answer.model_validate_json(ask(one.model_dump_json().encode())))
+
+    patch.setattr(judge, "_asked", asked)
 
 
 def _uncompared(states: States) -> None:
@@ -413,6 +423,9 @@ WITHOUT: dict[str, Safeguard] = {
     "check: function killed, always": _UNCHECKED,
     "check: DynamoDB takes nothing of it": _UNCHECKED,
     "compare: function killed, always": Safeguard("`Catch` of Compare", _uncompared),
+    "judge of one's own: gives no answer": Safeguard(
+        "a judge that gives no answer leaves its result unchecked, and nothing else", _check_counts, _judge_counts
+    ),
 }
 """By fault of the matrix: the safeguard without which it breaks a rule, or comes to something worse."""
 

@@ -148,6 +148,9 @@ def _compare_all(rows: Iterable[_Row], models: Mapping[str, Signature]) -> None:
 
 def _alone(line: _Held, one: Evidence, model: Signature | None) -> None:
     """What needs no other result."""
+    if one.judged is not None:
+        line.scores[Check.JUDGED] = float(bool(one.judged))
+        line.notes[Check.JUDGED] = "; ".join(one.judged)
     if one.signature is not None and model is not None:
         line.scores |= facts.of_signature(one.signature, model)
         line.scores[Check.NOTHING_APPLIED] = facts.unapplied(facts.applied(one.signature, model) / _GREYS)

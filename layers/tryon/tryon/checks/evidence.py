@@ -3,6 +3,10 @@
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 
+from pydantic import ValidationError
+
+from tryon.checks import judge
+from tryon.checks.judge import Judgement
 from tryon.checks.records import Evidence, Measurements, MeasurementsError
 from tryon.pictures.signature import Signature, SignatureError
 from tryon.pictures.thumbnails import obstacle
@@ -50,6 +54,7 @@ def _evidence(entry: Entry, result: Stored, candidate: int, kind: str, look: Loo
             unchecked = DAMAGED
         else:
             unchecked = None if measurements else look.unchecked or NOT_ENDED
+    judgement = _judgement(look)
     return Evidence(
         n=entry.n,
         candidate=candidate,
@@ -60,5 +65,16 @@ def _evidence(entry: Entry, result: Stored, candidate: int, kind: str, look: Loo
         service=getattr(entry, "service", ""),
         signature=signature,
         measurements=measurements,
-        unchecked=unchecked,
+        unchecked=unchecked or judgement.failed or None,
+        judged=None if judgement.answer is None else tuple(flag.reason for flag in judgement.answer.flags),
     )
+
+
+def _judgement(look: Look | None) -> Judgement:
+    """What the owner's judge said; nothing where it was not asked."""
+    if look is None or look.judged is None:
+        return Judgement()
+    try:
+        return judge.read(look.judged)
+    except ValidationError:
+        return Judgement(failed=DAMAGED)

@@ -199,7 +199,7 @@ def learn(
     limits = Limits(
         name=name,
         tails=found.tails,
-        fixed=dict.fromkeys((Check.SAME_FILE,), 0.0),
+        fixed=dict.fromkeys((Check.SAME_FILE, Check.JUDGED), 0.0),
         most_surprise=found.limit,
         off=off,
         created=created,
@@ -299,6 +299,7 @@ _TAILS: Mapping[Check, tuple[float, float]] = MappingProxyType(
         Check.FACE_COLOURS: (0.73, 0.26),
         Check.FACE_SMOOTHED: (0.062, 0.024),
         Check.ANOTHER_PERSON: (0.06, 0.02),
+        Check.JUDGED: (0.5, 0.1),
     }
 )
 
@@ -324,6 +325,7 @@ _FIXED: Mapping[Check, float] = MappingProxyType(
         Check.FACE_COLOURS: 3.0,
         Check.FACE_SMOOTHED: 0.3,
         Check.ANOTHER_PERSON: 0.35,
+        Check.JUDGED: 0.0,
     }
 )
 

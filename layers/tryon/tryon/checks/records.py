@@ -113,7 +113,8 @@ class Evidence:
 
     `n` is its combination, `kind` the garment's type (`upper`, `lower`, `full`; `outfit` for two), `service` the one
     that drew it: results of different services are never held against each other. `signature` and `measurements` are
-    None where there are none, and `unchecked` says why in a few words.
+    None where there are none, and `unchecked` says why in a few words. `judged` are the reasons of the owner's own
+    judge, none where it has nothing against the result, None where it was not asked or gave no answer.
     """
 
     n: int
@@ -126,6 +127,7 @@ class Evidence:
     signature: Signature | None = None
     measurements: Measurements | None = None
     unchecked: str | None = None
+    judged: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,8 @@ class Check(StrEnum):
     FACE_COLOURS = "face_colours"
     FACE_SMOOTHED = "face_smoothed"
     ANOTHER_PERSON = "another_person"
+    JUDGED = "judged"
+    """What a judge of one's own says."""
 
 
 WORDS: Mapping[Check, str] = MappingProxyType(
@@ -52,6 +54,7 @@ WORDS: Mapping[Check, str] = MappingProxyType(
         Check.FACE_COLOURS: "The face has another colour",
         Check.FACE_SMOOTHED: "The face lost its detail",
         Check.ANOTHER_PERSON: "The face is another person's",
+        Check.JUDGED: "Your judge objects",
     }
 )
 """A reason of a flag as people read it."""

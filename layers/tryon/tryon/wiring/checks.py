@@ -4,8 +4,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import boto3
+from botocore.config import Config
 from pydantic import BaseModel, Field
 
+from tryon.checks.judge import MAX_BYTES, SECONDS, Ask, JudgeError
 from tryon.checks.vocabulary import FaceChecks
 from tryon.wiring.state import FROM_ENVIRONMENT, Wiring
 
@@ -14,12 +17,13 @@ if TYPE_CHECKING:
 
 
 class CheckSettings(BaseModel):
-    """How faces are looked at, and the folder with the files that this needs."""
+    """How faces are looked at, the folder with the files that this needs, and the owner's own judge, a function."""
 
     model_config = FROM_ENVIRONMENT
 
     faces: FaceChecks = Field(alias="FACE_CHECKS")
     weights: Path = Field(alias="FACE_WEIGHTS")
+    judge: str = Field(alias="JUDGE_FUNCTION", default="")
 
 
 class CheckWiring(Wiring):
@@ -41,3 +45,20 @@ class CheckWiring(Wiring):
         if not all((self.settings.weights / name).is_file() for name in needed):
             return None
         return Faces(self.settings.weights)
+
+    @cached_property
+    def ask(self) -> Ask | None:
+        """What asks the owner's judge; None where the stack has none."""
+        if not self.settings.judge:
+            return None
+        # Asked once: a second try would be paid again, and take longer than there is.
+        config = Config(connect_timeout=3, read_timeout=SECONDS, retries={"total_max_attempts": 1})
+        function, client = self.settings.judge, boto3.client("lambda", config=config)
+
+        def ask(question: bytes) -> bytes:
+            answered = client.invoke(FunctionName=function, Payload=question)
+            if answered.get("FunctionError"):
+                raise JudgeError(answered["FunctionError"])
+            return answered["Payload"].read(MAX_BYTES + 1)
+
+        return ask
