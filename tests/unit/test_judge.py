@@ -174,7 +174,7 @@ def example(answer: dict[str, Any] | None, seen: list[dict[str, Any]]) -> Any:
     spec = importlib.util.spec_from_file_location("judge_example", path)
     assert spec
     assert spec.loader
-    module = importlib.util.module_from_spec(spec)
+    module: Any = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
 
     def compare_faces(**call: Any) -> dict[str, Any]:

@@ -59,6 +59,6 @@ class CheckWiring(Wiring):
             answered = client.invoke(FunctionName=function, Payload=question)
             if answered.get("FunctionError"):
                 raise JudgeError(answered["FunctionError"])
-            return answered["Payload"].read(MAX_BYTES + 1)
+            return bytes(answered["Payload"].read(MAX_BYTES + 1))
 
         return ask
