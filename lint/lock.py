@@ -18,6 +18,7 @@ SOURCES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "requirements/run.txt": ("pyproject.toml", "--extra", "local", "--extra", "xlsx"),
         "requirements/test.txt": ("pyproject.toml", "--extra", "local", "--extra", "xlsx", "--group", "test"),
         "requirements/tools-audit.txt": ("--group", "tools-audit"),
+        "requirements/tools-checks.txt": ("--group", "tools-checks"),
         "requirements/tools-lambda.txt": ("--group", "tools-lambda"),
         "requirements/tools-lint.txt": ("--group", "tools-lint"),
         "requirements/tools-sdks.txt": ("--group", "tools-sdks"),

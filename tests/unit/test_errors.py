@@ -32,6 +32,7 @@ NEVER_AN_END = {
     "SignatureError": "a check: the result is unchecked",
     "MeasurementsError": "a check: the result is unchecked",
     "NothingToCompareError": "a check: the results are not compared",
+    "JudgeError": "a check: the result is unchecked",
     "TooFewApprovedError": "limits of checks, in the command",
 }
 """Names of classes that no combination and no run ends with, each with its reason."""
