@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.lookbook import RUN
+from tryon_cli.review import read_export
 
 Open = Callable[..., Any]
 
@@ -38,8 +39,12 @@ def exported(page: Any, kind: str) -> bytes:
         page.click("#review-open")
     with page.expect_download() as waited:
         page.click(f"#export-{kind}")
-    assert waited.value.suggested_filename == f"{RUN}-review.{kind}"
-    return Path(waited.value.path()).read_bytes()
+    data = Path(waited.value.path()).read_bytes()
+    # No two reviewers' files have one name: the review's own number is in it.
+    review = read_export(data, kind)
+    who = re.findall(r"[^\W_]+", review.reviewer[:40])
+    assert waited.value.suggested_filename == "-".join([RUN, "review", *who, review.review[:6]]) + f".{kind}"
+    return data
 
 
 def expect(found: Any) -> Any:

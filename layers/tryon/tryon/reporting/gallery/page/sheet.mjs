@@ -194,9 +194,16 @@ export function download(name, type, text) {
 
 export const asJson = () => `${JSON.stringify(exported(), null, 1)}\n`;
 
+/* Two reviewers' files never have one name: beside the name that they gave, the number that their browser drew. */
+function exportName() {
+  const { reviewer, review } = exported();
+  const who = reviewer.slice(0, 40).match(/[\p{L}\p{N}]+/gu) || [];
+  return [run.run_id, "review", ...who, review.slice(0, 6)].join("-");
+}
+
 export function exportAs(kind) {
-  if (kind === "json") download(`${run.run_id}-review.json`, "application/json", asJson());
-  else download(`${run.run_id}-review.csv`, "text/csv", table(exported()));
+  if (kind === "json") download(`${exportName()}.json`, "application/json", asJson());
+  else download(`${exportName()}.csv`, "text/csv", table(exported()));
   saved();
   showReview();
 }
