@@ -15,10 +15,11 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from benchmarks import project, rivals
+from benchmarks import listening, project, rivals
 from benchmarks.orders import START, Order, floor, latencies, service
 from tryon.cadence import DEADLINE, DEFAULT, poll_times
-from tryon.learning.calibration import Distribution, Observation, fit, observations, optimal_cadence
+from tryon.learning.calibration import Distribution, fit, observations, optimal_cadence
+from tryon.state.observed import Observation
 from tryon_cli.svg import COLOURS, Chart
 from tryon_local.clock import VirtualClock
 from tryon_local.service.tasks import TaskRecord
@@ -422,8 +423,10 @@ def pace_table(results: Results) -> str:
     return "\n".join(lines)
 
 
-def page(results: Results, distribution: Distribution, learned: dict[str, tuple[int, ...]], seeds: int) -> str:
-    """docs/performance.md."""
+def page(
+    results: Results, distribution: Distribution, learned: dict[str, tuple[int, ...]], seeds: int, listens: str
+) -> str:
+    """docs/performance.md; `listens` is the section that `benchmarks.listening` writes."""
     rows = "\n".join(
         f"| {one.what} | {one.asked} | {one.came} | {'met' if one.met else '**missed**'} |"
         for one in targets(results, learned)
@@ -444,6 +447,7 @@ def page(results: Results, distribution: Distribution, learned: dict[str, tuple[
         median=f"{distribution.quantile(0.5):.1f}",
         average=f"{distribution.mean:.1f}",
         large=LARGE.count,
+        listening=listens,
     )
 
 
@@ -465,8 +469,9 @@ def main() -> None:
             outcomes.append(outcome)
             one = outcome.contest
             print(f"{i:4} {one.system:32} {one.slots:3} slots  seed {one.seed}  {ratio(outcome):6.3f} × floor")
+        listens = listening.section(*listening.measured(pool))
     results = Results(outcomes)
-    PAGE.write_text(page(results, distribution, learned, arguments.seeds), encoding="utf-8")
+    PAGE.write_text(page(results, distribution, learned, arguments.seeds, listens), encoding="utf-8")
     PLOT.write_text(plot(results), encoding="utf-8")
     for target in targets(results, learned):
         print(f"{'met   ' if target.met else 'MISSED'} {target.what}: {target.came} ({target.asked})")

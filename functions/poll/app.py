@@ -36,7 +36,7 @@ def handler(event: PollEvent, context: LambdaContext) -> dict[str, str | float]:
             service=wiring.service(event.service),
             now=wiring.clock.now,
             deferrals=event.deferrals,
-            listening=event.learned.listening if event.learned else None,
+            learned=event.learned,
         )
     except TaskError as error:
         _warn("task failed", error)

@@ -48,7 +48,13 @@ def handler(event: SubmitEvent, context: LambdaContext) -> dict[str, str | float
     metrics.add_metric("TasksSubmitted", MetricUnit.Count, 1)
     if started.oddity:
         metrics.add_metric(started.oddity, MetricUnit.Count, 1)
-    return {"task_id": started.task_id, **wiring.times(service, started.seconds)}
+    if started.outgrown:
+        metrics.add_metric("CadenceOutgrown", MetricUnit.Count, 1)
+    return {
+        "task_id": started.task_id,
+        "outgrown": started.outgrown,
+        **wiring.times(service, started.seconds),
+    }
 
 
 def _warn(error: ServiceError) -> None:

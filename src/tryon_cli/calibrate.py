@@ -292,6 +292,7 @@ def _store(s3: "S3Client", bucket: str, name: str, found: _Learned, runs: Sequen
             service=found.service,
             listening=found.listening,
             queue=found.times.queue if found.listening is not None and found.times is not None else None,
+            work=found.times.work if found.listening is not None and found.times is not None else None,
         ),
     )
 

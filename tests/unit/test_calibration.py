@@ -14,7 +14,6 @@ from tryon.learning.calibration import (
     MIN_SAMPLES,
     Distribution,
     LimitError,
-    Observation,
     TooFewSamplesError,
     evaluate,
     fit,
@@ -22,6 +21,7 @@ from tryon.learning.calibration import (
     optimal_cadence,
 )
 from tryon.state.entry import Entry
+from tryon.state.observed import Observation
 
 
 def entry(**changes: object) -> Entry:

@@ -11,12 +11,13 @@ import pytest
 from moto import mock_aws
 
 from tryon.learning import learned
-from tryon.learning.calibration import Observation, evaluate, fit, observations, optimal_cadence
+from tryon.learning.calibration import evaluate, fit, observations, optimal_cadence
 from tryon.learning.drift import Drift, DriftMeter
 from tryon.planning.manifest import ManifestError, parse
 from tryon.reporting import notification, summary
 from tryon.service import registry
 from tryon.state.entry import Entry, Status
+from tryon.state.observed import Observation
 from tryon.state.run import LearnedFrom, Price, Run
 
 BUCKET = "stack-bucket"

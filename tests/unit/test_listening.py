@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tryon.cadence import DEADLINE, DEFAULT, MAX_WAIT, MAX_WAITS, ListeningCadence, poll_times
-from tryon.learning.calibration import LimitError, Observation, TooFewSamplesError, fit, optimal_cadence
+from tryon.learning.calibration import LimitError, TooFewSamplesError, fit, optimal_cadence
 from tryon.learning.listening import (
     QueueAndWork,
     evaluate_listening,
@@ -23,6 +23,7 @@ from tryon.learning.listening import (
     within,
 )
 from tryon.state.entry import Entry
+from tryon.state.observed import Observation
 
 
 def drawn(seed: int, count: int, *, share: float = 1.0, mean: float = 60.0) -> list[tuple[float, float]]:

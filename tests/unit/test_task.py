@@ -30,7 +30,7 @@ from tryon.service.errors import (
 from tryon.state.entry import Entry, RefusedSubmit, Status
 from tryon.state.gate import Gate, Refusal, RequestLimit, SlotLostError, TurnLaterError
 from tryon.state.ledger import Ledger, LedgerConflictError
-from tryon.state.run import Run, RunStatus
+from tryon.state.run import LearnedFrom, Run, RunStatus
 from tryon.task import poll, slots, submit
 from tryon.task.poll import TaskState
 from tryon.task.slots import NotStartedError, RunHaltedError
@@ -96,7 +96,9 @@ class Bench:
             **known,
         )
 
-    def look(self, task_id: str = "task-1", visit: int = 1, deferrals: int = 0) -> poll.Look:
+    def look(
+        self, task_id: str = "task-1", visit: int = 1, deferrals: int = 0, learned: LearnedFrom | None = None
+    ) -> poll.Look:
         return poll.look(
             RUN,
             1,
@@ -107,6 +109,7 @@ class Bench:
             service=self.service,
             now=self.clock.now,
             deferrals=deferrals,
+            learned=learned,
         )
 
     def reserve(self, visit: int = 1, n: int = 1) -> None:
@@ -642,6 +645,31 @@ def test_what_a_poll_saw_is_written_with_its_count_and_asks_dynamodb_for_nothing
     entry = bench.entry
     assert (entry.queued_at, entry.working_at) == (submitted + 5, submitted + 10)
     assert entry.processed_at == submitted + 1
+
+
+def test_a_learned_cadence_costs_no_call_of_the_gate_or_the_ledger_more(bench: Bench) -> None:
+    """What the run's tasks took is kept and read in the writes that submits and polls make anyway."""
+    called: list[str] = []
+    for client in (bench.ledger._client, bench.gate._client):
+        client.meta.events.register("before-call.dynamodb", lambda model, **_: called.append(model.name), unique_id="x")
+
+    def calls(learned: LearnedFrom | None, visit: int) -> list[str]:
+        called.clear()
+        bench.service.answer = TaskResult(TaskStatus.GENERATING, "r")
+        task = bench.start(visit=visit)
+        bench.look(task, visit, learned=learned)
+        bench.clock.time += 27
+        bench.service.answer = done(latency=27.0)
+        bench.look(task, visit, learned=learned)
+        return list(called)
+
+    origin = LearnedFrom("x", 0.0, 200, 2.0, 1.5, 27.0, tuple(20.0 + at for at in range(19)))
+    without = calls(None, 1)
+    assert bench.gate.state().ends == {}
+    bench.ledger.replan(RUN, 1, "task-1")
+    bench.reserve(2)
+    assert calls(origin, 2) == without
+    assert [len(ends.places) for ends in bench.gate.state().ends.values()] == [1]
 
 
 def test_a_latency_longer_than_the_task_can_have_lasted_is_not_believed(bench: Bench) -> None:

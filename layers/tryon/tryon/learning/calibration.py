@@ -18,7 +18,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from tryon.cadence import MAX_WAIT, MAX_WAITS, poll_times, waits
-from tryon.errors import FORGOTTEN
+from tryon.state.observed import Observation, observed
 
 if TYPE_CHECKING:
     from tryon.state.entry import Entry
@@ -58,40 +58,9 @@ class LimitError(Exception):
     """No cadence keeps the limit that was asked for."""
 
 
-@dataclass(frozen=True)
-class Observation:
-    """One task's latency: more than `low`, at most `high` seconds.
-
-    Both are the same where it is known exactly; `high` is infinite for a task that was never seen to end.
-    """
-
-    low: float
-    high: float
-
-    @property
-    def exact(self) -> bool:
-        return self.low == self.high
-
-    @property
-    def ended(self) -> bool:
-        return math.isfinite(self.high)
-
-
 def observations(entries: Iterable["Entry"]) -> list[Observation]:
     """What each task's entry says of its latency; entries that say nothing are left out."""
-    found = []
-    for entry in entries:
-        if entry.error in FORGOTTEN:
-            continue  # it was given up by the service: nobody knows when
-        if entry.latency is not None:
-            found.append(Observation(entry.latency, entry.latency))
-        elif entry.submitted_at is not None and not entry.resumed:
-            # A resumed task was submitted in another run: only its own times would tell.
-            low = 0.0 if entry.pending_at is None else max(0.0, entry.pending_at - entry.submitted_at)
-            high = math.inf if entry.ended_at is None else entry.ended_at - entry.submitted_at
-            if high > low and (low > 0 or math.isfinite(high)):
-                found.append(Observation(low, high))
-    return found
+    return [one.latency for one in map(observed, entries) if one is not None]
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,10 @@ from array import array
 from dataclasses import dataclass
 from statistics import median
 
-from tryon.learning.calibration import Observation, observations
+from tryon.learning.calibration import observations
 from tryon.learning.learned import SHARES
 from tryon.state.entry import Entry
+from tryon.state.observed import Observation
 from tryon.state.run import LearnedFrom
 
 MIN_SEEN = 10

@@ -31,8 +31,9 @@ class LearnedCadence(BaseModel):
 
     `weight` (the seconds of delay that a poll is worth) or `max_polls` is what it was to keep to, `polls` and
     `delay` what it promises a task, and `quantiles` the latencies within which the `SHARES` of tasks end. Of one that
-    listens `listening` are the waits, `queue_quantiles` the seconds within which those shares begin, and `cadence` is
-    what a poll is followed by that saw neither the queue nor work.
+    listens `listening` are the waits, `queue_quantiles` the seconds within which those shares begin,
+    `work_quantiles` those for which they are worked on, and `cadence` is what a poll is followed by that saw neither
+    the queue nor work.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -53,6 +54,7 @@ class LearnedCadence(BaseModel):
     quantiles: Annotated[list[float], Field(min_length=len(SHARES), max_length=len(SHARES))]
     listening: ListeningCadence | None = None
     queue_quantiles: Annotated[list[float], Field(max_length=len(SHARES))] = []
+    work_quantiles: Annotated[list[float], Field(max_length=len(SHARES))] = []
 
     @field_validator("listening")
     @classmethod
@@ -81,6 +83,7 @@ class LearnedCadence(BaseModel):
             quantiles=tuple(self.quantiles),
             listening=self.listening,
             queue_quantiles=tuple(self.queue_quantiles),
+            work_quantiles=tuple(self.work_quantiles),
         )
 
 
@@ -98,6 +101,7 @@ def learned(  # noqa: PLR0913 - a stored cadence has this many facts, all but fo
     service: str = registry.FIRST,
     listening: ListeningCadence | None = None,
     queue: Distribution | None = None,
+    work: Distribution | None = None,
 ) -> LearnedCadence:
     """What is stored of a cadence under a name."""
     return LearnedCadence(
@@ -117,6 +121,7 @@ def learned(  # noqa: PLR0913 - a stored cadence has this many facts, all but fo
         quantiles=_quantiles(distribution),
         listening=listening,
         queue_quantiles=[] if queue is None else _quantiles(queue),
+        work_quantiles=[] if work is None else _quantiles(work),
     )
 
 

@@ -18,13 +18,11 @@ from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
 from tryon.cadence import MAX_WAIT, MAX_WAITS, ListeningCadence, poll_times
-from tryon.errors import FORGOTTEN
 from tryon.learning.calibration import (
     BIN,
     MIN_SAMPLES,
     Distribution,
     LimitError,
-    Observation,
     Performance,
     TooFewSamplesError,
     body_and_tail,
@@ -32,6 +30,7 @@ from tryon.learning.calibration import (
     optimal_cadence,
     optimum,
 )
+from tryon.state.observed import Observation, observed, work_between
 
 if TYPE_CHECKING:
     from tryon.state.entry import Entry
@@ -74,41 +73,9 @@ class QueueAndWork:
 
 
 def tasks(entries: Iterable["Entry"]) -> list[Task]:
-    """What each task's entry says of its queue and its work; entries that say nothing of its latency are left out."""
-    found = []
-    for entry in entries:
-        if entry.error in FORGOTTEN or entry.submitted_at is None or entry.resumed:
-            continue  # a resumed task was submitted in another run: its polls tell nothing of the queue
-        end = _end(entry, entry.submitted_at)
-        if end is not None:
-            queue = _queue(entry, entry.submitted_at, end)
-            found.append(Task(queue, _work(queue, end), end))
-    return found
-
-
-def _end(entry: "Entry", start: float) -> Observation | None:
-    if entry.latency is not None:
-        return Observation(entry.latency, entry.latency)
-    low = 0.0 if entry.pending_at is None else max(0.0, entry.pending_at - start)
-    high = math.inf if entry.ended_at is None else entry.ended_at - start
-    return Observation(low, high) if high > low and (low > 0 or math.isfinite(high)) else None
-
-
-def _queue(entry: "Entry", start: float, end: Observation) -> Observation:
-    if entry.processed_at is not None:
-        exact = max(0.0, entry.processed_at - start)
-        return Observation(exact, exact)
-    low = 0.0 if entry.queued_at is None else max(0.0, entry.queued_at - start)
-    high = end.high if entry.working_at is None else min(end.high, entry.working_at - start)
-    return Observation(min(low, high), high)
-
-
-def _work(queue: Observation, end: Observation) -> Observation | None:
-    """Between the shortest and the longest time that both ends leave; None where nothing is known."""
-    if not math.isfinite(queue.high):
-        return None
-    low, high = max(0.0, end.low - queue.high), end.high - queue.low
-    return Observation(low, high) if high > low or (queue.exact and end.exact) else None
+    """What each task's entry says of its queue and its work; entries that say nothing of either are left out."""
+    found = [one for one in map(observed, entries) if one is not None]
+    return [Task(one.queue, one.work, one.latency) for one in found if one.queue is not None]
 
 
 def learn(found: Sequence[Task]) -> QueueAndWork:
@@ -142,7 +109,7 @@ def _placed(found: Sequence[Task]) -> Sequence[Task]:
     latency = body_and_tail([one.latency for one in began]).quantile(0.5)
     begin = min(AT_ONCE - BIN, max(0.0, latency - body_and_tail(others).quantile(0.5)))
     queue = Observation(begin, begin + BIN)
-    return [replace(one, queue=queue, work=_work(queue, one.latency)) if at_once(one) else one for one in found]
+    return [replace(one, queue=queue, work=work_between(queue, one.latency)) if at_once(one) else one for one in found]
 
 
 def _fit_queue(queues: Sequence[Observation]) -> Distribution:

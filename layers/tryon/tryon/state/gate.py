@@ -28,6 +28,7 @@ from pydantic import TypeAdapter
 from tryon.clock import Clock
 from tryon.json_types import Json
 from tryon.objects import code_of, may_pass
+from tryon.state.ends import Ends
 from tryon.state.items import from_item, to_item
 
 if TYPE_CHECKING:
@@ -171,13 +172,23 @@ class Trouble:
 
 @dataclass(frozen=True)
 class GateState:
-    """The gate's item: `holders` maps a holder to the end of its lease."""
+    """The gate's item: `holders` maps a holder to the end of its lease, `ends` a run to what its last tasks took."""
 
     holders: Mapping[str, float] = field(default_factory=dict)
     waiters: tuple[Waiter, ...] = ()
     next_start: float = 0.0
     trouble: Trouble | None = None
+    ends: Mapping[str, Ends] = field(default_factory=dict)
     version: int = 0
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a submit that begins now learns of the gate: the trouble that it probes, None when there is none, and
+    whether its run's tasks take other times than those that its cadence was learned from."""
+
+    trouble: Trouble | None
+    outgrown: bool
 
 
 @dataclass(frozen=True)
@@ -339,6 +350,11 @@ def enqueue(state: GateState, waiter: Waiter) -> GateState:
     return replace(state, waiters=(*state.waiters, waiter))
 
 
+def run_of(holder: str) -> str:
+    """The run whose combination holds a slot under this name."""
+    return holder.partition("#")[0]
+
+
 def free(state: GateState, holder: str) -> GateState:
     """Take a holder's slot, or its place in the queue, away."""
     return replace(
@@ -427,8 +443,8 @@ class Gate:
             self._back_off(attempt)
         raise AssertionError("the attempts end with an error")
 
-    def hold(self, holder: str) -> Trouble | None:
-        """Say that a submit begins now; returns the trouble that it probes, None when there is none.
+    def hold(self, holder: str) -> Held:
+        """Say that a submit begins now; returns the trouble that it probes, and whether its cadence is outgrown.
 
         The lease then covers the task until its deadline. Raises `SlotLostError` when the slot is not the holder's
         any more, or when it is another's turn to probe; the slot is free then.
@@ -445,17 +461,28 @@ class Gate:
         self._deliver(self._change(change))
         if held is None:
             raise SlotLostError("the slot was given back before the submit: the combination waits for another one")
-        return held.trouble
+        return Held(held.trouble, held.ends.get(run_of(holder), Ends()).outgrown)
 
-    def release(self, holder: str, *, ended: bool = False, pause: float = 0.0) -> None:
+    def release(
+        self,
+        holder: str,
+        *,
+        ended: bool = False,
+        pause: float = 0.0,
+        note: Callable[[Ends], Ends] | None = None,
+    ) -> None:
         """Free a slot and hand it on; nobody starts within `pause` seconds. Harmless when nothing was held.
 
-        `ended` says that the holder's task has ended at the service: one that was full has room now.
+        `ended` says that the holder's task has ended at the service: one that was full has room now. `note` adds what
+        it took to its run's ends.
         """
 
         def change(state: GateState, now: float) -> tuple[GateState, list[Grant]]:
             held = holder in state.holders
             state = free(state, holder)
+            if held and note is not None:
+                run = run_of(holder)
+                state = replace(state, ends={**state.ends, run: note(state.ends.get(run, Ends()))})
             if ended and held and state.trouble is not None and state.trouble.kind is Refusal.BUSY:
                 state = replace(state, next_start=min(state.next_start, now))
             if pause:
@@ -505,6 +532,9 @@ class Gate:
         """Free all that holders beginning with `prefix` still have, except `keep`: what a run leaves behind."""
 
         def change(state: GateState, now: float) -> tuple[GateState, list[Grant]]:
+            state = replace(
+                state, ends={run: ends for run, ends in state.ends.items() if not f"{run}#".startswith(prefix)}
+            )
             for holder in [*state.holders, *(waiter.holder for waiter in state.waiters)]:
                 if holder.startswith(prefix) and holder not in keep:
                     state = free(state, holder)
@@ -590,6 +620,8 @@ class Gate:
         }
         if state.trouble is not None:
             changed["trouble"] = {**asdict(state.trouble), "kind": state.trouble.kind.value}
+        if state.ends:
+            changed["ends"] = {run: asdict(ends) for run, ends in state.ends.items()}
         return self._put(self._account, changed, version)
 
     def _put(self, key: str, attributes: Mapping[str, Json], version: int) -> bool:

@@ -491,8 +491,11 @@ class Ledger:
         """Count a poll whose answer says nothing about the task, and keep what it said."""
         self._polled(run_id, n, task_id, {"said": said}, count=("polls", "unanswered"))
 
-    def ended(self, run_id: str, entry: Entry, task_id: str, result: TaskResult | None = None) -> None:
-        """Count the poll that saw the end, with the service's own times where it gave them."""
+    def ended(self, run_id: str, entry: Entry, task_id: str, result: TaskResult | None = None) -> Entry | None:
+        """Count the poll that saw the end, with the service's own times where it gave them.
+
+        Returns the entry as it is then, None where the poll is late.
+        """
         now = self._clock.now()
         seen: dict[str, Json] = {"ended_at": now}
         if result is not None:
@@ -510,7 +513,7 @@ class Ledger:
                 seen["delay"] = max(0.0, now - entry.submitted_at - latency) if not entry.resumed else None
                 waited = None if result.times is None else result.times.waited
                 seen["processed_at"] = None if waited is None else entry.submitted_at + waited
-        self._polled(run_id, entry.n, task_id, seen)
+        return self._polled(run_id, entry.n, task_id, seen)
 
     def _polled(
         self,

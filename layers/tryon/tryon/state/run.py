@@ -161,7 +161,7 @@ class LearnedFrom:
 
     `polls` and `delay` are what the cadence promises a task, `quantiles` the latencies within which 5, 10 … 95 % of the
     `samples` ended. `listening` are the waits of a cadence that listens, and `queue_quantiles` the seconds within which
-    those shares of tasks had begun.
+    those shares of tasks had begun, `work_quantiles` those for which they were worked on.
     """
 
     name: str
@@ -174,6 +174,7 @@ class LearnedFrom:
     service: str = registry.FIRST
     listening: ListeningCadence | None = None
     queue_quantiles: tuple[float, ...] = ()
+    work_quantiles: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -4,18 +4,20 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING
 
-from tryon.cadence import ListeningCadence
 from tryon.service import TaskStatus, TryOnService
 from tryon.service.errors import (
     ServiceError,
     TaskError,
     TaskExpiredError,
 )
+from tryon.state.ends import Ends, noted, placed
 from tryon.state.entry import Entry
 from tryon.state.gate import Gate, TurnLaterError
 from tryon.state.ledger import Ledger
+from tryon.state.run import LearnedFrom
 from tryon.task.slots import holder, requester
 
 if TYPE_CHECKING:
@@ -55,13 +57,13 @@ def look(  # noqa: PLR0913 - its parts, by name
     service: TryOnService,
     now: Callable[[], float],
     deferrals: int = 0,
-    listening: ListeningCadence | None = None,
+    learned: LearnedFrom | None = None,
 ) -> Look:
     """Ask once after a task; free its slot when it has ended.
 
     A question without an answer is not a failed task: it counts as pending, and what came is kept. So is one for
     which the account has no request left in the next seconds; `deferrals` is how often that was so in a row.
-    `listening` are the waits that follow from what polls see, where the run has such. Raises
+    `learned` is what the task's cadence was learned from, if it was: its end is held against that. Raises
     `TaskError` subclasses when the task ended without a picture.
     """
     me = holder(run_id, n, visit)
@@ -81,7 +83,7 @@ def look(  # noqa: PLR0913 - its parts, by name
         ledger.unanswered(run_id, n, task_id, said)
         return Look(TaskState.PENDING, said, error)
     if result.status in (TaskStatus.IN_QUEUE, TaskStatus.GENERATING):
-        return Look(TaskState.PENDING, next_in=_next(ledger.pending(run_id, n, task_id, result.status), listening))
+        return Look(TaskState.PENDING, next_in=_next(ledger.pending(run_id, n, task_id, result.status), learned))
     entry = ledger.entry(run_id, n)
     if result.status is TaskStatus.NOT_FOUND:
         # Kept in the ledger, since each poll is another call of the function.
@@ -89,8 +91,8 @@ def look(  # noqa: PLR0913 - its parts, by name
         ledger.not_found(run_id, n, task_id, since)
         if now() - since < service.capabilities.filed_within:
             return Look(TaskState.PENDING, "the service does not know the task")
-    ledger.ended(run_id, entry, task_id, result)
-    gate.release(me, ended=True)
+    ended = ledger.ended(run_id, entry, task_id, result)
+    gate.release(me, ended=True, note=_note(ended, learned))
     if result.status is TaskStatus.DONE:
         return Look(TaskState.DONE)
     raise TaskExpiredError(
@@ -98,8 +100,17 @@ def look(  # noqa: PLR0913 - its parts, by name
     )
 
 
-def _next(entry: Entry | None, listening: ListeningCadence | None) -> int | None:
+def _note(entry: Entry | None, learned: LearnedFrom | None) -> Callable[[Ends], Ends] | None:
+    """What adds an end to those of its run; None where it says nothing."""
+    places = placed(entry, learned) if entry is not None and learned is not None else None
+    if places is None or learned is None:
+        return None
+    return partial(noted, places=places, learned=learned)
+
+
+def _next(entry: Entry | None, learned: LearnedFrom | None) -> int | None:
     """The wait of a cadence that listens; None where the entry does not say since when."""
+    listening = None if learned is None else learned.listening
     if entry is None or listening is None or entry.submitted_at is None or entry.pending_at is None:
         return None
     start = entry.submitted_at

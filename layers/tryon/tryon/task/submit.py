@@ -51,11 +51,15 @@ class SubmitUnansweredError(Exception):
 
 @dataclass(frozen=True)
 class Started:
-    """A combination's task, the seconds since its submit, and what was odd about the receipt: a word for a metric."""
+    """A combination's task, the seconds since its submit, and what was odd about the receipt: a word for a metric.
+
+    `outgrown` says that the run's tasks take other times than its cadence was learned from: it follows the default one.
+    """
 
     task_id: str
     seconds: float = 0.0
     oddity: str = ""
+    outgrown: bool = False
 
 
 def check_access(service: TryOnService, gate: Gate) -> Balance | None:
@@ -123,7 +127,8 @@ def start(  # noqa: C901, PLR0913 - paid once: the order of these steps is the p
         adopted = _asked_once_more(combination, service)
         if adopted is not None:
             return _resume(adopted, run_id, n, ledger, now)
-        trouble = gate.hold(me)
+        held = gate.hold(me)
+        trouble = held.trouble
     except TurnLaterError as later:
         if later.booked:
             # Nobody else has a request earlier: the slot waits for the turn, and idles for nothing.
@@ -166,7 +171,7 @@ def start(  # noqa: C901, PLR0913 - paid once: the order of these steps is the p
     if trouble is not None:
         with suppress(ClientError, BotoCoreError, GateError):
             gate.accepted()
-    return Started(submitted.task_id, oddity=submitted.oddity)
+    return Started(submitted.task_id, oddity=submitted.oddity, outgrown=held.outgrown)
 
 
 def load(s3: "S3Client", combination: Combination) -> Submission:

@@ -74,6 +74,7 @@ class PlanWiring(ServiceWiring):
         return {
             "cadence": list(run.cadence),
             "cadences": {key: list(waits) for key, waits in run.cadences.items()},
+            "defaults": {key: list(self.services[key].cadence) for key in run.services if key in self.services},
             "learned": {run.learned.service: asdict(run.learned)} if run.learned else {},
         }
 
