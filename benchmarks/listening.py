@@ -366,8 +366,8 @@ SECTION = """## A cadence that listens
 [cadence.md](cadence.md) says what it is. Cost is seconds of delay plus polls, a task. The scenario "queue" is the
 stand-in's (`tryon_local.service.tasks.Queue`): exponential waits before {work} s of work with the usual tail; who does
 not queue waits up to 1 s. Learned with a poll worth 1 s from what the default cadence's polls leave in the ledger,
-tried on {{fresh:,}} other tasks, means of {{seeds}} seeds. "Between polls": the service gives no times of its own. Where
-listening does not surely gain, the cadence by elapsed time stays, and the two columns agree.
+tried on {{fresh:,}} other tasks, means of {{seeds}} seeds. "Between polls": the service gives no times of its own.
+Where listening does not surely gain, the cadence by elapsed time stays, and the two columns agree.
 
 {{saved}}
 
