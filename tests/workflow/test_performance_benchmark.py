@@ -2,6 +2,7 @@
 
 import pytest
 
+from benchmarks import listening
 from benchmarks.orders import Order, floor, latencies
 from benchmarks.performance import LOOP, OURS, OURS_2, PAGE, WORKERS, Contest, contend
 from tryon.cadence import DEFAULT
@@ -48,4 +49,8 @@ def test_the_project_is_measured_by_its_histories_and_at_the_service(at_once: in
 def test_the_page_was_written_by_the_command() -> None:
     page = PAGE.read_text(encoding="utf-8")
     assert f"| {OURS} |" in page
-    assert page.count("| met |") + page.count("| **missed** |") == 10
+    head, _, rest = page.partition(listening.BEGIN)
+    own, _, rest = rest.partition(listening.END)
+    assert (head + rest).count("| met |") + (head + rest).count("| **missed** |") == 10
+    rows = own.count("| met |") + own.count("| **missed** |")
+    assert rows == 4 * len(listening.SCENARIOS) + 2 * len(listening.CHANGES)
