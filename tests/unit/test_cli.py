@@ -163,7 +163,7 @@ def test_a_task_that_has_ended_is_no_more_at_the_service() -> None:
         entries(4, Status.SUBMITTED, 0.0) + entries(2, Status.SUBMITTED, 0.0, 30.0) + entries(1, Status.FAILED),
         now=31.0,
     )
-    assert str(found) == "1 of 7, 4 at the service, 2 downloading, 1 failed, about 1 s left"
+    assert str(found) == "0 of 7, 4 at the service, 2 downloading, 1 failed, about 1 s left"
 
 
 def test_what_is_left_is_told_in_the_time_of_whoever_waits() -> None:

@@ -121,13 +121,18 @@ def test_the_words_that_name_a_stack(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_default_deadline_is_the_stacks(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[int] = []
-    monkeypatch.setattr("tryon_cli.calibrate.run", lambda arguments, *_, **__: asked.append(arguments.deadline) or 0)
+    asked: list[tuple[int | None, int]] = []
+
+    def run(arguments: argparse.Namespace, *_: object, deadline: int, **__: object) -> int:
+        asked.append((arguments.deadline, deadline))
+        return 0
+
+    monkeypatch.setattr("tryon_cli.calibrate.run", run)
     with fake_stack(DeadlineSeconds="900") as stack:
         speaks_to(stack, monkeypatch)
         main(["calibrate"])
         main(["calibrate", "--deadline", "60"])
-    assert asked == [900, 60]
+    assert asked == [(None, 900), (60, 900)]
 
 
 @pytest.mark.parametrize("after", [0.2, 0.5])
