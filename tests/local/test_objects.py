@@ -1,4 +1,4 @@
-"""S3's GetObject is answered twice over, at once and by moto: both must say the same."""
+"""S3's objects are read and listed twice over, at once and by moto: both must say the same."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -29,27 +29,29 @@ def shelf(stack: LocalStack) -> Iterator[Any]:
     s3.delete_bucket(Bucket=BUCKET)
 
 
-def told(s3: Any, request: dict[str, Any]) -> Any:
+def told(s3: Any, request: dict[str, Any], operation: str = "get_object") -> Any:
     try:
-        answer = s3.get_object(Bucket=BUCKET, **request)
+        answer = getattr(s3, operation)(Bucket=BUCKET, **request)
     except ClientError as error:
         answer = {**error.response, "Body": None}
     metadata = answer["ResponseMetadata"]
     answer["ResponseMetadata"] = {name: value for name, value in metadata.items() if name not in NOISE}
-    body = answer.pop("Body")
+    body = answer.pop("Body", None)
     return answer, None if body is None else body.read()
 
 
-def both(s3: Any, monkeypatch: pytest.MonkeyPatch, request: dict[str, Any]) -> tuple[Any, Any, bool]:
+def both(
+    s3: Any, monkeypatch: pytest.MonkeyPatch, request: dict[str, Any], operation: str = "get_object"
+) -> tuple[Any, Any, bool]:
     """What both ways say to the same call, and whether the first was answered at once."""
     answered = []
     original = objects.answer
     with monkeypatch.context() as patched:
-        patched.setattr(objects, "answer", lambda context: answered.append(original(context)) or answered[-1])
-        fast = told(s3, request)
+        patched.setattr(objects, "answer", lambda *call: answered.append(original(*call)) or answered[-1])
+        fast = told(s3, request, operation)
     with monkeypatch.context() as patched:
-        patched.setattr(objects, "answer", lambda _: None)
-        slow = told(s3, request)
+        patched.setattr(objects, "answer", lambda *_: None)
+        slow = told(s3, request, operation)
     return fast, slow, answered[0] is not None
 
 
@@ -107,7 +109,7 @@ def test_what_is_not_plain_is_motos_to_answer(
     shelf.complete_multipart_upload(Bucket=BUCKET, Key="parts", UploadId=upload, MultipartUpload=parts)
     answered = []
     original = objects.answer
-    monkeypatch.setattr(objects, "answer", lambda context: answered.append(original(context)) or answered[-1])
+    monkeypatch.setattr(objects, "answer", lambda *call: answered.append(original(*call)) or answered[-1])
     told(shelf, request_)
     assert answered == [None]
 
@@ -116,3 +118,40 @@ def test_a_bucket_that_is_not_there_is_motos_to_miss(stack: LocalStack) -> None:
     client = stack.client("s3")
     with pytest.raises(client.exceptions.NoSuchBucket):
         client.get_object(Bucket="nowhere", Key="x")
+
+
+@pytest.mark.parametrize(
+    ("request_", "at_once"),
+    [
+        ({"Prefix": "a/"}, True),
+        ({"Prefix": "a/ü ?"}, True),
+        ({"Prefix": "none/"}, True),
+        ({"Prefix": "many/"}, True),
+        ({"Prefix": "a/", "MaxKeys": 1}, False),
+        ({"Prefix": "a/", "Delimiter": "/"}, False),
+        ({"Prefix": "a/", "StartAfter": "a/b"}, False),
+        ({"Prefix": "a/", "EncodingType": "url"}, False),
+        ({"Prefix": ""}, False),
+        ({}, False),
+    ],
+)
+def test_keys_are_listed_alike(
+    shelf: Any, monkeypatch: pytest.MonkeyPatch, request_: dict[str, Any], at_once: bool
+) -> None:
+    for key in ("a/ü ?.jpg", "a/b", "a/c/d", "ab", *(f"many/{number}" for number in range(12))):
+        shelf.put_object(Bucket=BUCKET, Key=key, Body=key.encode())
+    shelf.put_object(Bucket=BUCKET, Key="a/b", Body=b"again")
+    shelf.put_object(Bucket=BUCKET, Key="a/gone", Body=b"gone")
+    shelf.delete_object(Bucket=BUCKET, Key="a/gone")
+    fast, slow, was_at_once = both(shelf, monkeypatch, request_, "list_objects_v2")
+    assert fast == slow
+    assert was_at_once is at_once
+
+
+def test_a_list_longer_than_a_page_is_motos_to_cut(shelf: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(4):
+        shelf.put_object(Bucket=BUCKET, Key=f"many/{number}", Body=b"")
+    monkeypatch.setattr(objects, "_PAGE", 3)
+    fast, slow, at_once = both(shelf, monkeypatch, {"Prefix": "many/"}, "list_objects_v2")
+    assert fast == slow
+    assert not at_once

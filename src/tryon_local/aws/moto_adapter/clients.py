@@ -38,7 +38,7 @@ def _answer_at_once(model: Any, params: Any, context: Any, **_: Any) -> Any:
         return None if answered is None else items.respond(*answered)
     if service == "s3" and model.name in objects.OPERATIONS:
         _served.before_call()
-        return objects.answer(context)
+        return objects.answer(model.name, context)
     return None
 
 
