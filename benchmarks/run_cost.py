@@ -69,7 +69,7 @@ def section() -> str:
             sent / 1000 * USD_PER_GB_OUT,
         ),
         (
-            "the start of six functions",
+            f"the start of {len(cost.MEMORY_GB)} functions",
             f"{INIT_SECONDS} s of each function's memory",
             INIT_SECONDS * sum(cost.MEMORY_GB.values()) * cost.USD_PER_GB_SECOND,
         ),
