@@ -75,6 +75,9 @@ sam-test: $(VENV)/.test ## build with SAM and run the functions in containers
 build: $(VENV)/.test ## build the packages for a deployment (ARCHITECTURE=arm64 for the other processor)
 	@$(BIN)/python -m sam build $(ARCHITECTURE)
 
+weights: $(VENV)/.test ## fetch the weights that FaceChecks=network needs, by hash, for the layer (100 MB)
+	@$(BIN)/python -m sam.weights
+
 lock: $(VENV)/.tools ## pin requirements anew, with hashes, from pyproject.toml and the layers' own lists
 	@$(BIN)/python -m lint.lock
 

@@ -32,6 +32,15 @@ build-DependenciesLayer:
 	echo $(PROCESSOR) > "$(PACKAGES)/PROCESSOR"
 	$(compile)
 
-build-ImagingLayer build-SdkLayer build-VisionLayer:
+build-ImagingLayer build-SdkLayer:
 	$(install)
 	$(compile)
+
+build-VisionLayer: weights-of-faces
+	$(install)
+	$(compile)
+
+# What `make weights` has fetched; a stack without `FaceChecks=network` needs none.
+weights-of-faces:
+	mkdir -p "$(ARTIFACTS_DIR)"
+	[ ! -d weights ] || cp -R weights "$(ARTIFACTS_DIR)/weights"
