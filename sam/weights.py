@@ -42,8 +42,8 @@ def unpack(archive: Path, folder: Path) -> None:
         for member in package:
             name = PurePosixPath(member.name).name
             if name in FILES and member.isfile() and member.size <= MAX_BYTES:
-                content = package.extractfile(member)
-                taken[name] = content.read() if content else b""
+                opened = package.extractfile(member)
+                taken[name] = opened.read() if opened else b""
     for name, sha256 in FILES.items():
         if name not in taken:
             raise WeightsError(f"{archive.name} has no {name}")

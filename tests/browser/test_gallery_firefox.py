@@ -112,18 +112,20 @@ def test_it_opens_shows_every_combination_and_asks_for_nothing(drive: Drive, pag
 def test_eighteen_pictures_are_judged_with_nineteen_keys_and_exported(drive: Firefox, page: Drive, kind: str) -> None:
     keys = "Enter p x g c l f h a k r " + " ".join("p" * 8)
     assert drive("judges", page(Lookbook()), keys=keys, kind=kind) == "This was the last one: 9 picked, 9 rejected"
-    file = arrived(drive.downloads, f"{RUN}-review.{kind}")
+    file = arrived(drive.downloads, kind)
     said = [f"{one.mark} {one.reason or ''}".strip() for one in read_export(file.read_bytes(), file.name).marks]
     assert said == ["pick", "reject", *(f"reject {reason}" for reason in REASONS), *["pick"] * 8]
 
 
-def arrived(folder: Path, name: str) -> Path:
-    """A download that is whole: Firefox writes to another name until then."""
+def arrived(folder: Path, kind: str) -> Path:
+    """A review of that kind that is whole: Firefox writes to another name until then."""
     end = time.monotonic() + 30
-    while not ((folder / name).exists() and (folder / name).stat().st_size) or list(folder.glob("*.part")):
+    while True:
+        found = [one for one in folder.glob(f"{RUN}-review-*.{kind}") if one.stat().st_size]
+        if found and not list(folder.glob("*.part")):
+            return found[0]
         assert time.monotonic() < end, [one.name for one in folder.iterdir()]
         time.sleep(0.05)
-    return folder / name
 
 
 def test_pictures_are_magnified_and_moved(drive: Drive, page: Drive) -> None:

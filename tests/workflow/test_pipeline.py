@@ -117,12 +117,12 @@ def test_a_manifest_may_bring_its_own_cadence() -> None:
 
 
 def test_a_combination_takes_five_states_and_three_a_poll() -> None:
-    """ReserveSlot, Pace, Submit, Download once; Wait, Poll and Done? each poll."""
+    """ReserveSlot, Pace, Submit, Download and Check once; Wait, Poll and Done? each poll."""
     with running(slots=2) as pipeline:
         pipeline.put_pictures(2, 2)
         ended = pipeline.run(manifest(2, 2))
         assert transitions(pipeline, ended.execution["executionArn"]) == [
-            4 + 3 * entry.polls for entry in ended.entries
+            5 + 3 * entry.polls for entry in ended.entries
         ]
 
 

@@ -90,7 +90,7 @@ def test_the_console_shows_its_end() -> None:
         execution, ending = halt(pipeline, 45)
         before = {one["execution"]: one for one in runs.newest()}
         stopped, ends = (arn.rpartition(":")[2] for arn in (execution, ending))
-        assert {name: one["status"] for name, one in before.items()} == {stopped: "RUNNING", ends: "ENDS_ANOTHER"}
+        assert {name: one["status"] for name, one in before.items()} == {stopped: "RECORDING", ends: "ENDS_ANOTHER"}
         assert before[stopped]["manifest"] == before[ends]["manifest"]
         pipeline.app.stack.wait(ending)
         after = {one["execution"]: one for one in runs.newest()}
