@@ -59,7 +59,7 @@ def main() -> int:
     """Download the package by its hash, which is 100 MB, and keep the two files."""
     command = ["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-binary", ":all:"]
     with tempfile.TemporaryDirectory() as temporary:
-        pip = [sys.executable, *command, "--require-hashes", "-r", PACKAGE, "--dest", temporary]
+        pip: list[str | Path] = [sys.executable, *command, "--require-hashes", "-r", PACKAGE, "--dest", temporary]
         if subprocess.run(pip, check=False).returncode:
             print(f"pip could not fetch what {PACKAGE.relative_to(ROOT)} names", file=sys.stderr)
             return 1
