@@ -4,7 +4,7 @@ PICTURES is what `python -m benchmarks.check_pictures` wrote. Each result gets i
 measurements by the stack's own code, and the two plain measures that the checks are held against: the SSIM of the whole
 picture (Wang et al., IEEE Transactions on Image Processing 13, 2004) and a perceptual hash (the lowest 8 × 8 cosine
 coefficients of a 32 × 32 picture, each above their median or not), both beside the model's photograph. What it took is
-said at the end: milliseconds of CPU a result, and the process's peak in MB.
+said at the end: milliseconds of CPU a result, and the process's peak in MB. `--faces network` needs `make weights`.
 """
 
 import argparse
@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from sam.weights import FOLDER as WEIGHTS
 from tryon.checks.faces import Faces
 from tryon.checks.measures import GarmentPhotograph, Options, measure
 from tryon.checks.vocabulary import FaceChecks
@@ -106,9 +107,13 @@ def main() -> int:
     parser.add_argument(
         "--part", nargs=2, type=int, default=(0, 1), metavar=("I", "N"), help="every Nth from the Ith on"
     )
+    modes = [FaceChecks.STRUCTURE.value, FaceChecks.NETWORK.value]
+    parser.add_argument("--faces", choices=modes, default=modes[0], help="how faces are looked at (%(default)s)")
     options = parser.parse_args()
+    if options.faces == FaceChecks.NETWORK.value and not WEIGHTS.is_dir():
+        parser.error("the network's weights are not there: run make weights")
     folder: Path = options.pictures
-    clock, faces = Clock(), Faces()
+    clock, faces = Clock(), Faces(WEIGHTS)
 
     @cache
     def photograph(name: str) -> Image.Image:
@@ -127,9 +132,9 @@ def main() -> int:
                 preview = thumbnails.copies(data)["previews"]
             with clock.of("its signature, decoding the copy included"):
                 seen = signature(opened(preview), opened(data).size)
-            with clock.of("its measurements, faces by structure"):
+            with clock.of(f"its measurements, faces by {options.faces}"):
                 garments = [GarmentPhotograph(worn, case["type"])]
-                measured = measure(opened(preview), model, garments, Options(faces=FaceChecks.STRUCTURE), faces)
+                measured = measure(opened(preview), model, garments, Options(faces=FaceChecks(options.faces)), faces)
             result = opened(preview)
             apart = int((perceptual_hash(result) != perceptual_hash(model)).sum())
             plain = {"ssim": round(ssim(grey(result), grey(model)), 4), "hash": apart}

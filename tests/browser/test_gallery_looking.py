@@ -1,6 +1,7 @@
 """Looking closely: own pan and zoom by wheel, mouse, fingers and keys; side by side; on paper; in every width."""
 
 import dataclasses
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,10 @@ import pytest
 
 from tests.browser.pages import OVERVIEW, Open, cell, until
 from tests.lookbook import Lookbook
+from tryon.checks import outlines
+from tryon.checks.records import Finding, Judged, Objection, Verdict
+from tryon.checks.vocabulary import Check, State
+from tryon.reporting.checked import shown
 from tryon.reporting.gallery.render import render
 from tryon.state.run import Checks
 from tryon.stored import Stored
@@ -372,6 +377,47 @@ def test_the_head_leads_to_what_deserves_a_look_and_keys_answer_its_flag(look: O
     expect(page.locator("[data-key=why-colour]")).to_have_attribute("aria-pressed", "true")
     page.keyboard.press("w")
     expect(page.locator("[data-key=mark-pick]")).to_have_attribute("aria-pressed", "true")
+
+
+def test_what_the_judge_of_ones_own_marks_is_outlined_and_its_numbers_are_details_but_in_a_blind_review(
+    look: Open,
+) -> None:
+    from playwright.sync_api import expect
+
+    book = Lookbook(models=1, garments=1, variants=("a", "b"))
+    sleeve = Objection("a sleeve is missing", 0.83, (0.6, 0.3, 0.8, 0.5))
+    verdict = Verdict(
+        1,
+        1,
+        State.FLAGGED,
+        (Finding(Check.JUDGED, 1.0, flagged=True, note=sleeve.reason),),
+        outline=(outlines.of_box((0.6, 0.3, 0.8, 0.5)),),
+        model_box=(0.55, 0.25, 0.85, 0.55),
+        result_box=(0.55, 0.25, 0.85, 0.55),
+        judge=Judged({"likeness": 0.41275}, (sleeve,)),
+    )
+    told = json.dumps(shown(verdict))
+    text = render(book.summary, book.entries, manifest=book.manifest, pictures=book.pictures)
+    page = look(text.replace('"results":[{', f'"results":[{{"check":{told},'))
+    page.locator(".cell").first.click()
+    facts = page.locator("#facts")
+    expect(facts).to_contain_text("Your judge objects (a sleeve is missing)")
+    part = page.locator(".beside .part").last
+    frame, outline = part.bounding_box(), part.locator("polygon").bounding_box()
+    # The part is three tenths of each side, the box two tenths of them, in its middle; the line adds its own width.
+    for start, side in (("x", "width"), ("y", "height")):
+        assert outline[side] == pytest.approx(frame[side] * 2 / 3, abs=10)
+        assert outline[start] + outline[side] / 2 == pytest.approx(frame[start] + frame[side] / 2, abs=2)
+    page.get_by_text("Your judge’s 2 numbers").click()
+    numbers = page.locator("[data-key=judge] dl")
+    assert numbers.locator("dt").all_inner_texts() == ["likeness", "a sleeve is missing"]
+    assert numbers.locator("dd").all_inner_texts() == ["0.4128", "0.83"]
+    page.keyboard.press("Escape")
+    page.keyboard.press("b")
+    page.locator(".cell").first.click()
+    expect(page.locator("#viewer")).to_be_visible()
+    expect(facts).not_to_contain_text("judge objects")
+    expect(page.locator(".beside, [data-key=judge]")).to_have_count(0)
 
 
 def test_the_least_suspicious_candidate_is_shown_first_and_says_so_but_in_a_blind_review(look: Open) -> None:

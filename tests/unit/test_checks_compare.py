@@ -22,8 +22,10 @@ from tryon.checks.records import (
     MAX_BYTES,
     Evidence,
     FaceMeasures,
+    Judged,
     Measurements,
     MeasurementsError,
+    Objection,
     Verdict,
 )
 from tryon.checks.vocabulary import NO_LAYER, Check, FaceState, State
@@ -187,6 +189,32 @@ def test_a_face_that_differs_is_shown_in_the_same_box_of_both_pictures() -> None
     odd = verdicts(with_measures(face=FaceMeasures(FaceState.COMPARED, 0.4, 2.0, 0.1, None, (0.4, 0.1, 0.6, 0.2))))[4]
     assert odd.model_box == (pytest.approx(0.3), pytest.approx(0.04), pytest.approx(0.7), pytest.approx(0.26))
     assert odd.result_box == odd.model_box
+
+
+SLEEVE = Objection("a sleeve is missing", 0.8, (0.6, 0.3, 0.8, 0.5))
+
+
+def test_what_a_judge_marks_is_outlined_and_shown_in_the_same_part_of_both_pictures() -> None:
+    judged = Judged({"likeness": 0.75}, (SLEEVE, Objection("six fingers")))
+    odd = verdicts(spoilt(judged=judged))[4]
+    assert (odd.reasons, odd.judge) == ((Check.JUDGED,), judged)
+    assert odd.outline == (((0.6, 0.3), (0.8, 0.3), (0.8, 0.5), (0.6, 0.5)),)
+    assert odd.result_box == odd.model_box == pytest.approx((0.55, 0.25, 0.85, 0.55))
+
+
+def test_what_a_judge_marks_is_shown_together_with_a_face_that_differs() -> None:
+    face = FaceMeasures(FaceState.COMPARED, 0.4, 2.0, 0.1, None, (0.4, 0.1, 0.6, 0.2))
+    (one,) = [one for one in with_measures(face=face) if one.n == 5]
+    found = verdicts(spoilt(measurements=one.measurements, judged=Judged(flags=(SLEEVE,))))[4]
+    assert set(found.reasons) == {Check.FACE_DIFFERS, Check.JUDGED}
+    assert len(found.outline) == 1
+    assert found.result_box == pytest.approx((0.3, 0.04, 0.8, 0.5))
+
+
+def test_the_numbers_of_a_judge_with_nothing_against_a_result_are_kept_and_outline_nothing() -> None:
+    judged = Judged({"likeness": 0.75, "fit": 3})
+    right = verdicts(spoilt(judged=judged))[4]
+    assert (right.state, right.judge, right.outline, right.result_box) == (State.CLEAR, judged, (), None)
 
 
 def test_a_small_run_says_what_cannot_be_compared_and_why() -> None:

@@ -17,6 +17,7 @@ from tryon.checks import judge
 from tryon.checks.compare import compare
 from tryon.checks.evidence import gather
 from tryon.checks.judge import FAILED, NO_TIME, Answer, JudgeError, Judgement, Question
+from tryon.checks.records import Judged, Objection
 from tryon.checks.vocabulary import Check, State
 from tryon.keys import RunFolder
 from tryon.state.entry import Entry, Status
@@ -99,6 +100,7 @@ def raising(error: Exception) -> judge.Ask:
         (raising(JudgeError("Unhandled")), f"{FAILED} (JudgeError)"),
         (lambda _: b"no json", "your judge's answer does not fit the schema: it"),
         (lambda _: b'{"flags": [{"reason": ""}]}', "your judge's answer does not fit the schema: flags.0.reason"),
+        (lambda _: b'{"scores": {"likeness": NaN}}', "your judge's answer does not fit the schema: scores.likeness"),
         (lambda _: b'{"verdict": 1}', "your judge's answer does not fit the schema: verdict"),
         (lambda _: b" " * 20_001, "your judge's answer has 20,001 bytes, 20,000 at most are read"),
     ],
@@ -129,6 +131,8 @@ def test_a_flag_of_the_judge_is_a_reason_like_any_other(kept: Judgement, state: 
     (verdict,) = compare(evidence, models={})
     assert (verdict.state, verdict.unchecked) == (state, "no vision layer")
     assert [one.note for one in verdict.findings if one.check is Check.JUDGED and one.flagged] == [note] * bool(note)
+    given = Judged({"likeness": 0.4}, (Objection("six fingers", 0.9, (0, 0, 1, 1)),)) if note else Judged()
+    assert verdict.judge == (given if kept.answer else None)
 
 
 def test_a_stack_without_a_judge_asks_none_and_one_with_it_asks_once_and_not_for_long() -> None:

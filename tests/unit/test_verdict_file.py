@@ -6,7 +6,7 @@ import json
 import pytest
 
 from tryon.checks import verdict_file
-from tryon.checks.records import Finding, NotComparable, Verdict
+from tryon.checks.records import Finding, Judged, NotComparable, Objection, Verdict
 from tryon.checks.verdict_file import Head, Verdicts
 from tryon.checks.vocabulary import Check, FaceState, State
 from tryon.json_types import UnreadableError
@@ -26,6 +26,7 @@ FLAGGED = Verdict(
     result_box=(0.1, 0.15, 0.2, 0.25),
     face=FaceState.COMPARED,
     scores={Check.SAME_FILE: 1.25, Check.BLURRED: -0.5},
+    judge=Judged({"likeness": 0.75}, (Objection("six fingers", 0.5, (0.1, 0.2, 0.3, 0.4)), Objection("blue lips"))),
 )
 CLEAR = Verdict(1, 2, State.CLEAR, suspicion=0.25, of=18)
 UNCHECKED = Verdict(3, 1, State.UNCHECKED, unchecked="no vision layer")
@@ -77,6 +78,7 @@ def test_the_gallery_is_given_words_a_rank_and_places() -> None:
         "not_comparable": [
             {"name": "other_colours", "text": "The garment has other colours: not comparable, 2 in this column"}
         ],
+        "judge": [{"name": "likeness", "score": 0.75}, {"name": "six fingers", "score": 0.5}],
         "outline": [[[0.1, 0.2], [0.3, 0.4], [0.5, 0.1]]],
         "model_box": [0.1, 0.1, 0.2, 0.2],
         "result_box": [0.1, 0.15, 0.2, 0.25],

@@ -8,13 +8,14 @@ import math
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 from types import ModuleType
 
 from tryon.checks import facts, outlines
 from tryon.checks.limits import DEFAULT, Limits
-from tryon.checks.records import Box, Evidence, Finding, NotComparable, Place, Point, Verdict
+from tryon.checks.outlines import Polygon
+from tryon.checks.records import Box, Evidence, Finding, Judged, NotComparable, Place, Verdict
 from tryon.checks.vocabulary import NO_LAYER, Check, FaceState, State
 from tryon.pictures.signature import Signature
 
@@ -72,6 +73,7 @@ class _Held:
     palette: bytes = b""
     detail: bytes = b""
     garment: bytes = b""
+    judged: bytes = b""
 
 
 def compare(
@@ -89,11 +91,12 @@ def compare(
         _columns(held, vision)
     verdicts = [_verdict(one, limits) for one in held]
     order = sorted(verdict.suspicion for verdict in verdicts if verdict.state is not State.UNCHECKED)
-    for verdict in verdicts:
+    for line, verdict in zip(held, verdicts, strict=True):
+        told = replace(verdict, judge=Judged.loads(line.judged)) if line.judged else verdict
         if verdict.state is State.UNCHECKED:
-            yield verdict
+            yield told
         else:
-            yield verdict.ranked(bisect_left(order, verdict.suspicion), len(order))
+            yield told.ranked(bisect_left(order, verdict.suspicion), len(order))
 
 
 def _vision(name: str) -> ModuleType | None:
@@ -149,8 +152,9 @@ def _compare_all(rows: Iterable[_Row], models: Mapping[str, Signature]) -> None:
 def _alone(line: _Held, one: Evidence, model: Signature | None) -> None:
     """What needs no other result."""
     if one.judged is not None:
-        line.scores[Check.JUDGED] = float(bool(one.judged))
-        line.notes[Check.JUDGED] = "; ".join(one.judged)
+        line.scores[Check.JUDGED] = float(bool(one.judged.flags))
+        line.notes[Check.JUDGED] = "; ".join(flag.reason for flag in one.judged.flags)
+        line.judged = one.judged.dumps()
     if one.signature is not None and model is not None:
         line.scores |= facts.of_signature(one.signature, model)
         line.scores[Check.NOTHING_APPLIED] = facts.unapplied(facts.applied(one.signature, model) / _GREYS)
@@ -298,21 +302,26 @@ def _state(line: _Held, flagged: bool, missing: bool) -> State:
     return State.NOT_COMPARABLE if missing else State.CLEAR
 
 
-_Shown = tuple[tuple[tuple[Point, ...], ...], tuple[Box | None, Box | None]]
+_Shown = tuple[tuple[Polygon, ...], tuple[Box | None, Box | None]]
 
 
 def _shown(line: _Held, flagged: set[Check]) -> _Shown:
-    """The outline of the change, and the part of both pictures to look at."""
+    """The outlines of what is odd, and the part of both pictures to look at."""
+    judged = Judged.loads(line.judged).flags if Check.JUDGED in flagged else ()
+    outline = tuple(outlines.of_box(flag.box) for flag in judged if flag.box is not None)
     if line.place is None:
-        return (), (None, None)
+        return outline, (None, None)
     if flagged & {*_FACE, Check.ANOTHER_PERSON} and line.face_box is not None:
-        box = _wider(line.face_box)
-        return (), (box, facts.moved(box, line.place))
-    if Check.CHANGED_BESIDE in flagged:
-        outline = outlines.polygons(line.outline, line.place)
+        face = _wider(line.face_box)
+        there = facts.moved(face, line.place)
+        if not outline:
+            return (), (face, there)
+        around = outlines.around((*outline, outlines.of_box(there)), 0)
+    else:
+        if Check.CHANGED_BESIDE in flagged:
+            outline = (*outlines.polygons(line.outline, line.place), *outline)
         around = outlines.around(outline)
-        return outline, (None if around is None else facts.moved_back(around, line.place), around)
-    return (), (None, None)
+    return outline, (None if around is None else facts.moved_back(around, line.place), around)
 
 
 def _wider(box: Box) -> Box:

@@ -6,8 +6,8 @@ from itertools import groupby
 from pydantic import ValidationError
 
 from tryon.checks import judge
-from tryon.checks.judge import Judgement
-from tryon.checks.records import Evidence, Measurements, MeasurementsError
+from tryon.checks.judge import Answer, Judgement
+from tryon.checks.records import Evidence, Judged, Measurements, MeasurementsError, Objection
 from tryon.pictures.signature import Signature, SignatureError
 from tryon.pictures.thumbnails import obstacle
 from tryon.planning.manifest import Manifest
@@ -66,7 +66,7 @@ def _evidence(entry: Entry, result: Stored, candidate: int, kind: str, look: Loo
         signature=signature,
         measurements=measurements,
         unchecked=unchecked or judgement.failed or None,
-        judged=None if judgement.answer is None else tuple(flag.reason for flag in judgement.answer.flags),
+        judged=None if judgement.answer is None else _judged(judgement.answer),
     )
 
 
@@ -78,3 +78,7 @@ def _judgement(look: Look | None) -> Judgement:
         return judge.read(look.judged)
     except ValidationError:
         return Judgement(failed=DAMAGED)
+
+
+def _judged(answer: Answer) -> Judged:
+    return Judged(answer.scores, tuple(Objection(flag.reason, flag.score, flag.box) for flag in answer.flags))

@@ -9,10 +9,13 @@ from tryon.pictures.signature import COLUMNS, ROWS
 _MOST = 8
 """Polygons kept of one result, the largest."""
 
+Polygon = tuple[Point, ...]
+"""Its corners in shares of a picture's sides."""
+
 _Corner = tuple[int, int]
 
 
-def polygons(bits: bytes, place: Place) -> tuple[tuple[Point, ...], ...]:
+def polygons(bits: bytes, place: Place) -> tuple[Polygon, ...]:
     """The borders of the marked cells, in shares of the result's sides; `bits` has a bit a cell, row by row."""
     a, b, right, down = place
     loops = sorted(_loops(bits), key=_area, reverse=True)[:_MOST]
@@ -21,7 +24,13 @@ def polygons(bits: bytes, place: Place) -> tuple[tuple[Point, ...], ...]:
     )
 
 
-def around(outline: tuple[tuple[Point, ...], ...], margin: float = 0.05) -> Box | None:
+def of_box(box: Box) -> Polygon:
+    """A box as a polygon."""
+    left, top, right, bottom = box
+    return ((left, top), (right, top), (right, bottom), (left, bottom))
+
+
+def around(outline: tuple[Polygon, ...], margin: float = 0.05) -> Box | None:
     """The box that holds all polygons, with a margin; None without any."""
     points = [point for polygon in outline for point in polygon]
     if not points:

@@ -108,13 +108,43 @@ class Measurements:
 
 
 @dataclass(frozen=True)
+class Objection:
+    """What the owner's own judge has against a result: why, how odd it finds that, and where in the result."""
+
+    reason: str
+    score: float | None = None
+    box: Box | None = None
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The answer of the owner's own judge: numbers by name, as it gave them, and what it has against the result."""
+
+    scores: Mapping[str, float] = field(default_factory=dict)
+    flags: tuple[Objection, ...] = ()
+
+    def dumps(self) -> bytes:
+        """As it is held while a run is compared: a few hundred bytes for a few numbers."""
+        flags = [[flag.reason, flag.score, flag.box] for flag in self.flags]
+        return json.dumps([dict(self.scores), flags], separators=(",", ":")).encode()
+
+    @staticmethod
+    def loads(data: bytes) -> "Judged":
+        """Read what `dumps` wrote."""
+        scores, flags = json.loads(data)
+        return Judged(
+            scores, tuple(Objection(why, score, None if box is None else tuple(box)) for why, score, box in flags)
+        )
+
+
+@dataclass(frozen=True)
 class Evidence:
     """One candidate of a run, as `compare` takes it.
 
     `n` is its combination, `kind` the garment's type (`upper`, `lower`, `full`; `outfit` for two), `service` the one
     that drew it: results of different services are never held against each other. `signature` and `measurements` are
-    None where there are none, and `unchecked` says why in a few words. `judged` are the reasons of the owner's own
-    judge, none where it has nothing against the result, None where it was not asked or gave no answer.
+    None where there are none, and `unchecked` says why in a few words. `judged` is the answer of the owner's own judge,
+    None where it was not asked or gave none.
     """
 
     n: int
@@ -127,7 +157,7 @@ class Evidence:
     signature: Signature | None = None
     measurements: Measurements | None = None
     unchecked: str | None = None
-    judged: tuple[str, ...] | None = None
+    judged: Judged | None = None
 
 
 @dataclass(frozen=True)
@@ -157,8 +187,9 @@ class Verdict:
 
     `findings` has the flagged ones first, then those with the highest scores, three at most. `suspicion` orders
     results, 0 to 1 and above where flagged; `odder_than` others of `of` compared ones are less suspicious. `outline`
-    are polygons around what changed, in the result's shares; `model_box` and `result_box` the same part of both
-    pictures. `scores` are the checks' own numbers, larger for odder: what limits are learned from.
+    are polygons around what is odd, in the result's shares; `model_box` and `result_box` the same part of both
+    pictures. `scores` are the checks' own numbers, larger for odder: what limits are learned from. `judge` is what the
+    owner's own judge answered, None without one.
     """
 
     n: int
@@ -175,6 +206,7 @@ class Verdict:
     result_box: Box | None = None
     face: FaceState = FaceState.OFF
     scores: Mapping[Check, float] = field(default_factory=dict)
+    judge: Judged | None = None
 
     @property
     def reasons(self) -> tuple[Check, ...]:

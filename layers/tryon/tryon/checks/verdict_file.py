@@ -7,7 +7,7 @@ which a verdict is found again in the galleries of the runs that a retry repairs
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, TextIO
 
@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from tryon import objects
-from tryon.checks.records import Finding, Verdict
+from tryon.checks.records import Finding, Judged, Verdict
 from tryon.json_types import Json, UnreadableError, validated
 from tryon.keys import RunFolder
 
@@ -67,8 +67,17 @@ def _plain(verdict: Verdict) -> dict[str, Json]:
         "result_box": None if verdict.result_box is None else _rounded(verdict.result_box),
         "face": verdict.face.value,
         "scores": {check.value: round(score, _PLACES) for check, score in verdict.scores.items()},
+        "judge": None if verdict.judge is None else judge_of(verdict.judge),
     }
     return {name: value for name, value in told.items() if value not in (None, [], {})}
+
+
+def judge_of(judged: Judged) -> dict[str, Json]:
+    """What the owner's own judge answered, in its own words and numbers."""
+    flags: list[Json] = [
+        {name: value for name, value in asdict(flag).items() if value is not None} for flag in judged.flags
+    ]
+    return {"scores": dict(judged.scores), "flags": flags}
 
 
 def _finding(finding: Finding) -> dict[str, Json]:

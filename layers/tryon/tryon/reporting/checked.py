@@ -91,6 +91,7 @@ def shown(verdict: Verdict) -> dict[str, Json]:
             for one in verdict.not_comparable
         ],
         "unchecked": verdict.unchecked,
+        "judge": _judge(verdict),
         "outline": [[list(point) for point in polygon] for polygon in verdict.outline],
         "model_box": list(verdict.model_box) if verdict.model_box else None,
         "result_box": list(verdict.result_box) if verdict.result_box else None,
@@ -104,3 +105,11 @@ def _reason(verdict: Verdict, check: Check) -> dict[str, Json]:
     text = f"{WORDS[check]} ({finding.note})" if finding.note else WORDS[check]
     told: dict[str, Json] = {"name": check.value, "text": text, "reject": reason_of(check)}
     return {name: value for name, value in told.items() if value is not None}
+
+
+def _judge(verdict: Verdict) -> list[Json]:
+    """The numbers of the owner's own judge, each with its name: a score's, or the reason of an objection."""
+    if verdict.judge is None:
+        return []
+    named = [*verdict.judge.scores.items(), *((flag.reason, flag.score) for flag in verdict.judge.flags)]
+    return [{"name": name, "score": score} for name, score in named if score is not None]

@@ -63,6 +63,7 @@ export function checked(cell, i) {
     shownFirst(cell, i) && line(`Shown first: the least suspicious of ${cell.results.length}`),
     check.state === "flagged" && sideBySide(cell, i, check),
     check.state === "flagged" && answers(cell, i),
+    check.judge?.length && numbersOf(check.judge),
     check.not_comparable?.length &&
       el(
         "details",
@@ -70,6 +71,17 @@ export function checked(cell, i) {
         el("summary", { text: `${check.not_comparable.length} checks could not compare` }),
         ...check.not_comparable.map((one) => line(one.text)),
       ),
+  );
+}
+
+/* What the owner's own judge gave the result: its numbers by its own names. */
+function numbersOf(judge) {
+  const number = (score) => score.toLocaleString("en", { maximumSignificantDigits: 4 });
+  return el(
+    "details",
+    { "data-key": "judge" },
+    el("summary", { text: judge.length === 1 ? "Your judge’s number" : `Your judge’s ${judge.length} numbers` }),
+    el("dl", {}, ...judge.flatMap(({ name, score }) => [el("dt", { text: name }), el("dd", { text: number(score) })])),
   );
 }
 
@@ -82,7 +94,7 @@ function shownFirst(cell, i) {
   return !judged && same.length > 1 && same.every((one) => one.check.rank <= (results[i].check?.rank || 0));
 }
 
-/* Model and result, cut to the same part, the change outlined in the result. */
+/* Model and result, cut to the same part; what changed, and what the judge marked, is outlined in the result. */
 function sideBySide(cell, i, check) {
   const result = cell.results[i];
   const wide = (result.width || 3) / (result.height || 4);
