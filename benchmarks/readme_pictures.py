@@ -1,8 +1,9 @@
-"""The pictures of README and of docs/architecture.md, from one run of the samples on the embedded stack.
+"""The pictures of README and of docs/architecture.md, from runs of the samples on the embedded stack.
 
 `python -m benchmarks.readme_pictures` writes them to docs/pictures: an example (model + garment = result), a loop of a
-run in the console that ends with its gallery, the console, and the gallery in light and in dark. It needs Debian's
-chromium. The results are the stand-in's, pasted together from both inputs: README says so.
+run in the console that ends with its gallery, the console, and the gallery in light and in dark; from a second run,
+with flawed pictures, the gallery that shows the odd ones first. It needs Debian's chromium. The results are the
+stand-in's, pasted together from both inputs: README says so.
 """
 
 import io
@@ -22,6 +23,7 @@ from tryon_cli.target import Target, connect
 from tryon_local.app import ROOT
 
 FOLDER = ROOT / "docs" / "pictures"
+SAMPLES = ROOT / "samples"
 SPEED = 12.0
 WINDOW = (1280, 800)
 LOOP_WIDTH = 960
@@ -32,17 +34,19 @@ LAST_MS = 2600
 
 
 def main() -> int:
-    """Run the samples once and write all pictures."""
+    """Run the samples, without and with flaws, and write all pictures."""
     with local_up(SPEED) as (port, log):
         console = next(word for word in log.split() if word.startswith("http") and f":{port}" not in word)
         stack = connect("local", port=port)
-        runs = threading.Thread(
-            target=command, args=(["run", str(ROOT / "samples" / "manifest.json"), "--port", str(port)],)
-        )
+        runs = threading.Thread(target=command, args=(["run", str(SAMPLES / "manifest.json"), "--port", str(port)],))
         runs.start()
         with tempfile.TemporaryDirectory() as folder:
             _photograph(stack, console, runs, Path(folder))
         _example(stack)
+    with local_up(SPEED, SAMPLES / "faults-pictures.json") as (port, _):
+        command(["run", str(SAMPLES / "manifest-checks.json"), "--port", str(port)])
+        with tempfile.TemporaryDirectory() as folder:
+            _flags(connect("local", port=port), Path(folder))
     return 0
 
 
@@ -85,6 +89,19 @@ def _frames(browser: Any, console: str, runs: threading.Thread) -> list[bytes]:
     return [*frames, end]
 
 
+def _flags(stack: Target, folder: Path) -> None:
+    """The gallery as a reviewer finds it after a run with odd results: those first, each with its reason."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_page(viewport={"width": 1440, "height": 640})
+        page.goto(f"{_gallery(stack, folder).as_uri()}#sort=worst&view=cards")
+        page.wait_for_selector("#shown:not(:empty)")
+        _saved(page.screenshot(), FOLDER / "flags.webp")
+        browser.close()
+
+
 def _gallery(stack: Target, folder: Path) -> Path:
     path = folder / "index.html"
     key = RunFolder(stack.ledger.runs(1)[0].run_id).gallery
@@ -115,11 +132,10 @@ def _loop(frames: Sequence[bytes]) -> None:
 
 def _example(stack: Target) -> None:
     """Model + garment = result, as a shop sees it."""
-    samples = ROOT / "samples" / "inputs"
     entry = next(one for one in stack.ledger.entries(stack.ledger.runs(1)[0].run_id) if "summer-dress" in one.id)
     result = stack.s3.get_object(Bucket=stack.bucket, Key=entry.results[0].key)["Body"].read()
-    model = next((samples / "models").glob(f"{entry.model}.*"))
-    garment = next((samples / "garments").glob(f"{entry.garments[0]}.*"))
+    model = next((SAMPLES / "inputs" / "models").glob(f"{entry.model}.*"))
+    garment = next((SAMPLES / "inputs" / "garments").glob(f"{entry.garments[0]}.*"))
     parts = [Image.open(model), Image.open(garment), Image.open(io.BytesIO(result))]
     height, gap = 720, 88
     scaled = [one.convert("RGB").resize((round(one.width * height / one.height), height)) for one in parts]

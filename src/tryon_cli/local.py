@@ -22,7 +22,7 @@ from tryon.planning.manifest import Manifest
 from tryon.service import registry
 from tryon_cli.drop import await_claim, check, put, read
 from tryon_cli.options import MOST_SLOTS, counted, positive, whole
-from tryon_cli.run import bring, exit_code, outcome, say_broken, say_pictures
+from tryon_cli.run import bring, checks, exit_code, outcome, say_broken, say_pictures
 from tryon_cli.runs import say_left_out
 from tryon_cli.saving import save
 from tryon_cli.settings import MOST_PORTS
@@ -308,11 +308,9 @@ def _run(arguments: argparse.Namespace, console: Console, began: float) -> int:
         table(entries, console)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     say_left_out(saved, console)
-    line = ended.outcome.checks.line if ended.outcome.checks else ""
     console.print(
         f"\n{outcome(target, ended.outcome)} ({time.monotonic() - began:.0f} s here, at most {memory:.0f} MB)\n"
-        + (f"checks: {line}\n" if line else "")
-        + f"gallery: [bold]{saved.folder / 'index.html'}[/]",
+        f"{checks(ended.outcome)}gallery: [bold]{saved.folder / 'index.html'}[/]",
         highlight=False,
         soft_wrap=True,
     )

@@ -300,7 +300,9 @@ def finish(
         say_broken(ended, console)
         return exit_code(ended)
     table(entries, console)
-    console.print(f"\n{outcome(found, ended.outcome)}", highlight=False, soft_wrap=True)
+    console.print(
+        f"\n{outcome(found, ended.outcome)}\n{checks(ended.outcome)}", end="", highlight=False, soft_wrap=True
+    )
     if any(entry.status is not Status.SUCCEEDED for entry in entries):
         console.print(f"repair: tryon retry {run_id}{found.options}", highlight=False, soft_wrap=True)
     console.print(f"gallery: tryon open {run_id}{found.options}", highlight=False, soft_wrap=True)
@@ -317,6 +319,12 @@ def outcome(found: Target, ended: Outcome) -> str:
         + (" of workflow" if found.is_local else "")
         + f", {paid_to(found, ended.cost.totals)}"
     )
+
+
+def checks(ended: Outcome) -> str:
+    """What the checks say of a run's pictures, as a line with its end; nothing where there was nothing to check."""
+    line = ended.checks.line if ended.checks else ""
+    return f"checks: {line}\n" if line else ""
 
 
 def paid_to(found: Target, costs: Mapping[str, float]) -> str:

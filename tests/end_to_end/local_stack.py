@@ -17,12 +17,13 @@ START_SECONDS = 90.0
 
 
 @contextmanager
-def local_up(speed: float) -> Iterator[tuple[int, str]]:
+def local_up(speed: float, faults: Path | None = None) -> Iterator[tuple[int, str]]:
     """The port of a stack that is up until the block ends, and what it printed; it must end with 0 on Ctrl-C."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     command = [sys.executable, "-m", "tryon_cli.main", "local", "up", "--port", str(port), "--speed", f"{speed:g}"]
+    command += [] if faults is None else ["--faults", str(faults)]
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
         with log.open("w") as out:

@@ -17,7 +17,7 @@ from rich.console import Console
 from benchmarks.command_reference import PAGE, page
 from tests.doubles import AWS, outcome
 from tests.unit.stack import FakeStack, fake_stack
-from tryon.state.run import Cost, Run
+from tryon.state.run import CheckReason, Checks, Cost, Run
 from tryon_cli import local
 from tryon_cli.main import main
 from tryon_cli.options import duration, print_json
@@ -61,6 +61,17 @@ def test_a_deployed_stacks_money_is_real_and_its_name_is_in_every_hint(
         assert "gallery: tryon open run-1 --stack prod --profile work\n" in said
         assert main(["watch", "run-2"]) == 2
         assert "see `tryon list --stack prod --profile work`" in capsys.readouterr().err
+
+
+def test_what_stands_out_is_said_at_the_end(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = Checks(2, 2, 1, 0, reasons=(CheckReason("blank", "Blank", 1),))
+    with fake_stack(options=" --port 4600") as stack:
+        speaks_to(stack, monkeypatch)
+        ended(stack, checks=flags)
+        main(["watch", "run-1"])
+    assert "not real\nchecks: 1 of 2 deserve a look: 1 × blank\ngallery: " in capsys.readouterr().out
 
 
 def test_an_interrupted_watch_says_how_to_go_on(
