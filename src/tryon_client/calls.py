@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from tryon.checks import verdict_file
 from tryon.planning.manifest import Manifest
 from tryon.reporting.retry import descendants, key
 from tryon.state.entry import Status
@@ -240,10 +241,12 @@ def _table(found: Target, run_id: str, *, repaired: bool) -> Results:
         return Results.of(Run(run_id), (), found)
     if not run.running and run.outcome is None:
         raise RunError(f"run {run_id} is {run.status.lower()}: {run.error}: {run.cause}", run_id)
-    rows = {key(entry): Result.of(run_id, entry, found) for entry in found.ledger.entries(run_id)}
-    for later in descendants(found.ledger, run_id) if repaired else ():
-        for entry in found.ledger.entries(later.run_id):
+    later = list(descendants(found.ledger, run_id)) if repaired else []
+    verdicts = verdict_file.read_all(found.s3, found.bucket, [run_id, *(one.run_id for one in later)])
+    rows = {key(entry): Result.of(run_id, entry, verdicts, found) for entry in found.ledger.entries(run_id)}
+    for one in later:
+        for entry in found.ledger.entries(one.run_id):
             old = rows.get(key(entry))
             if old is not None and not old.succeeded and entry.status is Status.SUCCEEDED:
-                rows[key(entry)] = Result.of(later.run_id, entry, found)
+                rows[key(entry)] = Result.of(one.run_id, entry, verdicts, found)
     return Results.of(run, tuple(rows.values()), found)

@@ -9,8 +9,11 @@ from typing import overload
 
 from PIL import Image
 
+from tryon.checks.verdict_file import Verdicts
+from tryon.checks.vocabulary import WORDS
 from tryon.errors import ADVICE
 from tryon.keys import RunFolder
+from tryon.reporting import checked
 from tryon.reporting.retry import worn_id
 from tryon.state.entry import Entry, Status
 from tryon.state.run import Run, RunStatus
@@ -100,7 +103,9 @@ class Result:
 
     `garment` is the id of a garment or an outfit, `garments` those that are worn. `run_id` is the retry's where one
     brought the picture. `latency` are the service's seconds, `delay` those until its end was seen. `keys` are the
-    pictures in the bucket, one for each candidate.
+    pictures in the bucket, one for each candidate. `check` is what the automatic checks say of the worst of them:
+    `flagged`, `unchecked`, `not_comparable` or `clear`, None before the run's end. `flags` are the reasons in words,
+    `suspicion` is the share of the run's results that are less odd, None where nothing was compared.
     """
 
     run_id: str
@@ -120,11 +125,16 @@ class Result:
     delay: float | None
     bytes: int
     keys: tuple[str, ...]
+    check: str | None
+    flags: tuple[str, ...]
+    suspicion: float | None
     stack: Target = field(repr=False, compare=False)
 
     @staticmethod
-    def of(run_id: str, entry: Entry, stack: Target) -> "Result":
-        """The same as the ledger has it."""
+    def of(run_id: str, entry: Entry, verdicts: Verdicts | None, stack: Target) -> "Result":
+        """The same as the ledger has it, with what the checks say of it."""
+        found = checked.of_entry(entry, verdicts)
+        state = checked.state(found)
         return Result(
             run_id,
             entry.id,
@@ -143,6 +153,9 @@ class Result:
             entry.delay,
             entry.bytes,
             tuple(result.key for result in entry.results),
+            None if state is None else state.value,
+            tuple(dict.fromkeys(WORDS[check] for verdict in found for check in verdict.reasons)),
+            checked.suspicion(found),
             stack,
         )
 
@@ -195,6 +208,9 @@ class Result:
             "bytes": self.bytes,
             "pictures": len(self.keys),
             "key": self.keys[0] if self.keys else None,
+            "check": self.check,
+            "suspicion": self.suspicion,
+            "flags": "; ".join(self.flags) or None,
         }
 
 
@@ -203,7 +219,8 @@ class Results(Sequence[Result]):
     """A run as a table: a row for each combination, in the plan's order.
 
     `costs` are by currency and `seconds` the workflow's, both of the run itself without its retries; empty and None
-    while it goes on. `pandas.DataFrame(results.to_records())` is the same in pandas.
+    while it goes on. `checks` is what the automatic checks say, in a line; empty while it goes on.
+    `pandas.DataFrame(results.to_records())` is the same in pandas.
     """
 
     run_id: str
@@ -211,6 +228,7 @@ class Results(Sequence[Result]):
     status: RunStatus
     costs: Mapping[str, float]
     seconds: float | None
+    checks: str
     rows: tuple[Result, ...] = field(repr=False)
     stack: Target = field(repr=False, compare=False)
 
@@ -219,7 +237,9 @@ class Results(Sequence[Result]):
         """A run with these rows."""
         ended = run.outcome
         costs = ended.cost.totals if ended else {}
-        return Results(run.run_id, run.name, run.status, costs, ended.seconds if ended else None, tuple(rows), stack)
+        checks = ended.checks.line if ended and ended.checks else ""
+        seconds = ended.seconds if ended else None
+        return Results(run.run_id, run.name, run.status, costs, seconds, checks, tuple(rows), stack)
 
     @overload
     def __getitem__(self, index: int) -> Result: ...
@@ -238,6 +258,11 @@ class Results(Sequence[Result]):
     def failed(self) -> tuple[Result, ...]:
         """The rows that ended without a picture."""
         return tuple(row for row in self.rows if row.status is Status.FAILED)
+
+    @property
+    def flagged(self) -> tuple[Result, ...]:
+        """The rows that deserve a look, the most suspicious first."""
+        return tuple(sorted((row for row in self.rows if row.flags), key=lambda row: -(row.suspicion or 0.0)))
 
     def find(self, model: str, garment: str, variant: str | None = None) -> Result:
         """The row of a model wearing a garment or an outfit; raises LookupError for none, or several variants."""
@@ -261,11 +286,12 @@ class Results(Sequence[Result]):
         succeeded = sum(row.succeeded for row in self.rows)
         costs = f", {money(self.costs)}" if self.costs else ""
         real = ", not real" if self.costs and self.stack.is_local else ""
-        return f"{self.run_id}: {self.status}, {succeeded} of {len(self.rows)} with a picture{costs}{real}"
+        checks = f"; {self.checks}" if self.checks else ""
+        return f"{self.run_id}: {self.status}, {succeeded} of {len(self.rows)} with a picture{costs}{real}{checks}"
 
     def _repr_html_(self) -> str:
         """How notebooks show it."""
-        titles = ("combination", "status", "error", "cause", "polls", "latency")
+        titles = ("combination", "status", "error", "cause", "flags", "polls", "latency")
         head = "".join(f"<th>{title}</th>" for title in titles)
         rows = []
         for row in self.rows[:MOST_SHOWN]:

@@ -16,9 +16,12 @@ from tests.unit.stack import BUCKET, FakeStack, fake_stack
 from tests.unit.test_cli_new import draw
 from tests.unit.test_cli_retry import WHOLE
 from tests.unit.test_cli_retry import run as lay_run
+from tryon.checks import verdict_file
+from tryon.checks.records import Finding, Verdict
+from tryon.checks.vocabulary import WORDS, Check, State
 from tryon.keys import RunFolder
 from tryon.state.ledger import Claim
-from tryon.state.run import Run, RunStatus
+from tryon.state.run import CheckReason, Checks, Run, RunStatus
 from tryon.stored import Stored
 
 PRICE = {"PricePerTask": "1.5", "Currency": "CNY", "Slots": "6", "FashnPrice": "0.075", "FashnCurrency": "USD"}
@@ -231,6 +234,33 @@ def test_a_run_is_a_table_whose_rows_have_pictures(stack: FakeStack) -> None:
     assert "no person &lt;b&gt;" in page
     assert page.count("<tr>") == 4
     assert str(found).startswith("run-1: PARTIAL, 1 of 3 with a picture, ")
+
+
+def test_what_deserves_a_look_is_there_with_its_reason(stack: FakeStack) -> None:
+    lay_run(stack, "run-1", {3}, ended=False)
+    store(stack, "run-1", 1, (30, 40))
+    store(stack, "run-1", 2, (30, 40), (50, 60))
+    keys = [result.key for entry in stack.ledger.entries("run-1") for result in entry.results]
+    flags = [Finding(check, 2.0, flagged=True) for check in (Check.BLANK, Check.SHIFTED)]
+    found = [
+        Verdict(1, 1, State.FLAGGED, (flags[1],), odder_than=1, of=4),
+        Verdict(2, 1, State.CLEAR, odder_than=0, of=4),
+        Verdict(2, 2, State.FLAGGED, tuple(flags), odder_than=3, of=4),
+    ]
+    reason = CheckReason("shifted", "Shifted", 2)
+    out = io.StringIO()
+    list(verdict_file.write(verdict_file.Head(run_id="run-1"), zip(keys, found, strict=True), out))
+    stack.s3.put_object(Bucket=BUCKET, Key=RunFolder("run-1").checks, Body=out.getvalue().encode())
+    assert tryon.results("run-1", stack=stack).checks == ""
+    stack.ledger.report("run-1", outcome("PARTIAL", checks=Checks(3, 3, 2, 0, reasons=(reason,))))
+    run = tryon.results("run-1", stack=stack)
+    assert [(row.garment, row.flags, row.suspicion) for row in run.flagged] == [
+        ("g1", (WORDS[Check.BLANK], WORDS[Check.SHIFTED]), 0.75), ("g0", (WORDS[Check.SHIFTED],), 0.25),
+    ]  # fmt: skip
+    assert (run[2].check, run[2].flags, run[2].suspicion) == (None, (), None)
+    assert run.to_records()[0]["flags"] == WORDS[Check.SHIFTED]
+    assert str(run).endswith("; 2 of 3 deserve a look: 2 × shifted")
+    assert WORDS[Check.BLANK] in run._repr_html_()
 
 
 def test_records_are_plain_values_of_the_same_columns(stack: FakeStack) -> None:

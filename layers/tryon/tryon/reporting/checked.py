@@ -68,13 +68,23 @@ def of_entry(entry: Entry, verdicts: Verdicts | None) -> list[Verdict]:
     return [verdict for result in entry.results if (verdict := verdicts.of(result.key)) is not None]
 
 
+def state(found: Sequence[Verdict]) -> State | None:
+    """The worst state of an entry's results, None where there is no verdict."""
+    return next((state for state in _WORST if any(verdict.state is state for verdict in found)), None)
+
+
+def suspicion(found: Sequence[Verdict]) -> float | None:
+    """The share of the run's results that are less odd than the oddest of these, None where none was compared."""
+    ranked = [verdict.odder_than / verdict.of for verdict in found if verdict.of]
+    return round(max(ranked), 4) if ranked else None
+
+
 def cells(found: Sequence[Verdict]) -> dict[str, str | float]:
     """The columns of combinations.csv: the worst state, the share of the run's results that are less odd, the flags."""
-    state = next((state for state in _WORST if any(verdict.state is state for verdict in found)), None)
-    ranked = [verdict.odder_than / verdict.of for verdict in found if verdict.of]
+    worst, share = state(found), suspicion(found)
     return {
-        "check": state.value if state else "",
-        "suspicion": round(max(ranked), 4) if ranked else "",
+        "check": worst.value if worst else "",
+        "suspicion": "" if share is None else share,
         "flags": "; ".join(f"{verdict.candidate} {check.value}" for verdict in found for check in verdict.reasons),
     }
 
