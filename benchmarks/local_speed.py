@@ -7,6 +7,7 @@ that what else the machine does meets both. FOLDER has a virtual environment of 
 
 import argparse
 import contextlib
+import functools
 import io
 import json
 import os
@@ -64,19 +65,26 @@ def measure(folder: Path, combinations: int) -> Measured:
 def _measured_here(combinations: int) -> Measured:
     """The run itself, with no more than both checkouts have; ends this process when it does not succeed."""
     # Here, because they are the checkout's that is measured.
-    from botocore.client import BaseClient
+    from botocore.client import ClientCreator
 
     from tests.workflow.pipeline import manifest, running
 
     calls: Counter[str] = Counter()
-    client: Any = BaseClient
-    original = client._make_api_call
+    creator: Any = ClientCreator
+    original = creator._create_api_method
 
-    def counted(self: Any, operation: str, parameters: Any) -> Any:
-        calls[f"{self.meta.service_model.service_name}.{operation}"] += 1
-        return original(self, operation, parameters)
+    def counting(self: Any, py_operation_name: str, operation_name: str, service_model: Any) -> Any:
+        method = original(self, py_operation_name, operation_name, service_model)
 
-    client._make_api_call = counted
+        # The method that a handler calls: below it a checkout may do what it likes.
+        @functools.wraps(method)
+        def counted(*args: Any, **kwargs: Any) -> Any:
+            calls[f"{service_model.service_name}.{operation_name}"] += 1
+            return method(*args, **kwargs)
+
+        return counted
+
+    creator._create_api_method = counting
     models = -(-combinations // GARMENTS)
     parameters = {"MaxCombinations": "100000", "RequestsPerSecond": "0", "PaceSeconds": "0"}
     with (

@@ -1,6 +1,7 @@
-"""DynamoDB's calls on items are answered twice over, at once and by moto: both must say and do the same."""
+"""DynamoDB's calls on items are answered at once, on their way through botocore, or by moto: all must do the same."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tryon_local.aws.moto_adapter import items
+from tryon_local.aws.moto_adapter import at_once, items
 from tryon_local.aws.stack import LocalStack
 
 NAMES = ("a", "b", "c")
@@ -140,9 +141,10 @@ class Twice:
         return answer
 
 
-@pytest.fixture
-def twice(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Twice:
-    return Twice(stack, monkeypatch)
+@pytest.fixture(params=["at once", "on the way"])
+def twice(request: pytest.FixtureRequest, stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Twice]:
+    with at_once.watched() if request.param == "on the way" else nullcontext():
+        yield Twice(stack, monkeypatch)
 
 
 def alike(answers: tuple[Any, Any]) -> bool:

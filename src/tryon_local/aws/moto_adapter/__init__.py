@@ -16,6 +16,7 @@ from moto.core.models import botocore_stubber
 from moto.moto_api._internal import mock_random
 
 from . import (
+    at_once,
     callbacks,
     clients,
     cloudformation,
@@ -91,7 +92,7 @@ def running(session: Session) -> Iterator[None]:
         # The same names and ids for the same calls: a run in virtual time can be repeated, a parse reused.
         mock_random.seed(0)
         botocore_stubber.enabled = True
-        with clients.serving(session):
+        with at_once.serving(session):
             yield
     finally:
         botocore_stubber.enabled = False

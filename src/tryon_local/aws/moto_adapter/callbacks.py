@@ -94,6 +94,15 @@ def _send_heartbeat(session: Session, original: Any) -> Any:
     return send_task_heartbeat
 
 
+def succeed(session: Session, token: str, output: str) -> bool:
+    """Give a waiting child its result; False where nothing waits for that token, which moto says as AWS does."""
+    endpoint = session.tokens.get(token)
+    if endpoint is None or endpoint.get_outcome() is not None:
+        return False
+    endpoint.notify(CallbackOutcomeSuccess(callback_id=token, output=output))
+    return True
+
+
 def _deliver(session: Session, token: str, outcome: CallbackOutcome) -> None:
     _endpoint(session, token).notify(outcome)
 

@@ -10,36 +10,9 @@ import boto3
 import botocore.session
 from botocore.config import Config
 
-from . import items, objects
+from . import at_once
 from .patching import replaces
 from .session import Session
-
-_served: Session | None = None
-
-
-@contextmanager
-def serving(session: Session) -> Iterator[None]:
-    """Answer for this session, at once, what clients of shared sessions ask of DynamoDB and S3."""
-    global _served
-    _served = session
-    try:
-        yield
-    finally:
-        _served = None
-
-
-def _answer_at_once(model: Any, params: Any, context: Any, **_: Any) -> Any:
-    if _served is None:
-        return None
-    service = model.service_model.service_name
-    if service == "dynamodb" and model.name in items.OPERATIONS:
-        _served.before_call()
-        answered = items.answer(model.name, context["client_region"], params["body"])
-        return None if answered is None else items.respond(*answered)
-    if service == "s3" and model.name in objects.OPERATIONS:
-        _served.before_call()
-        return objects.answer(model.name, context)
-    return None
 
 
 class SharedClientsSession(boto3.Session):
@@ -50,8 +23,7 @@ class SharedClientsSession(boto3.Session):
         # A client without a name of its own makes one up, of a dozen parts, for every call.
         underlying.set_default_client_config(Config(user_agent="tryon-local"))
         super().__init__(botocore_session=underlying, **settings)
-        # Last, so that whoever watches the calls sees each before it is answered.
-        self.events.register_last("before-call", _answer_at_once)
+        at_once.install(self.events)
         self._build = threading.Lock()
         self._clients: dict[Any, Any] = {}
 
@@ -79,7 +51,8 @@ class SharedClientsSession(boto3.Session):
             for emitter in emitters:
                 emitter.register(event, handler)
         try:
-            yield
+            with at_once.watched():
+                yield
         finally:
             with self._build:
                 later = [client.meta.events for key, client in self._clients.items() if key not in known]

@@ -5,7 +5,6 @@ mistake in a request, is left to moto to answer; where both answer, a test holds
 """
 
 import functools
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from types import SimpleNamespace
@@ -397,12 +396,11 @@ def _read_projection(text: str) -> tuple[tuple[Callable[["_Given"], str], ...], 
 # ---------------------------------------------------------------- calls
 
 
-def answer(operation: str, region: str, body: bytes) -> tuple[int, dict[str, Any]] | None:
-    """The status and the parsed answer of a call, or None when it is moto's to answer."""
-    # Binary values arrive in base64 and have to be decoded on the way.
-    if b'"B"' in body or b'"BS"' in body or len(body) > PLAINLY_SMALL_BYTES:
-        return None
-    request = json.loads(body)
+def answer(operation: str, region: str, request: Mapping[str, Any]) -> tuple[int, dict[str, Any]] | None:
+    """The status and the parsed answer of a call, or None when it is moto's to answer.
+
+    `request` is the call's JSON, without binary values; what it holds may be kept.
+    """
     with one_at_a_time:
         try:
             if operation == "TransactWriteItems":
