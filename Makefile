@@ -20,7 +20,7 @@ quoted = '$(subst ','\'',$(value $(1)))'
 
 VENV := .venv
 BIN := $(VENV)/bin
-PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -W ignore::UserWarning
+PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 -W ignore::UserWarning
 
 # What `make test` leaves to `make check`: pages in a browser, builds without a safeguard, whole runs of the command.
 CHECKED := tests/browser tests/workflow/test_weakened.py tests/workflow/test_stored_histories.py tests/end_to_end/test_local_run.py tests/end_to_end/test_checks_of_samples.py \
