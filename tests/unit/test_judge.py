@@ -101,6 +101,10 @@ def raising(error: Exception) -> judge.Ask:
         (lambda _: b"no json", "your judge's answer does not fit the schema: it"),
         (lambda _: b'{"flags": [{"reason": ""}]}', "your judge's answer does not fit the schema: flags.0.reason"),
         (lambda _: b'{"scores": {"likeness": NaN}}', "your judge's answer does not fit the schema: scores.likeness"),
+        (
+            lambda _: b'{"flags": [{"reason": "a tag", "box": [0.5, 0.1, 0.2, 0.4]}]}',
+            "your judge's answer does not fit the schema: flags.0.box",
+        ),
         (lambda _: b'{"verdict": 1}', "your judge's answer does not fit the schema: verdict"),
         (lambda _: b" " * 20_001, "your judge's answer has 20,001 bytes, 20,000 at most are read"),
     ],

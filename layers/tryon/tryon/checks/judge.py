@@ -7,7 +7,7 @@ written: whatever it does, or does not, costs nothing but its own words.
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
 from tryon.keys import RunFolder, result_copy
 from tryon.planning.plan import Combination
@@ -71,6 +71,13 @@ class Flag(_Model):
     reason: Annotated[str, Field(min_length=1, max_length=120)]
     score: float | None = None
     box: tuple[_Share, _Share, _Share, _Share] | None = None
+
+    @field_validator("box")
+    @classmethod
+    def _has_room(cls, box: tuple[float, float, float, float] | None) -> tuple[float, float, float, float] | None:
+        if box is not None and not (box[0] < box[2] and box[1] < box[3]):
+            raise ValueError("the right side must be right of the left one, the bottom below the top")
+        return box
 
 
 class Answer(_Model):
