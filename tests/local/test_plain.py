@@ -4,6 +4,7 @@ from enum import StrEnum
 from typing import Any
 
 import pytest
+from botocore.client import BaseClient
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tryon_local.aws.moto_adapter import patching, plain
@@ -87,7 +88,19 @@ def test_botocores_method_is_the_one_that_is_known(monkeypatch: pytest.MonkeyPat
         return [one for one in patching.differences() if "_make_api_call" in one]
 
     assert moved() == []
-    monkeypatch.setattr("botocore.client.BaseClient._make_api_call", lambda self, name, params, more: None)
-    assert len(moved()) == 1
-    monkeypatch.delattr("botocore.client.BaseClient._make_api_call")
-    assert len(moved()) == 1
+    path = "botocore.client:BaseClient._make_api_call"
+    monkeypatch.setitem(patching.EXPECTED, path, (lambda self, name: None, patching.EXPECTED[path][1]))
+    assert moved() == [f"{path}(self, name), expected (self, operation_name, api_params)"]
+
+
+def test_whoever_stands_in_botocores_place_sees_every_call(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    client: Any = BaseClient
+    original, seen = client._make_api_call, []
+
+    def traced(self: Any, operation: str, parameters: Any) -> Any:
+        seen.append(operation)
+        return original(self, operation, parameters)
+
+    monkeypatch.setattr(client, "_make_api_call", traced)
+    stack.client("dynamodb").get_item(TableName=stack.outputs["Table"], Key={"pk": {"S": "x"}})
+    assert seen == ["GetItem"]

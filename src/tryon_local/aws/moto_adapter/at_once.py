@@ -16,9 +16,12 @@ from . import callbacks, items, objects, plain
 from .patching import EXPECTED
 from .session import Session
 
-EXPECTED["botocore.client:BaseClient._make_api_call"] = "(self, operation_name, api_params)"
-
 Parameters = Mapping[str, Any]
+
+_BOTOCORES = vars(BaseClient)["_make_api_call"]
+"""botocore's own method; where another stands in its place, such as a tracer's, that one sees every call."""
+
+EXPECTED["botocore.client:BaseClient._make_api_call"] = (_BOTOCORES, "(self, operation_name, api_params)")
 
 _served: Session | None = None
 _watchers = 0
@@ -62,7 +65,7 @@ class _AtOnce(BaseClient):
     def _make_api_call(self, operation_name: str, api_params: Any) -> Any:
         answer = _ANSWERS.get(operation_name)
         botocores: Any = super()
-        if answer is None or _served is None or _watchers:
+        if answer is None or _served is None or _watchers or vars(BaseClient)["_make_api_call"] is not _BOTOCORES:
             return botocores._make_api_call(operation_name, api_params)
         # Before anything is read or changed, as moto's own answer does.
         _served.before_call()

@@ -12,6 +12,8 @@ from moto.stepfunctions.parser.api import (
     ExecutionSucceededEventDetails,
     HistoryEventExecutionDataDetails,
     HistoryEventType,
+    StateEnteredEventDetails,
+    StateExitedEventDetails,
 )
 from moto.stepfunctions.parser.asl.component.common.error_name.error_name import ErrorName
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEventException
@@ -42,8 +44,12 @@ from .session import Session, json_default
 from .waits import run_within
 
 _NOT_TRUNCATED = HistoryEventExecutionDataDetails(truncated=False)
+_WRITTEN = "what was written last, and its text"
 _PENDING_ASSIGNMENTS = "assignments that take effect when the state ends"
 _OUTPUT_EVALUATED = "the state's Output was evaluated with its result"
+
+# A quarter of what a state may hand on, whose text has a space after each comma and colon.
+_PLAINLY_SMALL_CHARACTERS = 64 * 1024
 
 
 # ---------------------------------------------------------------- executions
@@ -217,10 +223,11 @@ def _fail(env: Any, error: ExecutionFailedEventDetails) -> None:
 @replaces("parser.asl.component.state.state:CommonStateField._eval_body", "(self, env)")
 def _run_state(session: Session, original: Any) -> Any:
     def eval_body(self: Any, env: Any) -> None:
+        entered = StateEnteredEventDetails(name=self.name, input=_input_text(env), inputDetails=_NOT_TRUNCATED)
         env.event_manager.add_event(
             context=env.event_history_context,
             event_type=self.state_entered_event_type,
-            event_details=EventDetails(stateEnteredEventDetails=self._get_state_entered_event_details(env=env)),
+            event_details=EventDetails(stateEnteredEventDetails=entered),
         )
         env.states.context_object.context_object_data["State"] = StateData(
             EnteredTime=json_default(session.datetime_now()), Name=self.name
@@ -234,18 +241,36 @@ def _run_state(session: Session, original: Any) -> Any:
         except FailureEventException as failure:
             _enter_evaluation_failure(self, env, failure.failure_event)
             raise
-        self._verify_size_quota(env=env, value=env.states.get_input())
+        text = _input_text(env)
+        if len(text) > _PLAINLY_SMALL_CHARACTERS:
+            self._verify_size_quota(env=env, value=env.states.get_input())
         for name, value in env.heap.pop(_PENDING_ASSIGNMENTS, {}).items():
             env.variable_store.set(variable_identifier=name, variable_value=value)
         self._set_next(env)
         if self.state_exited_event_type is not None:
+            exited = StateExitedEventDetails(name=self.name, output=text, outputDetails=_NOT_TRUNCATED)
+            assigned = env.variable_store.get_assigned_variables()
+            env.variable_store.reset_tracing()
+            if assigned:
+                exited.update(assignedVariables=assigned, assignedVariablesDetails={"truncated": False})
             env.event_manager.add_event(
                 context=env.event_history_context,
                 event_type=self.state_exited_event_type,
-                event_details=EventDetails(stateExitedEventDetails=self._get_state_exited_event_details(env=env)),
+                event_details=EventDetails(stateExitedEventDetails=exited),
             )
 
     return eval_body
+
+
+def _input_text(env: Any) -> str:
+    """A state's input as its events show it: one state's output is the next one's input, and is written once."""
+    states = env.states
+    value = states._states_data["input"]
+    known, text = states.__dict__.get(_WRITTEN, (None, ""))
+    if value is None or known is not value:
+        text = to_json_str(value, separators=(",", ":"))
+        states.__dict__[_WRITTEN] = value, text
+    return str(text)
 
 
 def _enter_evaluation_failure(state: Any, env: Any, failure: Any) -> None:
@@ -412,7 +437,7 @@ def _condition(session: Session, original: Any) -> Any:
     return eval_body
 
 
-# ---------------------------------------------------------------- parsing and logging
+# ---------------------------------------------------------------- parsing and threads
 
 
 _parse_lock = threading.Lock()
@@ -457,19 +482,6 @@ def _field_as_the_grammar_knows_it(name: str, value: Any) -> Any:
     if name == "ResultWriter" and isinstance(value, dict):
         return {"Parameters" if inner == "Arguments" else inner: told for inner, told in value.items()}
     return _as_the_grammar_knows_it(value)
-
-
-@replaces(
-    "parser.asl.component.eval_component:EvalComponent._log_failure_event_exception",
-    "(self, failure_event_exception)",
-)
-@replaces("parser.asl.component.eval_component:EvalComponent._log_exception", "(self, exception)")
-def _no_log(session: Session, original: Any) -> Any:
-    # Each prints the whole component tree, at every level that a failure passes.
-    def log(self: Any, *_: Any, **__: Any) -> None:
-        return
-
-    return log
 
 
 class _Forgetful(list[Any]):

@@ -13,6 +13,7 @@ from typing import Any
 import jsonata
 from jsonata.utils import Utils
 
+from . import plain_jsonata
 from .failures import evaluation_failure
 from .patching import replaces
 from .session import Session, json_default
@@ -127,50 +128,48 @@ def _bindings(env: Any, expression: str) -> dict[str, Any]:
     return {**env.variable_store._outer_scope, **env.variable_store._inner_scope, "states": states}
 
 
-_PLAIN_PATH = re.compile(r"\s*\$([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\s*", re.ASCII)
 _ELSEWHERE = object()
 
 
 @functools.lru_cache(maxsize=4096)
-def _plain_path(expression: str) -> tuple[str, ...] | None:
-    """The names of a variable and of fields within it, None for an expression that is anything more."""
-    match = _PLAIN_PATH.fullmatch(expression)
-    return None if match is None else tuple(match[1].split("."))
+def _plain_form(expression: str) -> plain_jsonata.Term | None:
+    try:
+        return plain_jsonata.compiled(_compiled(expression).ast)
+    except jsonata.jexception.JException:
+        # No expression: what is wrong with it is said when it is evaluated.
+        return None
 
 
-def _walk(env: Any, expression: str) -> Any:
-    """What a plain path leads to, without an evaluation; `_ELSEWHERE` where JSONata has more to say.
-
-    It has where a list is on the way or at the end, where nothing is, and where a null is.
-    """
-    path = _plain_path(expression)
-    if path is None:
+def _plainly(env: Any, expression: str, now: float) -> Any:
+    """The value of an expression whose every part is plain; `_ELSEWHERE` where JSONata has more to say."""
+    form = _plain_form(expression)
+    if form is None:
         return _ELSEWHERE
-    name, *fields = path
-    value: Any = env.states._states_data
-    if name != "states":
-        store = env.variable_store
-        scope = store._inner_scope if name in store._inner_scope else store._outer_scope
-        value = scope.get(name)
-    elif not fields or fields[0] not in ("input", "result", "errorOutput", "context"):
+    data, store = env.states._states_data, env.variable_store
+    states = {"input": data.get("input")}
+    for name in ("result", "errorOutput"):
+        if data.get(name) is not None:
+            states[name] = data[name]
+    states["context"] = data.get("context")
+    scope = {**store._outer_scope, **store._inner_scope, "states": states}
+    try:
+        value = form(scope, now * 1000)
+        # The context also holds moments, which only its copy has as text.
+        return _ELSEWHERE if value is plain_jsonata.NOTHING else _plain(value)
+    except (plain_jsonata.ElsewhereError, TypeError):
         return _ELSEWHERE
-    for field in fields:
-        value = value.get(field) if isinstance(value, dict) else None
-    if isinstance(value, str | int | float):
-        return _plain(value)
-    # The context also holds moments, which only its copy has as text.
-    return _plain(value) if isinstance(value, dict) and path[:2] != ("states", "context") else _ELSEWHERE
 
 
 @replaces(f"{_STRINGS}:StringJSONata._eval_body", "(self, env)")
 def _evaluate_string(session: Session, original: Any) -> Any:
     def eval_body(self: Any, env: Any) -> None:
-        walked = _walk(env, self.expression)
-        if walked is not _ELSEWHERE:
-            env.stack.append(walked)
+        now = session.clock.now()
+        value = _plainly(env, self.expression, now)
+        if value is not _ELSEWHERE:
+            env.stack.append(value)
             return
         try:
-            value = evaluate(self.expression, _bindings(env, self.expression), session.clock.now())
+            value = evaluate(self.expression, _bindings(env, self.expression), now)
         except UndefinedError as nothing:
             raise evaluation_failure(env, str(nothing)) from nothing
         except Exception as error:

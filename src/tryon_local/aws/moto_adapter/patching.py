@@ -46,8 +46,8 @@ class Replacement:
 
 REPLACEMENTS: list[Replacement] = []
 
-EXPECTED: dict[str, str] = {}
-"""Names, `module:Class.name`, that are not replaced but relied on, and the signatures that they are known by."""
+EXPECTED: dict[str, tuple[Callable[..., Any], str]] = {}
+"""What is not replaced but relied on, by its name, and the signature that it is known by."""
 
 
 def replaces(
@@ -78,19 +78,10 @@ def differences() -> list[str]:
             signature = signature_of(getattr(holder, name))
             if signature != replacement.signature:
                 found.append(f"{replacement.path}{signature}, expected {replacement.signature}")
-    for path, expected in EXPECTED.items():
-        try:
-            holder, name = Replacement(path, expected, _nothing).locate()
-        except (ImportError, AttributeError) as error:
-            found.append(f"{path}: {error}")
-            continue
-        if signature_of(getattr(holder, name)) != expected:
-            found.append(f"{path}{signature_of(getattr(holder, name))}, expected {expected}")
+    for path, (function, expected) in EXPECTED.items():
+        if signature_of(function) != expected:
+            found.append(f"{path}{signature_of(function)}, expected {expected}")
     return found
-
-
-def _nothing(session: Any, original: Any) -> Any:
-    return original
 
 
 def signature_of(function: Any) -> str:
