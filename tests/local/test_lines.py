@@ -1,4 +1,4 @@
-"""What handlers print for executions is kept, up to a bound."""
+"""What handlers print for executions is kept on disk, up to a bound."""
 
 from tryon_local.aws.lines import MAX_LINE, Line, Lines
 
@@ -9,23 +9,25 @@ def line(text: str, at: float = 0.0) -> Line:
 
 def test_lines_are_kept_by_execution_in_their_order() -> None:
     lines = Lines()
+    assert lines.of("a") == []
     for execution, text in (("a", "1"), ("b", "2"), ("a", "3")):
         lines.add(execution, line(text))
     assert [one.text for one in lines.of("a")] == ["1", "3"]
     assert [one.text for one in lines.of("b")] == ["2"]
     assert lines.of("c") == []
+    told = Line(1_790_000_000.25, "PollFunction", "r-1", 7, 'ü "quoted" \\ \u2028')
+    lines.add("c", told)
+    assert lines.of("c") == [told]
 
 
 def test_the_oldest_go_whosever_they_are() -> None:
-    lines = Lines(most=10)
-    for execution, text in (("a", "aaaa"), ("b", "bbbb"), ("a", "cc")):
-        lines.add(execution, line(text))
-    assert [one.text for one in lines.of("a")] == ["aaaa", "cc"], "ten characters are within the bound"
-    lines.add("b", line("d"))
-    assert [one.text for one in lines.of("a")] == ["cc"]
-    lines.add("c", line("eeeeeeee"))
-    assert (lines.of("a"), lines.of("b")) == ([line("cc")][1:], [line("d")])
-    assert [one.text for one in lines.of("c")] == ["eeeeeeee"]
+    lines = Lines(most=4_000)
+    for number in range(60):
+        lines.add("ab"[number % 2], line(f"{number:03d}" + "x" * 100))
+        kept = sorted(int(one.text[:3]) for execution in "ab" for one in lines.of(execution))
+        assert kept == list(range(kept[0], number + 1)), "what goes is the oldest"
+        assert sum(len(one.text) for execution in "ab" for one in lines.of(execution)) < 5_000
+    assert 12 < len(kept) < 40
 
 
 def test_a_long_line_is_cut() -> None:

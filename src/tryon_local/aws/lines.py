@@ -1,11 +1,13 @@
-"""What handlers print while they work for executions: kept for whoever looks at one, the newest of all."""
+"""What handlers print while they work for executions: kept on disk for whoever looks at one, the newest of all."""
 
 import threading
-from collections import deque
-from dataclasses import dataclass, replace
+from array import array
+from dataclasses import astuple, dataclass
 
-MAX_CHARACTERS = 8_000_000
-"""Characters of all lines that are kept: some 20,000 lines, which a thousand combinations write."""
+from tryon_local.aws.shelf import Shelf
+
+MAX_BYTES = 1_000_000_000
+"""Of all lines that are kept, on disk: some three million, which a hundred thousand combinations write."""
 
 MAX_LINE = 4_000
 """Characters of one line."""
@@ -31,36 +33,35 @@ class Line:
 class Lines:
     """Lines by the ARN of the execution that they were written for; safe to share.
 
-    Beyond `most` characters the oldest lines go, whosever they are.
+    Beyond `most` bytes the oldest lines go, whosever they are.
     """
 
-    def __init__(self, most: int = MAX_CHARACTERS) -> None:
-        self._most = most
+    def __init__(self, most: int = MAX_BYTES) -> None:
         self._lock = threading.Lock()
-        self._order: deque[str] = deque()
-        self._lines: dict[str, deque[Line]] = {}
-        self._characters = 0
+        self._shelf = Shelf(most)
+        self._places: dict[str, array[int]] = {}
 
     def add(self, execution: str, line: Line) -> None:
         """Keep a line, its beginning where it is long; metrics in CloudWatch's embedded format are no lines."""
-        if line.text.startswith(_METRICS):
+        at, function, request_id, event, text = astuple(line)
+        if text.startswith(_METRICS):
             return
-        if len(line.text) > MAX_LINE:
-            line = replace(line, text=f"{line.text[: MAX_LINE - 2]} …")
+        if len(text) > MAX_LINE:
+            text = f"{text[: MAX_LINE - 2]} …"
+        place = self._shelf.put([at, function, request_id, event, text])
         with self._lock:
-            self._order.append(execution)
-            self._lines.setdefault(execution, deque()).append(line)
-            self._characters += len(line.text)
-            while self._characters > self._most:
-                self._forget(self._order.popleft())
+            # An array: two numbers a line, and no object for each.
+            self._places.setdefault(execution, array("q")).extend(place)
 
     def of(self, execution: str) -> list[Line]:
         """An execution's lines, the first one first."""
         with self._lock:
-            return list(self._lines.get(execution, ()))
-
-    def _forget(self, execution: str) -> None:
-        lines = self._lines[execution]
-        self._characters -= len(lines.popleft().text)
-        if not lines:
-            del self._lines[execution]
+            numbers = list(self._places.get(execution, ()))
+        found = []
+        for place in zip(numbers[::2], numbers[1::2], strict=True):
+            try:
+                found.append(Line(*self._shelf.get(place)))
+            except KeyError:
+                # It was among the oldest.
+                continue
+        return found

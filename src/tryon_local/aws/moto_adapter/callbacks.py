@@ -52,7 +52,10 @@ def attempt_with_token(session: Session, state: Any, env: Any) -> Iterator[None]
     try:
         yield
     finally:
-        session.tokens[token] = None
+        # By their hashes: a token has 700 characters, and nobody waits for it any more.
+        session.past_tokens.add(hash(token))
+        del session.tokens[token]
+        env.callback_pool_manager._pool.pop(token, None)
         env.states.context_object.context_object_data.pop("Task", None)
 
 
@@ -108,9 +111,9 @@ def _deliver(session: Session, token: str, outcome: CallbackOutcome) -> None:
 
 
 def _endpoint(session: Session, token: str) -> Any:
-    if token not in session.tokens:
+    endpoint = session.tokens.get(token)
+    if endpoint is None and hash(token) not in session.past_tokens:
         raise JsonRESTError("InvalidToken", "Invalid Token: 'Invalid token'")
-    endpoint = session.tokens[token]
     if endpoint is None or endpoint.get_outcome() is not None:
         raise JsonRESTError("TaskTimedOut", "Task Timed Out: 'Provided task does not exist anymore'")
     return endpoint

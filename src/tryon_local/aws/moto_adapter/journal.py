@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from tryon_local.aws.shelf import Shelf
+
 
 @dataclass
 class Child:
@@ -37,10 +39,22 @@ class Child:
         ]
 
 
+class PastHistory:
+    """The history of a child that has ended, on disk: the interpreter's own takes more memory than all else of it."""
+
+    def __init__(self, shelf: Shelf, events: list[dict[str, Any]]) -> None:
+        self._shelf, self._place = shelf, shelf.put(events)
+
+    def get_event_history(self) -> list[dict[str, Any]]:
+        events: list[dict[str, Any]] = self._shelf.get(self._place)
+        return events
+
+
 class Journal:
     """Every child execution of one stack, by its parent, its map run and its own ARN."""
 
     def __init__(self) -> None:
+        self._shelf = Shelf()
         self._lock = threading.Lock()
         self._children: dict[str, Child] = {}
         self._by_parent: dict[str, dict[str, list[Child]]] = {}
@@ -50,6 +64,10 @@ class Journal:
             self._children[child.arn] = child
             runs = self._by_parent.setdefault(child.parent_arn, {})
             runs.setdefault(child.map_run_arn, []).append(child)
+
+    def close(self, child: Child) -> None:
+        """Put the history of a child that has ended where it needs no memory."""
+        child.history = PastHistory(self._shelf, child.history.get_event_history())
 
     def get(self, arn: str) -> Child | None:
         return self._children.get(arn)

@@ -32,8 +32,10 @@ def _map_run(session: Session, original: Any) -> Any:
         record = eval_input.map_run_record
         record.item_counter.pending.count(len(items))
         record.execution_counter.pending.count(len(items))
-        pool = JobPool(job_program=self._get_iteration_program(), job_inputs=items)
-        for _ in range(min(len(items), record.max_concurrency or _MOST_CHILDREN_AT_ONCE)):
+        pool, number = JobPool(job_program=self._get_iteration_program(), job_inputs=items), len(items)
+        # Each item is its child's, and goes with it.
+        del items
+        for _ in range(min(number, record.max_concurrency or _MOST_CHILDREN_AT_ONCE)):
             self._launch_worker(env=env, eval_input=eval_input, job_pool=pool)
         pool.await_jobs()
         failure = pool.get_worker_exception()
@@ -89,6 +91,7 @@ def _run_child(session: Session, original: Any) -> Any:
                 publish_end(env)
             finally:
                 outcome = _end(session, child, env)
+            session.journal.close(child)
             job.job_output = child.output if outcome == "succeeded" else _FAILED
         except Exception as error:  # noqa: BLE001 - not the child's failure but the map's, as of its ItemSelector
             outcome = "failed"

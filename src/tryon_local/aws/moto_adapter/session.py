@@ -43,6 +43,7 @@ class Session:
     before_call: Callable[[], None]
     journal: Journal = field(default_factory=Journal)
     tokens: dict[str, Any] = field(default_factory=dict)
+    past_tokens: set[int] = field(default_factory=set)
     _ends: dict[str, ClockEvent] = field(default_factory=dict)
 
     def datetime_now(self) -> datetime:
