@@ -405,7 +405,7 @@ def test_a_page_after_another_partitions_key_is_motos_to_refuse(
     stack.client("dynamodb").query(
         TableName=shelves, KeyConditionExpression="pk = :p", ExpressionAttributeValues=P, ExclusiveStartKey=start
     )
-    assert answered == [None]
+    assert set(answered) == {None}
 
 
 @pytest.mark.parametrize("value_", [{"S": "film"}, {"S": ""}, {"N": "1"}, {"NULL": True}])

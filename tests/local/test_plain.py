@@ -83,6 +83,22 @@ def test_bytes_what_is_large_and_what_is_not_one_value_are_not_plain() -> None:
         assert plain.request({"TableName": "t", "Item": {"pk": value}}) is None
 
 
+def test_puts_of_a_transaction_are_copied_and_weigh_together() -> None:
+    put = {"TableName": "t", "Item": {"pk": {"S": "x" * (plain.SMALL_BYTES // 3)}}, "ConditionExpression": "a = b"}
+    given = {"TransactItems": [{"Put": put}, {"Put": put}], "ClientRequestToken": "c"}
+    assert plain.request(given) == given
+    others: list[Any] = [
+        [{"Put": put}] * 3,
+        [{"Delete": {"TableName": "t", "Key": {}}}],
+        [{"Put": put, "Delete": {}}],
+        [{"Put": {"TransactItems": []}}],
+        ({"Put": put},),
+        [put],
+    ]
+    for items in others:
+        assert plain.request({"TransactItems": items}) is None
+
+
 def test_botocores_method_is_the_one_that_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     def moved() -> list[str]:
         return [one for one in patching.differences() if "_make_api_call" in one]

@@ -9,12 +9,15 @@ from typing import Any
 
 import boto3
 import pytest
+import requests
 from moto.core.models import botocore_stubber
 
 from tests.local.machines import APP, START
 from tryon_local.aws import template
 from tryon_local.aws.stack import LocalStack, StackError
 from tryon_local.clock import ScaledClock, VirtualClock
+from tryon_local.service.transport import StandInAdapter
+from tryon_local.service.volcengine.standin import StandIn
 
 
 @pytest.fixture
@@ -32,6 +35,16 @@ def letters(stack: LocalStack) -> list[dict[str, Any]]:
         QueueUrl=stack.resources["DeadLetters"], MaxNumberOfMessages=10, MessageAttributeNames=["All"]
     )
     return list(received.get("Messages", []))
+
+
+def test_whom_the_stack_answers_has_no_proxy_and_nobody_looks_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = dict(os.environ)
+    transports = {"https://service.test/api": StandInAdapter(StandIn(VirtualClock(START)))}
+    with LocalStack(APP, clock=VirtualClock(START), transports=transports), monkeypatch.context() as patched:
+        assert requests.utils.get_environ_proxies("https://elsewhere.test/") in ({}, {"no": os.environ["no_proxy"]})
+        patched.setattr(requests.utils, "proxy_bypass", lambda host: pytest.fail(f"{host} was looked for"))
+        assert requests.utils.get_environ_proxies("https://service.test/api/x") == {}
+    assert dict(os.environ) == before
 
 
 def test_everything_the_template_describes_is_there(stack: LocalStack) -> None:

@@ -2,7 +2,7 @@
 
 import threading
 from array import array
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 from tryon_local.aws.shelf import Shelf
 
@@ -43,12 +43,12 @@ class Lines:
 
     def add(self, execution: str, line: Line) -> None:
         """Keep a line, its beginning where it is long; metrics in CloudWatch's embedded format are no lines."""
-        at, function, request_id, event, text = astuple(line)
+        text = line.text
         if text.startswith(_METRICS):
             return
         if len(text) > MAX_LINE:
             text = f"{text[: MAX_LINE - 2]} …"
-        place = self._shelf.put([at, function, request_id, event, text])
+        place = self._shelf.put([line.at, line.function, line.request_id, line.event, text])
         with self._lock:
             # An array: two numbers a line, and no object for each.
             self._places.setdefault(execution, array("q")).extend(place)

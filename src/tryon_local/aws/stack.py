@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO, cast
+from urllib.parse import urlsplit
 
 import boto3
 import requests
@@ -146,6 +147,9 @@ class LocalStack:
         # First of all: nobody waits for a stack that could not be reached.
         listening = None if self._port is None else self._listen(self._port)
         self._exit.enter_context(isolated(self.region))
+        # By name, where requests stops looking: for a star it reads the whole environment with each request.
+        answered = sorted({urlsplit(address).hostname or "" for address in self._transports} - {""})
+        os.environ["no_proxy"] = ",".join([*answered, os.environ.get("no_proxy", "*")])
         # Before this process gets its environment back.
         self._exit.callback(await_imports)
         self._exit.enter_context(only_this_machine((self._host, *self._names)))

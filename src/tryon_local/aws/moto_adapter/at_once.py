@@ -112,7 +112,7 @@ def _succeed(session: Session, client: Any, operation: str, parameters: Paramete
 
 
 _ANSWERS: dict[str, Callable[[Session, Any, str, Parameters], Any]] = {
-    **dict.fromkeys(("GetItem", "PutItem", "UpdateItem"), _item),
+    **dict.fromkeys(items.OPERATIONS, _item),
     "GetObject": _read,
     "ListObjectsV2": _list,
     "PutObject": _put,

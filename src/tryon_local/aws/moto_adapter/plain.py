@@ -14,11 +14,13 @@ _TEXTS = frozenset(
         "ProjectionExpression",
         "UpdateExpression",
         "ConditionExpression",
+        "KeyConditionExpression",
+        "ClientRequestToken",
         "ReturnValues",
         "ReturnValuesOnConditionCheckFailure",
     }
 )
-_ATTRIBUTES = frozenset({"Key", "Item", "ExpressionAttributeValues"})
+_ATTRIBUTES = frozenset({"Key", "Item", "ExpressionAttributeValues", "ExclusiveStartKey"})
 
 
 class _NotPlainError(Exception):
@@ -31,27 +33,50 @@ def texts(parameters: Mapping[str, Any]) -> bool:
 
 
 def request(parameters: Mapping[str, Any]) -> dict[str, Any] | None:
-    """A call's parameters about one item of DynamoDB, copied; None unless all are plain and below `SMALL_BYTES`.
+    """A call's parameters about items of DynamoDB, copied; None unless all are plain and below `SMALL_BYTES`.
 
     Binary values and sets of them are not plain, nor is a field that is not known here.
     """
-    copied: dict[str, Any] = {}
     weight = [0]
     try:
-        for name, value in parameters.items():
-            if name in _ATTRIBUTES:
-                copied[name] = _attributes(value, weight)
-            elif name in _TEXTS:
-                copied[name] = _text(value, weight)
-            elif name == "ExpressionAttributeNames":
-                copied[name] = {_text(key, weight): _text(one, weight) for key, one in _a_dict(value).items()}
-            elif name == "ConsistentRead" and isinstance(value, bool):
-                copied[name] = value
-            else:
-                return None
+        copied = _request(parameters, weight)
     except _NotPlainError:
         return None
     return copied if weight[0] <= SMALL_BYTES else None
+
+
+def _request(parameters: Mapping[str, Any], weight: list[int]) -> dict[str, Any]:
+    copied: dict[str, Any] = {}
+    for name, value in parameters.items():
+        if name in _ATTRIBUTES:
+            copied[name] = _attributes(value, weight)
+        elif name in _TEXTS:
+            copied[name] = _text(value, weight)
+        elif name == "ExpressionAttributeNames":
+            copied[name] = {_text(key, weight): _text(one, weight) for key, one in _a_dict(value).items()}
+        elif name == "TransactItems":
+            copied[name] = [{"Put": _put(one, weight)} for one in _a_list(value)]
+        elif name == "ConsistentRead" and isinstance(value, bool):
+            copied[name] = value
+        else:
+            raise _NotPlainError
+    return copied
+
+
+def _a_list(value: Any) -> list[Any]:
+    if type(value) is not list:
+        raise _NotPlainError
+    return value
+
+
+def _put(value: Any, weight: list[int]) -> dict[str, Any]:
+    if _a_dict(value).keys() != {"Put"}:
+        raise _NotPlainError
+    inner = _request(_a_dict(value["Put"]), weight)
+    # One in another is nothing that botocore knows.
+    if "TransactItems" in inner:
+        raise _NotPlainError
+    return inner
 
 
 def _a_dict(value: Any) -> dict[Any, Any]:

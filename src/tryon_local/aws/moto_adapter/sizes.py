@@ -51,3 +51,20 @@ def _make_item(session: Session, original: Any) -> Any:
         dict.update(self.attrs, made)
 
     return init
+
+
+@replaces("moto.dynamodb.models.dynamo_type:DynamoType.__init__", "(self, type_as_dict)")
+def _make_value(session: Session, original: Any) -> Any:
+    # The original makes a list of the kinds, one of the values, and asks for the kind three times.
+    def init(self: Any, type_as_dict: Any) -> None:
+        if type(type_as_dict) is DynamoType:
+            kind, value = type_as_dict.type, type_as_dict.value
+        else:
+            kind, value = next(iter(type_as_dict.items()))
+        if kind == "M":
+            value = {name: DynamoType(one) for name, one in value.items()}
+        elif kind == "L":
+            value = [DynamoType(one) for one in value]
+        self.type, self.value = kind, value
+
+    return init
