@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 ROOT = Path(__file__).resolve().parents[1]
-FUNCTIONS = ("plan", "reserve", "submit", "poll", "download", "check", "compare", "summarize")
+FUNCTIONS = ("plan", "reserve", "submit", "poll", "download", "check", "compare", "summarize", "gallery")
 TRIES = 5
 
 _ENVIRONMENT = {

@@ -14,7 +14,7 @@ from aws_lambda_powertools.utilities.parser import event_parser
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from tryon.events import SummarizeEvent
-from tryon.reporting.report import Failure, write_report
+from tryon.reporting.report import Failure, Report, end_report, write_report
 from tryon.wiring.state import Wiring
 
 logger, metrics = Logger(), Metrics()
@@ -29,6 +29,10 @@ HURRY_MS = 120_000
 @event_parser(model=SummarizeEvent)
 def handler(event: SummarizeEvent, context: LambdaContext) -> dict[str, Any]:
     logger.append_keys(run_id=event.run_id)
+    if event.undrawn is not None:
+        return _told(
+            end_report(wiring.s3, wiring.ledger, run_id=event.run_id, bucket=event.bucket, undrawn=event.undrawn)
+        )
     failure = event.failure
     report = write_report(
         wiring.s3,
@@ -40,8 +44,18 @@ def handler(event: SummarizeEvent, context: LambdaContext) -> dict[str, Any]:
         prices=wiring.price,
         failure=Failure(failure.error, failure.cause) if failure.error else None,
         uncompared=event.uncompared,
+        parts_later=event.parts_later,
         hurry=lambda: context.get_remaining_time_in_millis() < HURRY_MS,
     )
+    if report.batches:
+        # The run has not ended: what is counted, and what failed, is told by the call that ends it.
+        logger.info("parts are left to draw", batches=len(report.batches), problem=report.gallery_error)
+        return asdict(report)
+    return _told(report)
+
+
+def _told(report: Report) -> dict[str, Any]:
+    """A run that has ended, in the log and in metrics."""
     if report.gallery_error:
         logger.error("no gallery", reason=report.gallery_error)
         metrics.add_metric("GalleriesFailed", MetricUnit.Count, 1)

@@ -18,7 +18,7 @@ from tryon_local.clock import VirtualClock
 from tryon_local.service.pixel import pixel
 from tryon_local.service.volcengine.standin import StandIn
 
-FUNCTIONS = ("plan", "reserve", "submit", "poll", "download", "check", "compare", "summarize")
+FUNCTIONS = ("plan", "reserve", "submit", "poll", "download", "check", "compare", "summarize", "gallery")
 PICTURES = ROOT / "samples" / "inputs"
 
 

@@ -18,6 +18,7 @@ FILES: dict[str, type[BaseModel]] = {
     "download": events.DownloadEvent,
     "check": events.CheckEvent,
     "compare": events.CompareEvent,
+    "gallery": events.GalleryEvent,
     "summarize": events.SummarizeEvent,
 }
 

@@ -67,6 +67,7 @@ LIMITS = {
     "CheckFunction": 20.0,
     "CompareFunction": 880.0,
     "SummarizeFunction": 880.0,
+    "GalleryFunction": 880.0,
 }
 """Seconds that a call of each function may last, as template.yaml says."""
 

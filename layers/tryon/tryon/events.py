@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from tryon.planning.plan import Combination
+from tryon.reporting.batches import Batch
 from tryon.service import registry
 from tryon.state.run import LearnedFrom
 
@@ -112,9 +113,19 @@ class ErrorOutput(BaseModel):
 
 
 class SummarizeEvent(BaseModel):
-    """What the state machine passes when every child has ended; `uncompared` is the error that ended Compare."""
+    """What the state machine passes when every child has ended; `uncompared` is the error that ended Compare.
+
+    `parts_later` says that it has further calls draw the parts of a large gallery. When they are over it passes
+    `undrawn`, the batches that none of them could draw. An execution that began under an older definition does neither.
+    """
 
     run_id: str
     bucket: str
     failure: ErrorOutput = ErrorOutput()
     uncompared: str = ""
+    parts_later: bool = False
+    undrawn: list[Batch] | None = None
+
+
+class GalleryEvent(Batch):
+    """What the state machine passes: parts of a run's gallery to draw."""

@@ -74,6 +74,11 @@ class RunFolder:
         return self.prefix + "index.html"
 
     @property
+    def outline(self) -> str:
+        """What the calls that draw a large gallery's parts need to know of the whole."""
+        return self.prefix + "gallery.json"
+
+    @property
     def retry_manifest(self) -> str:
         return self.prefix + "retry-manifest.json"
 

@@ -5,7 +5,7 @@ which a verdict is found again in the galleries of the runs that a retry repairs
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import cache
@@ -131,18 +131,21 @@ class Verdicts:
         return Verdicts((*self.heads, *other.heads), {**self.lines, **other.lines})
 
 
-def read(s3: "S3Client", bucket: str, key: str) -> Verdicts | None:
-    """A run's verdicts, None where its results were never compared. Raises `UnreadableError`."""
+def read(s3: "S3Client", bucket: str, key: str, only: Set[str] | None = None) -> Verdicts | None:
+    """A run's verdicts, None where its results were never compared. Raises `UnreadableError`.
+
+    Those on `only` these results are kept, by their keys, where not all are wanted.
+    """
     try:
         data = objects.read(s3, bucket, key)
     except ClientError as error:
         if objects.code_of(error) not in ("NoSuchKey", "404"):
             raise
         return None
-    return loads(data)
+    return loads(data, only)
 
 
-def read_all(s3: "S3Client", bucket: str, runs: Iterable[str]) -> Verdicts | None:
+def read_all(s3: "S3Client", bucket: str, runs: Iterable[str], *, only: Set[str] | None = None) -> Verdicts | None:
     """What the checks say of the results of several runs, given by their ids; None where nothing can be read.
 
     What cannot be read is left out: a page or a report is worth more than its checks.
@@ -150,18 +153,19 @@ def read_all(s3: "S3Client", bucket: str, runs: Iterable[str]) -> Verdicts | Non
     found = Verdicts()
     for run_id in dict.fromkeys(runs):
         with suppress(ClientError, BotoCoreError, UnreadableError):
-            found = found.with_those_of(read(s3, bucket, RunFolder(run_id).checks) or Verdicts())
+            found = found.with_those_of(read(s3, bucket, RunFolder(run_id).checks, only) or Verdicts())
     return found if found.heads else None
 
 
-def loads(data: bytes) -> Verdicts:
-    """The verdicts of a file's bytes. Raises `UnreadableError` for what is no such file."""
+def loads(data: bytes, only: Set[str] | None = None) -> Verdicts:
+    """The verdicts of a file's bytes, or those on `only` some results. Raises `UnreadableError` for no such file."""
     first, *lines = data.splitlines() or [b""]
     try:
         head = Head.model_validate_json(first)
         if (head.format, head.version) != (FORMAT, VERSION):
             raise ValueError(f"it has the format {head.format} {head.version}")
-        return Verdicts((head,), {_key(line): line for line in lines})
+        keyed = ((_key(line), line) for line in lines)
+        return Verdicts((head,), {key: line for key, line in keyed if only is None or key in only})
     except ValueError as error:
         raise UnreadableError(f"checks.jsonl cannot be read: {str(error)[:200]}") from None
 

@@ -1,34 +1,28 @@
 """The end of a run: every combination gets its outcome, and the run's files are written."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tryon import objects
 from tryon.checks import verdict_file
-from tryon.checks.verdict_file import Verdicts
 from tryon.clock import Clock
+from tryon.json_types import Json
 from tryon.keys import RunFolder
-from tryon.planning.manifest import Manifest, ManifestError, read_again
-from tryon.reporting import notification, retry, summary
+from tryon.reporting import galleries, notification, retry, summary
+from tryon.reporting.batches import Batch
 from tryon.reporting.checked import CheckTally
-from tryon.reporting.gallery import publishing
-from tryon.reporting.gallery.render import NO_CONTEXT, Context
+from tryon.reporting.galleries import Entries
 from tryon.reporting.summary import Summary
 from tryon.service import registry
-from tryon.state.entry import Entry, Status
 from tryon.state.gate import Gate
 from tryon.state.ledger import Ledger, RunEndedError
 from tryon.state.run import Price, Run, RunStatus
 from tryon.task.slots import holder, holders_of
-from tryon.text import cut
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-_MAX_WHY = 1_000
-"""Bytes of the reason why there is no retry manifest: a manifest may have many problems, and a mail has little room."""
 
 
 class RunNotPlannedError(Exception):
@@ -59,9 +53,12 @@ class Notification:
 class Report:
     """What the state machine needs of a run that has ended; `gallery_error` is why there is no gallery.
 
-    `costs` are the metrics of what the services charge: `Cost`, and one for each further currency, such as `CostUSD`.
+    `batches` are what is left to be drawn of galleries (`Batch`, in plain values): while there are any, the run has not
+    ended. `costs` are the metrics of what the services charge: `Cost`, and one for each further currency, such as
+    `CostUSD`.
     """
 
+    batches: list[dict[str, Json]]
     status: RunStatus
     gallery_error: str | None
     error: str
@@ -82,12 +79,14 @@ def write_report(  # noqa: PLR0913 - what a report is made of, by name
     prices: Callable[[str], Price],
     failure: Failure | None,
     uncompared: str = "",
+    parts_later: bool = False,
     hurry: Callable[[], bool] = lambda: False,
 ) -> Report:
     """Finish a run in the ledger, write its files into S3 and return what the state machine needs to notify.
 
     `gates` and `prices` give those of a service by its key. `uncompared` is the error that ended the comparison of
-    results. `hurry` says when too little time is left to look for more pictures for the gallery. Called again, or for a
+    results. `hurry` says when too little time is left to look for more pictures for the gallery. Where `parts_later`
+    allows it, a gallery of many parts is left to further calls, and `end_report` ends the run. Called again, or for a
     run that was stopped after its report, it returns what was reported and changes nothing. Raises
     `RunNotPlannedError`.
     """
@@ -101,7 +100,7 @@ def write_report(  # noqa: PLR0913 - what a report is made of, by name
     if not run.running:
         raise RunNotPlannedError(f"run {run_id} was recorded as {run.status} without a report")
     _finish(ledger, run_id, gates)
-    original, note = _manifest(s3, run)
+    original, note = galleries.manifest_of(s3, run)
     verdicts = verdict_file.read_all(s3, bucket, [run_id])
     checks = CheckTally(verdicts, uncompared)
     with objects.spool() as table, objects.spool() as again:
@@ -124,12 +123,42 @@ def write_report(  # noqa: PLR0913 - what a report is made of, by name
     if not objects.put_new_text(s3, bucket, folder.summary, result.encode(), "application/json"):
         # Another call was faster, or an earlier one died after this: its numbers are the run's.
         result = _read_summary(s3, bucket, folder)
-    gallery_error = _publish(s3, ledger, run, bucket, result, original, verdicts, hurry)
+    batches, gallery_error = galleries.publish(
+        s3, ledger, run, result, original, verdicts, hurry=hurry, parts_later=parts_later
+    )
+    if not batches:
+        _end(ledger, run, result)
+    return _report(result, bucket, folder, gallery_error, batches)
+
+
+def end_report(s3: "S3Client", ledger: Ledger, *, run_id: str, bucket: str, undrawn: Sequence[Batch]) -> Report:
+    """Say that a run whose gallery's parts were drawn by further calls has ended; return what is to be notified.
+
+    Parts that no call could draw (`undrawn`) are written without pictures, so that every link leads somewhere. Called
+    again, or late, it returns what was reported and changes nothing. Raises `RunNotPlannedError`.
+    """
+    folder = RunFolder(run_id)
+    run = ledger.run(run_id)
+    if run is not None and run.outcome is not None:
+        return _report(_read_summary(s3, bucket, folder), bucket, folder, None)
+    if run is None or not run.running:
+        raise RunNotPlannedError(f"run {run_id} was recorded as {run.status if run else 'nothing'} without a report")
+    problems = [f"parts {batch.first} to {batch.last} of {batch.run_id}: {batch.error}" for batch in undrawn]
+    for batch in undrawn:
+        try:
+            galleries.draw(s3, ledger, batch, hurry=lambda: True)
+        except Exception as error:  # noqa: BLE001 - a page that cannot be drawn must not fail a run
+            problems.append(f"{type(error).__name__}: {error}")
+    result = _read_summary(s3, bucket, folder)
+    _end(ledger, run, result)
+    return _report(result, bucket, folder, "; ".join(problems) or None)
+
+
+def _end(ledger: Ledger, run: Run, result: Summary) -> None:
     _mark_repaired(ledger, run)
     # Last, because whoever watches the run takes it for the end and fetches the files.
     with suppress(RunEndedError):
-        ledger.report(run_id, result.outcome)
-    return _report(result, bucket, folder, gallery_error)
+        ledger.report(run.run_id, result.outcome)
 
 
 def _finish(ledger: Ledger, run_id: str, gates: Callable[[str], Gate]) -> None:
@@ -160,8 +189,11 @@ def _read_summary(s3: "S3Client", bucket: str, folder: RunFolder) -> Summary:
     return summary.read(objects.read(s3, bucket, folder.summary))
 
 
-def _report(result: Summary, bucket: str, folder: RunFolder, gallery_error: str | None) -> Report:
+def _report(
+    result: Summary, bucket: str, folder: RunFolder, gallery_error: str | None, batches: Sequence[Batch] = ()
+) -> Report:
     return Report(
+        batches=[batch.model_dump(exclude_none=True) for batch in batches],
         status=result.status,
         gallery_error=gallery_error,
         error=result.error or "",
@@ -175,94 +207,9 @@ def _report(result: Summary, bucket: str, folder: RunFolder, gallery_error: str 
     )
 
 
-@dataclass(frozen=True)
-class _Entries:
-    """A run's entries, read from the ledger page by page each time."""
-
-    ledger: Ledger
-    run_id: str
-
-    def __iter__(self) -> Iterator[Entry]:
-        return self.ledger.entries(self.run_id)
-
-
-def _publish(
-    s3: "S3Client",
-    ledger: Ledger,
-    run: Run,
-    bucket: str,
-    result: Summary,
-    original: Manifest | None,
-    verdicts: Verdicts | None,
-    hurry: Callable[[], bool],
-) -> str | None:
-    """Write the galleries; what went wrong comes back as text."""
-    entries = _Entries(ledger, run.run_id)
-    try:
-        context = _context(s3, ledger, run) if run.retry_of else replace(NO_CONTEXT, verdicts=verdicts)
-        publishing.publish(s3, bucket, result, entries, original, context=context, hurry=hurry)
-        _publish_repaired(s3, ledger, run, hurry)
-    except Exception as error:  # noqa: BLE001 - a page that cannot be drawn must not fail a run whose pictures are safe
-        return f"{type(error).__name__}: {error}"
-    return None
-
-
-def _publish_repaired(s3: "S3Client", ledger: Ledger, run: Run, hurry: Callable[[], bool]) -> None:
-    """Show a retry's results in the galleries of the runs that it repairs, the first one's included."""
-    for repaired in retry.ancestors(ledger, run.run_id)[1:]:
-        if repaired.outcome is None or hurry():
-            return  # a gallery that shows the first outcomes is worth more than one without pictures
-        entries, by = retry.repaired(ledger, repaired.run_id, lambda run_id: _Entries(ledger, run_id))
-        told = _read_summary(s3, repaired.bucket, RunFolder(repaired.run_id))
-        publishing.publish(
-            s3,
-            repaired.bucket,
-            summary.recount(told, entries),
-            entries,
-            _manifest(s3, repaired)[0],
-            context=_context(s3, ledger, repaired, by, whole=_whole(entries)),
-            hurry=hurry,
-        )
-
-
-def _context(
-    s3: "S3Client", ledger: Ledger, run: Run, repaired_by: Sequence[str] | None = None, *, whole: bool = True
-) -> Context:
-    """What a gallery shows of the other runs of its family: further takes beside what was rejected, and the checks.
-
-    `repaired_by` are the runs that brought what a run lacked, if not the `whole` of it.
-    """
-
-    def entries_of(run_id: str) -> Iterable[Entry]:
-        return _Entries(ledger, run_id)
-
-    takes = retry.further_takes(ledger, run.run_id, entries_of)
-    family = retry.ancestors(ledger, run.run_id)[-1].run_id
-    context = Context(repaired_by if whole else [], takes, family)
-    return replace(
-        context, verdicts=verdict_file.read_all(s3, run.bucket, [run.run_id, *(repaired_by or ()), *context.runs])
-    )
-
-
 def _mark_repaired(ledger: Ledger, run: Run) -> None:
     """Note in the runs that a retry repeats, directly or not, that they are repaired, where now all have pictures."""
     for repaired in retry.ancestors(ledger, run.run_id)[1:]:
-        entries, by = retry.repaired(ledger, repaired.run_id, lambda run_id: _Entries(ledger, run_id))
-        if repaired.planned and _whole(entries):
+        entries, by = retry.repaired(ledger, repaired.run_id, lambda run_id: Entries(ledger, run_id))
+        if repaired.planned and galleries.whole(entries):
             ledger.mark_repaired(repaired.run_id, by)
-
-
-def _whole(entries: Iterable[Entry]) -> bool:
-    return all(entry.status is Status.SUCCEEDED for entry in entries)
-
-
-def _manifest(s3: "S3Client", run: Run) -> tuple[Manifest | None, list[str]]:
-    """The run's manifest; None, with a note, of one that another version accepted and this one does not understand.
-
-    The results are worth more than the garments' types and a retry manifest.
-    """
-    try:
-        return read_again(s3, run.bucket, run.manifest_key, run.manifest_version, default_service=run.service), []
-    except ManifestError as error:
-        why = cut(str(error), _MAX_WHY)
-        return None, [f"there is no retry manifest, because this version does not understand the manifest: {why}"]

@@ -292,14 +292,15 @@ def further_takes(
     family += [run.run_id for run in descendants(ledger, family[-1])] if family else []
     several: set[Key] = set()
     for one in family:
-        several |= {_any_take(entry) for entry in entries_of(one) if entry.take > 1 and entry.results}
+        several |= {any_take(entry) for entry in entries_of(one) if entry.take > 1 and entry.results}
     found: dict[Key, dict[int, Entry]] = {}
     for one in dict.fromkeys(family) if several else ():
         for entry in entries_of(one):
-            if entry.results and (which := _any_take(entry)) in several:
+            if entry.results and (which := any_take(entry)) in several:
                 found.setdefault(which, {})[entry.take] = entry
     return {which: tuple(of[take] for take in sorted(of)) for which, of in found.items()}
 
 
-def _any_take(entry: Entry) -> Key:
+def any_take(entry: Entry) -> Key:
+    """Which combination an entry is of, whichever of its takes."""
     return entry.model, worn_id(entry), entry.variant

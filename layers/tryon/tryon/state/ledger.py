@@ -47,8 +47,16 @@ def _run_key(run_id: str) -> "Item":
     return to_item({"pk": f"run#{run_id}", "sk": "run"})
 
 
+MOST_ENTRIES = 999_999
+"""Of a run: the digits that sort an entry's key."""
+
+
+def _entry_name(n: int) -> str:
+    return f"combination#{n:06d}"
+
+
 def _entry_key(run_id: str, n: int) -> "Item":
-    return to_item({"pk": f"run#{run_id}", "sk": f"combination#{n:06d}"})
+    return to_item({"pk": f"run#{run_id}", "sk": _entry_name(n)})
 
 
 _OF_ONE_TASK = (
@@ -324,12 +332,16 @@ class Ledger:
             raise KeyError(f"run {run_id} has no combination {n}")
         return read_entry(from_item(answer["Item"]))
 
-    def entries(self, run_id: str) -> Iterator[Entry]:
-        """A run's entries in the plan's order, read page by page."""
+    def entries(self, run_id: str, first: int = 1, last: int | None = None) -> Iterator[Entry]:
+        """A run's entries in the order of their numbers, read page by page; those from `first` to `last` alone."""
+        which, values = "begins_with(sk, :first)", {":first": "combination#"}
+        if (first, last) != (1, None):
+            which = "sk BETWEEN :first AND :last"
+            values = {":first": _entry_name(first), ":last": _entry_name(MOST_ENTRIES if last is None else last)}
         for page in self._client.get_paginator("query").paginate(
             TableName=self._table,
-            KeyConditionExpression="pk = :run AND begins_with(sk, :combination)",
-            ExpressionAttributeValues=to_item({":run": f"run#{run_id}", ":combination": "combination#"}),
+            KeyConditionExpression=f"pk = :run AND {which}",
+            ExpressionAttributeValues=to_item({":run": f"run#{run_id}", **values}),
             ConsistentRead=True,
         ):
             for item in page["Items"]:

@@ -16,6 +16,7 @@ from tryon.pictures import thumbnails
 from tryon.pictures.images import ImageError, thumbnail
 from tryon.planning.manifest import Manifest
 from tryon.reporting import contact_sheet
+from tryon.reporting.gallery.outline import Outline
 from tryon.reporting.gallery.render import NO_CONTEXT, Context, Measures, Pages, Part, render
 from tryon.reporting.summary import Summary
 from tryon.state.entry import Entry
@@ -97,12 +98,32 @@ def publish(
 ) -> list[str]:
     """Write index.html, the parts that a large run needs and the contact sheet; return their keys, the index first.
 
+    Once there is `hurry`, the parts still to come carry no pictures.
+    """
+    outline = begin(s3, bucket, summary, entries, manifest, context=context, hurry=hurry)
+    if outline.parts:
+        draw(s3, bucket, outline, outline.parts, entries, manifest, context=context, hurry=hurry)
+    folder = RunFolder(summary.run_id)
+    return [folder.gallery, *(folder.gallery_part(part.number) for part in outline.parts), folder.contact_sheet]
+
+
+def begin(
+    s3: "S3Client",
+    bucket: str,
+    summary: Summary,
+    entries: Iterable[Entry],
+    manifest: Manifest | None,
+    *,
+    context: Context = NO_CONTEXT,
+    hurry: Callable[[], bool] = lambda: False,
+) -> Outline:
+    """Write index.html and the contact sheet; return what the parts that a large run needs are drawn by (`draw`).
+
     One page holds every preview where they fit, a couple of hundred combinations, and copies with all pixels of the
     files for up to `SHARP_RESULTS`. Beyond that the index shows all
     combinations, with pictures as large as fit, and each part some of them with previews. A run of more than
     `INDEX_COMBINATIONS` has an index of its parts alone, and parts with thumbnails: its entries are never held, but
-    read once more for the parts. Every page is whole in itself, and no more than one is in memory. Once there is
-    `hurry`, the parts still to come carry no pictures.
+    read once more for the parts. Every page is whole in itself, and no more than one is in memory.
     """
     folder = RunFolder(summary.run_id)
     shelf = _Shelf(s3, bucket, folder, context)
@@ -111,15 +132,67 @@ def publish(
     whole = None if held is None else _whole(shelf, held)
     if held is not None and whole is not None:
         whole = _sharp(shelf, held, whole, hurry)
-    outline = _Outline(folder, parted=whole is None)
-    shown = contact_sheet.choose(outline.watch(entries))
-    plots = outline.measures.plots()
+    watched = _Watched(folder, parted=whole is None)
+    shown = contact_sheet.choose(watched.watch(entries))
     copies = dict(shelf.read(shelf.keys("thumbnails", shown.entries)))
     sheet = contact_sheet.draw(summary, shown, copies)
     s3.put_object(Bucket=bucket, Key=folder.contact_sheet, Body=sheet, ContentType="image/jpeg")
     del copies, sheet, shown
+    outline = Outline(
+        summary=summary,
+        parts=tuple(watched.parts),
+        plots=tuple(watched.measures.plots()),
+        previews=held is not None,
+        repaired_by=None if context.repaired_by is None else tuple(context.repaired_by),
+        family=context.family,
+    )
+    writer = _Writer(shelf, outline, manifest)
+    if held is None:
+        writer.write(folder.gallery, (), {}, pages=Pages(outline.parts))
+    elif whole is not None:
+        writer.write(folder.gallery, held, whole)
+    else:
+        pictures, side = _small(shelf, held)
+        writer.write(folder.gallery, held, pictures, pages=Pages(outline.parts, None, watched.part_of()), side=side)
+    return outline
+
+
+def draw(
+    s3: "S3Client",
+    bucket: str,
+    outline: Outline,
+    parts: Sequence[Part],
+    entries: Iterable[Entry],
+    manifest: Manifest | None,
+    *,
+    context: Context = NO_CONTEXT,
+    hurry: Callable[[], bool] = lambda: False,
+) -> None:
+    """Write some of a gallery's parts, which follow each other; `entries` are those of these parts, in their order.
+
+    Called again it writes the same. Once there is `hurry`, the parts still to come carry no pictures.
+    """
+    folder = RunFolder(outline.summary.run_id)
+    shelf = _Shelf(s3, bucket, folder, context)
+    writer = _Writer(shelf, outline, manifest)
+    sizes: tuple[CopySize, ...] = ("thumbnails", "previews") if outline.previews else ("thumbnails",)
+    coming = iter(entries)
+    for part in parts:
+        group = list(islice(coming, part.combinations))
+        pictures = {} if hurry() else _pictures(shelf, group, sizes)
+        writer.write(folder.gallery_part(part.number), group, pictures, pages=Pages(outline.parts, part))
+
+
+@dataclass(frozen=True)
+class _Writer:
+    """Writes the pages of one gallery."""
+
+    shelf: _Shelf
+    outline: Outline
+    manifest: Manifest | None
 
     def write(
+        self,
         key: str,
         shown: Sequence[Entry],
         pictures: Mapping[str, bytes],
@@ -127,31 +200,16 @@ def publish(
         side: int | None = None,
     ) -> None:
         page = render(
-            summary,
+            self.outline.summary,
             shown,
-            manifest=manifest,
+            manifest=self.manifest,
             pictures=pictures,
-            plots=plots,
+            plots=self.outline.plots,
             pages=pages,
             side=side,
-            context=context,
+            context=self.shelf.context,
         )
-        objects.put_text(s3, bucket, key, page, "text/html; charset=utf-8")
-
-    written = [folder.gallery, *(folder.gallery_part(part.number) for part in outline.parts)]
-    sizes: tuple[CopySize, ...] = ("thumbnails",) if held is None else ("thumbnails", "previews")
-    if held is None:
-        write(folder.gallery, (), {}, pages=Pages(outline.parts))
-    elif whole is not None:
-        write(folder.gallery, held, whole)
-    else:
-        pictures, side = _small(shelf, held)
-        write(folder.gallery, held, pictures, pages=Pages(outline.parts, None, outline.part_of()), side=side)
-        del pictures
-    for part, group in zip(outline.parts, _groups(entries) if outline.parts else (), strict=True):
-        pictures = {} if hurry() else _pictures(shelf, group, sizes)
-        write(folder.gallery_part(part.number), group, pictures, pages=Pages(outline.parts, part))
-    return [*written, folder.contact_sheet]
+        objects.put_text(self.shelf.s3, self.shelf.bucket, key, page, "text/html; charset=utf-8")
 
 
 def publish_shared(
@@ -176,7 +234,7 @@ def publish_shared(
     objects.put_text(s3, bucket, folder.shared, page, "text/html; charset=utf-8")
 
 
-class _Outline:
+class _Watched:
     """A run's parts and measures, gathered while its entries pass."""
 
     def __init__(self, folder: RunFolder, *, parted: bool) -> None:
