@@ -46,6 +46,11 @@ def _aws(call: str, action: object, *nth: int, by: str = "") -> History:
     return History(aws=(AwsFault(call, action, nth, by),))  # type: ignore[arg-type]
 
 
+def _in_parts(call: str, action: object, *nth: int, by: str = "") -> History:
+    """A fault of a run whose gallery is drawn in parts."""
+    return History(aws=(AwsFault(call, action, nth, by),), parts=True)  # type: ignore[arg-type]
+
+
 _FULL = Refused("ProvisionedThroughputExceededException")
 _SLOW = Refused("SlowDown", 503)
 
@@ -122,6 +127,10 @@ FAULTS: dict[str, History] = {
     "check: function killed, always": _aws("CheckFunction", Killed("before")),
     "check: DynamoDB takes nothing of it": _aws("dynamodb.UpdateItem", _FULL, by="CheckFunction"),
     "compare: function killed, always": _aws("CompareFunction", Killed("before")),
+    "gallery: function killed, once": _in_parts("GalleryFunction", Killed("before"), 1),
+    "gallery: function killed, always": _in_parts("GalleryFunction", Killed("before")),
+    "gallery: S3 takes nothing of it": _in_parts("s3.PutObject", _SLOW, by="GalleryFunction"),
+    **{f"end: function killed {when}": _in_parts("SummarizeFunction", Killed(when), 2) for when in ("before", "after")},
     # The stage's judge is a function that is not there.
     "judge of one's own: gives no answer": History(),
 }

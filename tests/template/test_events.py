@@ -11,6 +11,7 @@ import pytest
 from moto.events.models import EventPattern
 from pydantic import BaseModel
 
+from tests.workflow.pipeline import drawn_in_parts
 from tryon.planning import manifest
 from tryon_local.app import ROOT, LocalApp
 from tryon_local.aws.template import expand
@@ -40,7 +41,7 @@ def passed() -> dict[str, Any]:
     clock = VirtualClock(1_790_000_000.0)
     standin = StandIn(clock, picture=pixel, base_url="https://results.standin.test")
     seen: dict[str, Any] = {}
-    with LocalApp(standin, clock=clock) as app:
+    with drawn_in_parts(), LocalApp(standin, clock=clock) as app:
         app.stack.functions.before_invoke.append(lambda function, sent: seen.setdefault(function, sent))
         for key in ("models/anna.jpg", "garments/linen-shirt.jpg"):
             app.put(f"inputs/{key}", (PICTURES / key).read_bytes())

@@ -70,7 +70,7 @@ def test_tables_are_encrypted_and_can_be_turned_back(resources: Mapping[str, Any
 
 def test_every_log_group_forgets(resources: Mapping[str, Any]) -> None:
     groups = of_type(resources, "AWS::Logs::LogGroup")
-    assert len(groups) == 9
+    assert len(groups) == 10
     assert {json.dumps(group["RetentionInDays"]) for group in groups.values()} == {'{"Ref": "LogRetentionDays"}'}
 
 

@@ -12,7 +12,7 @@ from tryon_local.aws.template import expand
 STARTING = ("ManifestCreated", "TextCreated", "YamlCreated", "SpreadsheetCreated")
 """The rules that start a run."""
 
-FUNCTIONS = ("Plan", "Reserve", "Submit", "Poll", "Download", "Check", "Compare", "Summarize")
+FUNCTIONS = ("Plan", "Reserve", "Submit", "Poll", "Download", "Check", "Compare", "Summarize", "Gallery")
 
 REASONS = {
     # role or resource policy, statement: why it is needed, and why on that much
@@ -62,7 +62,14 @@ REASONS = {
     ("SummarizeRole", "FindRetries"): "what retries repaired is shown in the galleries of the runs that they repeat",
     ("SummarizeRole", "ChangeGate"): "frees what the run still holds",
     ("SummarizeRole", "WakeChildren"): "and hands it on",
-    ("WorkflowRole", "CallFunctions"): "the eight, by name",
+    (
+        "GalleryRole",
+        "ReadManifestAndCopies",
+    ): "what pages show: the manifest's names, small copies, verdicts",
+    ("GalleryRole", "WriteParts"): "the parts of galleries and nothing else",
+    ("GalleryRole", "ReadLedger"): "the combinations of the parts, and of the runs that repair them",
+    ("GalleryRole", "FindRetries"): "a run is shown as its retries repaired it",
+    ("WorkflowRole", "CallFunctions"): "the nine, by name",
     ("WorkflowRole", "ReadPlan"): "the Map reads its items from the plan and nothing else",
     (
         "WorkflowRole",

@@ -70,7 +70,7 @@ def test_a_function_whose_role_sam_would_make_is_found(resources: dict[str, Any]
 def test_the_workflow_keeps_every_rule(resources: dict[str, Any], definition: dict[str, Any]) -> None:
     substitutions = resources["StateMachine"]["Properties"]["DefinitionSubstitutions"]
     timeouts = {name: f["Timeout"] for name, f in function_rules.functions(resources).items()}
-    assert len(timeouts) == 8
+    assert len(timeouts) == 9
     assert list(workflow_rules.unguarded_tasks(definition)) == []
     assert list(workflow_rules.unknown_errors(definition, workflow_rules.error_classes(ROOT))) == []
     assert list(workflow_rules.shadowed_variables(definition)) == []

@@ -5,7 +5,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from tests.workflow.pipeline import TYPES, Ended, Pipeline, item_of, picture, running
+from tests.workflow.pipeline import TYPES, Ended, Pipeline, drawn_in_parts, item_of, picture, running
 from tryon.reporting import retry
 from tryon.state.entry import Entry, Status
 from tryon.state.gate import MAX_PAUSE
@@ -128,7 +128,7 @@ with `retry_of`; or the retry under another fault, and then its own retry."""
 
 @dataclass(frozen=True)
 class History:
-    """A small manifest and everything that goes wrong while it runs."""
+    """A small manifest and everything that goes wrong while it runs; `parts` has its gallery drawn in parts."""
 
     models: int = 1
     garments: int = 1
@@ -143,6 +143,7 @@ class History:
     cadence: tuple[int, ...] = ()
     resubmissions: int = 0
     repair: Repair = "once"
+    parts: bool = False
 
     @property
     def total(self) -> int:
@@ -235,6 +236,7 @@ FUNCTIONS = {
     "CheckFunction": ("GetItem", "UpdateItem"),
     "CompareFunction": ("GetItem", "Query"),
     "SummarizeFunction": ("GetItem", "PutItem", "UpdateItem", "Query"),
+    "GalleryFunction": ("GetItem", "Query"),
     STATES: ("PutItem", "UpdateItem"),
 }
 """Who calls DynamoDB, and how."""
@@ -246,6 +248,7 @@ CALLS = [
         ("GetObject", "SubmitFunction"), ("PutObject", "DownloadFunction"), ("PutObject", "SummarizeFunction"),
         ("GetObject", "CheckFunction"), ("GetObject", "CompareFunction"), ("PutObject", "CompareFunction"),
         ("GetObject", "SummarizeFunction"), ("GetObject", STATES), ("PutObject", STATES),
+        ("GetObject", "GalleryFunction"), ("PutObject", "GalleryFunction"),
     )),
     ("sfn.SendTaskSuccess", ""), ("secrets-manager.GetSecretValue", ""), ("sns.Publish", STATES),
 ]  # fmt: skip
@@ -328,6 +331,7 @@ HISTORIES = st.builds(
     cadence=_rarely(st.sampled_from([(20, 6), (1, 30), (70,)]), ()),
     resubmissions=_rarely(st.just(1), 0),
     repair=st.sampled_from(["once", "once", "again", "together", "whole", "chain"]),
+    parts=_rarely(st.just(True), False),
 )
 
 
@@ -345,6 +349,10 @@ class Theatre:
 
     def play(self, history: History) -> "Ending":
         """Run the history's manifest under its faults; then, without faults, what it left to be repeated."""
+        with drawn_in_parts() if history.parts else nullcontext():
+            return self._play(history)
+
+    def _play(self, history: History) -> "Ending":
         pipeline = self.pipeline
         # Jitter is the one thing drawn at random in a run: fixed, the same history is the same run again.
         random.seed(repr(history))
@@ -587,6 +595,11 @@ class Ending:
         known = sum(len(entry.tasks) for entry in ended.entries)
         unknown = sum(entry.outcome_unknown for entry in ended.entries)
         assert (ended.summary["tasks"], ended.summary["tasks_unknown"]) == (known, unknown), "a task came late"
+        if f"runs/{ended.run_id}/gallery.json" in ended.keys:
+            outline = json.loads(self.theatre.pipeline.app.get(f"runs/{ended.run_id}/gallery.json"))
+            pages = {f"runs/{ended.run_id}/{part['file']}" for part in outline["parts"]}
+            assert len(pages) == total
+            assert pages <= set(ended.keys), "the gallery's index leads nowhere"
 
     def _check_bill(self, entries: Sequence[Entry]) -> None:
         known = sum(len(entry.tasks) for entry in entries)

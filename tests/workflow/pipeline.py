@@ -9,9 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from botocore.exceptions import ClientError
 from PIL import Image
 
+from tryon.reporting import galleries
+from tryon.reporting.gallery import publishing
 from tryon.state.entry import Entry
 from tryon.state.items import from_item
 from tryon.state.run import Run
@@ -264,6 +267,17 @@ class Pipeline:
         """Tasks that the service made since this was asked the last time."""
         before, self._counted = self._counted, self.payments
         return self._counted - before
+
+
+@contextmanager
+def drawn_in_parts() -> Iterator[None]:
+    """Galleries of any size are drawn by further calls, each of them a part, and each part a combination."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(publishing, "_MAX_WHOLE", 0)
+        patch.setattr(publishing, "PART_COMBINATIONS", 1)
+        patch.setattr(galleries, "MOST_OWN_PARTS", 0)
+        patch.setattr(galleries, "BATCH_PARTS", 1)
+        yield
 
 
 @contextmanager

@@ -5,13 +5,13 @@ Lambda and Step Functions promise no less than one call and no more than some: w
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import pytest
 
 from tests.workflow.histories import LEASE, LIMITS
-from tests.workflow.pipeline import Ended, Pipeline, item_of, manifest, picture, running
+from tests.workflow.pipeline import Ended, Pipeline, drawn_in_parts, item_of, manifest, picture, running
 from tryon.state.entry import Status
 from tryon_local.aws.faults import STATES, AwsFault, AwsFaults, Killed, Refused
 from tryon_local.service.faults import Answer, Fails, Fault, Late, Page, Takes, Wire
@@ -41,6 +41,14 @@ def pipeline(stage: Pipeline) -> Iterator[Pipeline]:
     hooks.clear()
     stage.standin.faults.clear()
     stage.clock.sleep(LEASE)
+
+
+@pytest.fixture(autouse=True)
+def in_parts(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A gallery is drawn in parts where the function that draws them is called again."""
+    function = getattr(request.node, "callspec", None) and request.node.callspec.params.get("function")
+    with drawn_in_parts() if function == "GalleryFunction" else nullcontext():
+        yield
 
 
 def small(garments: int = 3, **more: Any) -> dict[str, Any]:
@@ -127,8 +135,8 @@ def test_a_late_call_changes_nothing(pipeline: Pipeline, function: str) -> None:
 
 @pytest.fixture(scope="module")
 def reported(stage: Pipeline) -> tuple[Ended, dict[str, list[dict[str, Any]]]]:
-    """A run, and all calls that it made."""
-    with stage.recorded() as calls:
+    """A run whose gallery is drawn in parts, and all calls that it made."""
+    with drawn_in_parts(), stage.recorded() as calls:
         stage.paid()
         return run_paid_once(stage), calls
 
@@ -138,12 +146,51 @@ def test_calls_after_the_end_change_nothing(
     pipeline: Pipeline, reported: tuple[Ended, dict[str, list[dict[str, Any]]]], function: str
 ) -> None:
     ended, calls = reported
+    assert calls[function]
     with unchanged(pipeline, ended):
         for event in calls[function]:
             assert not pipeline.app.stack.invoke(function, event).failed or function in (
                 "PlanFunction",
                 "SubmitFunction",
             )
+
+
+@pytest.mark.parametrize("delay", [0.0, 35.0, LIMITS["SummarizeFunction"]])
+def test_a_run_that_was_drawn_in_parts_is_ended_once(pipeline: Pipeline, delay: float) -> None:
+    """Summarize's second call, which says that the run has ended, comes again; once its answer was lost before."""
+    with (
+        drawn_in_parts(),
+        pipeline.called_again("SummarizeFunction", delay, nth=2),
+        pipeline.called_again("SummarizeFunction", delay, nth=2, lost=1.0),
+    ):
+        ended = run_paid_once(pipeline)
+        with unchanged(pipeline, ended):
+            pipeline.clock.sleep(2 * LIMITS["SummarizeFunction"])
+    assert {f"runs/{ended.run_id}/gallery-{n:03d}.html" for n in (1, 2, 3)} <= set(ended.keys)
+
+
+def test_an_execution_that_is_stopped_while_parts_are_drawn_leaves_them_to_the_one_that_ends_its_run(
+    pipeline: Pipeline,
+) -> None:
+    executions: list[str] = []
+    states = pipeline.app.stack.client("stepfunctions")
+
+    def stop(function: str, event: Any) -> None:
+        if function == "GalleryFunction" and len(executions) == 1:
+            executions.append("stopped")
+            stopping = pipeline.clock.thread(lambda: states.stop_execution(executionArn=executions[0]), ())
+            stopping.start()
+            pipeline.clock.sleep(1)
+
+    pipeline.app.stack.functions.before_invoke.append(stop)
+    with drawn_in_parts():
+        with pipeline.clock.attached():
+            executions.append(pipeline.start(small()))
+        assert pipeline.app.stack.wait(executions[0])["status"] == "ABORTED"
+        pipeline.app.stack.wait(pipeline.ending(executions[0]))
+        ended = pipeline.ended(executions[0])
+    check_told_once(ended, "SUCCEEDED")
+    assert {f"runs/{ended.run_id}/gallery-{n:03d}.html" for n in (1, 2, 3)} <= set(ended.keys)
 
 
 def test_a_plan_made_again_between_a_payment_and_its_record_pays_nothing_again(pipeline: Pipeline) -> None:

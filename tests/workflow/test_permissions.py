@@ -13,7 +13,7 @@ from typing import Any
 import botocore.client
 import pytest
 
-from tests.workflow.pipeline import Pipeline, manifest, running
+from tests.workflow.pipeline import Pipeline, drawn_in_parts, manifest, running
 from tryon_local.app import ROOT
 from tryon_local.aws.template import expand
 from tryon_local.service.faults import Answer, Fails, Fault
@@ -150,7 +150,7 @@ def test_roles_allow_what_their_functions_do_and_little_else(monkeypatch: pytest
         Fault("submit", Answer(50430), nth=(2,)),
         Fault("task", Fails(50500), task=3),
     ]
-    with running(slots=2, faults=faults) as pipeline:
+    with drawn_in_parts(), running(slots=2, faults=faults) as pipeline:
         recorder.pipeline = pipeline
         pipeline.put_pictures(2, 2)
         first = pipeline.run(manifest(2, 2))

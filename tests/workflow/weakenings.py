@@ -17,7 +17,7 @@ import requests
 from tests.workflow.histories import Theatre
 from tryon import objects
 from tryon.checks import judge
-from tryon.reporting import retry
+from tryon.reporting import galleries, retry
 from tryon.service import TaskResult, TaskStatus, transport
 from tryon.service.capabilities import Capabilities
 from tryon.service.errors import (
@@ -59,7 +59,8 @@ def without(safeguard: Safeguard, stage: Theatre) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         if safeguard.machine is not None:
             weak = json.loads(whole)
-            safeguard.machine({**weak["States"], **weak["States"]["TryOn"]["ItemProcessor"]["States"]})
+            inside = [state["ItemProcessor"]["States"] for state in weak["States"].values() if "ItemProcessor" in state]
+            safeguard.machine({name: state for states in (weak["States"], *inside) for name, state in states.items()})
             assert weak != json.loads(whole), f"the state machine has no {safeguard.name}"
             client.update_state_machine(stateMachineArn=arn, definition=json.dumps(weak))
         if safeguard.code is not None:
@@ -173,6 +174,27 @@ def _judge_counts(patch: pytest.MonkeyPatch) -> None:
 
 def _uncompared(states: States) -> None:
     del states["Compare"]["Catch"]
+
+
+def _undrawn_counts(states: States) -> None:
+    """Parts that cannot be drawn break their run."""
+    del states["DrawParts"]["Catch"]
+    states["DrawGallery"]["Catch"][0]["Next"] = "RunFailed"
+    states["DrawGallery"]["Catch"][0]["Assign"] = {"error": "GalleryError", "cause": ""}
+
+
+def _drawn_once(states: States) -> None:
+    del states["DrawParts"]["Retry"]
+
+
+def _left_undrawn(patch: pytest.MonkeyPatch) -> None:
+    """What no call could draw stays away."""
+    draw = galleries.draw
+
+    def with_time(*arguments: Any, hurry: Callable[[], bool]) -> int:
+        return 0 if hurry() else draw(*arguments, hurry=hurry)
+
+    patch.setattr(galleries, "draw", with_time)
 
 
 def _giving_up(states: States) -> None:
@@ -347,6 +369,7 @@ _TRIES = Safeguard("Download tries again", _second_download, _second_try)
 _CLAIM = Safeguard("the claim", _claim)
 _RESERVE = _retry("ReserveSlot")
 
+_UNDRAWN = Safeguard("a gallery that cannot be drawn fails no run", _undrawn_counts)
 _UNCHECKED = Safeguard("a check that fails leaves results unchecked, and nothing else", _check_counts)
 
 WITHOUT: dict[str, Safeguard] = {
@@ -423,6 +446,11 @@ WITHOUT: dict[str, Safeguard] = {
     "check: function killed, always": _UNCHECKED,
     "check: DynamoDB takes nothing of it": _UNCHECKED,
     "compare: function killed, always": Safeguard("`Catch` of Compare", _uncompared),
+    "gallery: function killed, once": Safeguard("`Retry` of DrawParts", _drawn_once, _left_undrawn),
+    "gallery: function killed, always": _UNDRAWN,
+    "gallery: S3 takes nothing of it": Safeguard("what no call draws, the last one writes", code=_left_undrawn),
+    "end: function killed before": _retry("End"),
+    "end: function killed after": _retry("End"),
     "judge of one's own: gives no answer": Safeguard(
         "a judge that gives no answer leaves its result unchecked, and nothing else", _check_counts, _judge_counts
     ),
