@@ -85,20 +85,45 @@ def _peak_mb() -> int:
 
 
 def function(name: str, combinations: int) -> dict[str, Any]:
-    """Call Plan or Summarize in a process of its own that finds AWS on the wire; see `_call`."""
+    """Call a handler in processes of their own that find AWS on the wire; see `_call`.
+
+    Of `summarize` these are all of its calls: itself, by `gallery` one of those that draw a large gallery's parts, and
+    by `end` the one that says that the run has ended.
+    """
+    if name == "plan":
+        return _alone("plan", combinations, {}, {"time": "2026-11-23T09:00:00Z", **_PLANNED})
+    passed = {"bucket": wire.BUCKET, "parts_later": True}
+    first = _alone("summarize", combinations, {}, passed)
+    kept, batches = first.pop("kept"), first.pop("batches")
+    if not batches:
+        return first
+    one = _alone("gallery", combinations, kept, batches[0])
+    last = _alone("summarize", combinations, kept, {"bucket": wire.BUCKET, "undrawn": []})
+    undrawn = _alone("summarize", combinations, kept, {"bucket": wire.BUCKET, "undrawn": batches})
+    ends = {"end": last, "end_undrawn": undrawn}
+    for each in (one, *ends.values()):
+        each.pop("kept"), each.pop("batches")
+    return {**first, "galleries": len(batches), "gallery": one, **ends}
+
+
+_PLANNED = {"bucket": wire.BUCKET, "key": wire.MANIFEST, "version": "v", "execution": "e"}
+
+
+def _alone(name: str, combinations: int, kept: Mapping[str, bytes], passed: Mapping[str, Any]) -> dict[str, Any]:
     context = multiprocessing.get_context("spawn")
     with context.Pool(1) as pool:
-        return pool.apply(_call, (name, combinations))
+        return pool.apply(_call, (name, combinations, kept, passed))
 
 
-def _call(name: str, combinations: int) -> dict[str, Any]:
+def _call(name: str, combinations: int, kept: Mapping[str, bytes], passed: Mapping[str, Any]) -> dict[str, Any]:
     """One call of a real handler: calls to AWS, bytes, seconds of CPU, peak in MB, and what that is on Lambda.
 
     `lambda_seconds` is the CPU's at the function's share of a core, the calls' by `wire.LATENCY_MS`, and for Plan
-    no less than what DynamoDB writes to one partition. Plan's one request to the service is left out.
+    no less than what DynamoDB writes to one partition. Plan's one request to the service is left out. `kept` are
+    objects that earlier calls wrote, `batches` what the call leaves to be drawn.
     """
     size = wire.Size.of(combinations)
-    aws = wire.Wire(size, planned=name != "plan")
+    aws = wire.Wire(size, planned=name != "plan", kept=kept)
     os.environ.update(ENVIRONMENT)
     sys.path.insert(0, str(ROOT / "functions" / name))
     with contextlib.redirect_stdout(io.StringIO()):  # its logger keeps the stream
@@ -107,23 +132,15 @@ def _call(name: str, combinations: int) -> dict[str, Any]:
     session.events.register_last("before-send", aws)  # type: ignore[arg-type]
     boto3.DEFAULT_SESSION = session
     if name == "plan":
-        event: dict[str, Any] = {
-            "run_id": wire.RUN,
-            "bucket": wire.BUCKET,
-            "key": wire.MANIFEST,
-            "version": "v",
-            "execution": "e",
-        }
-        event["time"] = "2026-11-23T09:00:00Z"
         module.task.check_access = lambda *_: None
-    else:
-        event = {"run_id": wire.RUN, "bucket": wire.BUCKET, "failure": {}}
+    elif "undrawn" not in passed:
+        wire.verdicts(size)  # before the clock starts: on AWS it is there
     source = template.sources(ROOT / "template.yaml")[f"{name.capitalize()}Function"]
     started, begun = time.process_time(), time.monotonic()
     with contextlib.redirect_stdout(io.StringIO()):
-        answer = module.handler(event, _Context(begun + source.timeout))
+        answer = module.handler({"run_id": wire.RUN, **passed}, _Context(begun + source.timeout))
     cpu = time.process_time() - started
-    if answer.get("gallery_error"):
+    if answer.get("gallery_error") and not passed.get("undrawn"):
         raise RuntimeError(answer["gallery_error"])
     traffic = aws.traffic
     waiting = traffic.seconds(READERS if name == "plan" else thumbnails.READERS)
@@ -141,6 +158,8 @@ def _call(name: str, combinations: int) -> dict[str, Any]:
         "limit_seconds": source.timeout,
         "peak_mb": _peak_mb(),
         "limit_mb": source.memory,
+        "batches": answer.get("batches", []),
+        "kept": aws.kept,
     }
 
 

@@ -1,4 +1,4 @@
-"""AWS as a function that sees all of a run finds it on the wire: requests are counted and answered, nothing is kept.
+"""AWS as a function that sees all of a run finds it on the wire: requests are counted and answered, little is kept.
 
 botocore signs, sends and parses as ever; only the socket is missing. The ledger's entries are made while a page of
 them is written, so that a process's memory is the function's own.
@@ -19,8 +19,12 @@ from urllib.parse import unquote, urlsplit
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from PIL import Image
 
+from tryon.checks import verdict_file
+from tryon.checks.records import Finding, Verdict
+from tryon.checks.vocabulary import Check, FaceState, State
 from tryon.json_types import Json
-from tryon.state.items import to_item
+from tryon.state.entry import read_entry
+from tryon.state.items import from_item, to_item
 
 RUN = "20261123T090000Z-large-1a2b3c4d"
 BUCKET = "tryon-bucket"
@@ -92,12 +96,20 @@ class Traffic:
         return waited + self.sent["PutObject"] / S3_BYTES_PER_SECOND
 
 
-class Wire:
-    """Answers as AWS would hold a run of that size: with its outcomes, or not there before its plan is."""
+KEPT = ("summary.json", "gallery.json")
+"""Objects that the run's later calls read again, and that are small."""
 
-    def __init__(self, size: Size, *, planned: bool = True) -> None:
+
+class Wire:
+    """Answers as AWS would hold a run of that size: with its outcomes, or not there before its plan is.
+
+    `kept` are objects, by the end of their keys, that earlier calls wrote.
+    """
+
+    def __init__(self, size: Size, *, planned: bool = True, kept: Mapping[str, bytes] | None = None) -> None:
         self.size = size
         self.planned = planned
+        self.kept = dict(kept or {})
         self.traffic = Traffic()
 
     def __call__(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
@@ -109,6 +121,9 @@ class Wire:
             self.traffic.count(operation, len(asked), len(body))
             return _answer(request.url, body, "application/x-amz-json-1.0")
         if request.method == "PUT":
+            name = urlsplit(request.url).path.rpartition("/")[2]
+            if name in KEPT and isinstance(request.body, bytes | bytearray):
+                self.kept[name] = bytes(request.body)
             self.traffic.count("PutObject", _length(request.body), 0)
             return _answer(request.url, b"", "text/plain", ETag='"e"')
         body = self._object(unquote(urlsplit(request.url).path))
@@ -118,6 +133,10 @@ class Wire:
     def _object(self, path: str) -> bytes:
         if path.endswith(MANIFEST):
             return self.size.manifest()
+        if path.endswith("/checks.jsonl"):
+            return verdicts(self.size)
+        if (name := path.rpartition("/")[2]) in self.kept:
+            return self.kept[name]
         if "/thumbnails/" in path:
             return photograph(240, 320)
         return photograph(675, 900) if "/previews/" in path else photograph(1500, 2000)
@@ -138,10 +157,16 @@ class Wire:
         return {}
 
     def _query(self, asked: Mapping[str, Any]) -> dict[str, Any]:
-        first = int(asked["ExclusiveStartKey"]["sk"]["S"].partition("#")[2]) + 1 if "ExclusiveStartKey" in asked else 1
+        values = asked["ExpressionAttributeValues"]
+        if not values.get(":first", {}).get("S", "").startswith("combination#"):
+            return {"Items": [], "Count": 0}  # other runs: there is none
+        first = _number(values[":first"]["S"], 1)
+        end = min(self.size.total, _number(values.get(":last", {}).get("S", ""), self.size.total))
+        if "ExclusiveStartKey" in asked:
+            first = _number(asked["ExclusiveStartKey"]["sk"]["S"], 0) + 1
         items: list[dict[str, Any]] = []
         size = 0
-        for n in range(first, self.size.total + 1):
+        for n in range(first, end + 1):
             item = entry(n, self.size)
             size += _stored_bytes(item)
             if size > PAGE_BYTES:
@@ -183,6 +208,31 @@ def entry(n: int, size: Size) -> dict[str, Any]:
     return to_item(
         {**known, "status": "SUCCEEDED", "results": [result], "bytes": 1_500_000 + n, "finished_at": at + 34}
     )
+
+
+def _number(name: str, otherwise: int) -> int:
+    """The number in an entry's key."""
+    return int(name.partition("#")[2] or otherwise)
+
+
+@cache
+def verdicts(size: Size) -> bytes:
+    """What Compare leaves of a run of that size: a line for each result, the one in fifty flagged."""
+    out = io.StringIO()
+    scores = dict.fromkeys(list(Check)[:14], 0.5)
+
+    def every() -> Iterator[tuple[str, Verdict]]:
+        for n in range(1, size.total + 1):
+            for result in read_entry(from_item(entry(n, size))).results:
+                odd = n % 50 == 0
+                findings = tuple(Finding(check, 0.5, flagged=odd) for check in list(Check)[:3])
+                state = State.FLAGGED if odd else State.CLEAR
+                one = Verdict(n, 1, state, findings, odder_than=n, of=size.total, face=FaceState.OFF, scores=scores)
+                yield result.key, one
+
+    for _ in verdict_file.write(verdict_file.Head(run_id=RUN), every(), out):
+        pass
+    return out.getvalue().encode()
 
 
 @cache

@@ -28,6 +28,12 @@ def test_entries_come_back_in_the_plans_order_over_many_batches(ledger: Ledger) 
     assert entries[4].garments == ("garment5",)
 
 
+@pytest.mark.parametrize(("first", "last", "found"), [(1, None, (1, 60)), (11, 20, (11, 20)), (51, None, (51, 60))])
+def test_some_of_the_entries_come_by_their_numbers(ledger: Ledger, first: int, last: int | None, found: Any) -> None:
+    ledger.add(RUN, [combination(n) for n in range(1, 61)])
+    assert [entry.n for entry in ledger.entries(RUN, first, last)] == list(range(found[0], found[1] + 1))
+
+
 def test_two_runs_do_not_see_each_others_entries(ledger: Ledger) -> None:
     ledger.add("run-a", [combination(1)])
     ledger.add("run-b", [combination(1), combination(2)])

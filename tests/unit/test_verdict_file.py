@@ -44,6 +44,12 @@ def test_what_is_written_is_read_again() -> None:
     assert (found.heads, len(found), found.of("d.png")) == ((Head(run_id="r"),), 3, None)
 
 
+def test_those_that_are_wanted_alone_are_kept() -> None:
+    found = verdict_file.loads(written(("a.png", CLEAR), ("b.png", FLAGGED)), only={"b.png", "c.png"})
+    assert (list(found.lines), found.of("b.png")) == (["b.png"], FLAGGED)
+    assert len(found.heads) == 1
+
+
 def test_the_verdicts_of_several_runs_are_found_by_their_results() -> None:
     both = verdict_file.loads(written(("a", CLEAR))).with_those_of(verdict_file.loads(written(("b", FLAGGED))))
     assert (both.of("a"), both.of("b"), len(both.heads)) == (CLEAR, FLAGGED, 2)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.workflow.pipeline import Ended, Pipeline, manifest, running
+from tests.workflow.pipeline import Ended, Pipeline, drawn_in_parts, manifest, running
 from tryon.state.entry import Status
 from tryon_local.app import ROOT
 from tryon_local.service.faults import Answer, Expires, Fails, Fault, NeverDone, Silence
@@ -70,6 +70,16 @@ def test_a_run_of_the_last_release_ends_paid_once(
         states = json.dumps(child.events, default=str)
         assert '"Explain"' not in states, "today's definition ran"
         assert all(entry.results for entry in ended.entries if entry.status is Status.SUCCEEDED)
+
+
+def test_a_large_gallery_of_the_last_release_is_drawn_by_its_own_call(root: Path) -> None:
+    with drawn_in_parts(), running(root=root) as pipeline, pipeline.recorded() as seen:
+        pipeline.put_pictures(1, 2)
+        ended = pipeline.run(manifest(1, 2))
+        assert (ended.status, len(ended.notifications)) == ("SUCCEEDED", 1)
+        assert {f"runs/{ended.run_id}/gallery-{n:03d}.html" for n in (1, 2)} <= set(ended.keys)
+        assert len(seen["SummarizeFunction"]) == 1
+        assert "GalleryFunction" not in seen
 
 
 ITEMS = json.loads(LAST.with_name("items.json").read_text())

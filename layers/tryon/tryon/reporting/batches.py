@@ -2,6 +2,15 @@
 
 from pydantic import BaseModel, ConfigDict
 
+PART_COMBINATIONS = 200
+"""Combinations in a part: 16 MB at 80 kB a preview."""
+
+MOST_OWN_PARTS = 10
+"""Parts up to which the report's own call draws them: 2,000 combinations, a minute."""
+
+BATCH_PARTS = 25
+"""Parts that one further call draws: 5,000 combinations, some minutes."""
+
 
 class Batch(BaseModel):
     """Parts of a run's gallery that one call draws, from `first` to `last`, which count from 1.

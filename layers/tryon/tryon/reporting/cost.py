@@ -7,9 +7,11 @@ charged by the run (storage, alarms, the secret), logs, traces, pictures sent to
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from math import ceil
 from types import MappingProxyType
 
 from tryon.errors import ENDS_IN_CHOICE, KEEPS_SLOT
+from tryon.reporting.batches import BATCH_PARTS, MOST_OWN_PARTS, PART_COMBINATIONS
 from tryon.state.entry import Entry, Status
 from tryon.state.run import AwsCost
 
@@ -39,6 +41,7 @@ MEMORY_GB: Mapping[str, float] = MappingProxyType(
         "Check": 1024 / 1024,
         "Compare": 1536 / 1024,
         "Summarize": 2048 / 1024,
+        "Gallery": 2048 / 1024,
     }
 )
 """The functions' memory in template.yaml; a test compares."""
@@ -61,6 +64,9 @@ COMPARE_SECONDS = (1.5, 0.003)
 SUMMARIZE_SECONDS = (1.0, 0.02)
 """Estimate: for the run, and for each combination."""
 
+GALLERY_SECONDS = 0.02
+"""Estimate: for each combination of a run whose gallery is drawn by further calls."""
+
 LOOK_WRITES, LOOK_READS = 11, 2
 """Estimate: a signature has 2.7 KB, with its measurements 8."""
 
@@ -76,8 +82,11 @@ USD_PER_POLL = (
 )
 """What one poll more costs."""
 
-RUN_TRANSITIONS = 10
-"""Manifest?, Name, Claim, Plan, TryOn, Compare, Summarize, Notify, Whole?, RunEnded or RunFailed."""
+RUN_TRANSITIONS = 11
+"""Manifest?, Name, Claim, Plan, TryOn, Compare, Summarize, Parts?, Notify, Whole?, RunEnded or RunFailed."""
+
+LARGE_TRANSITIONS = 2
+"""DrawGallery and End, where a gallery is drawn by further calls; DrawParts and Drawn for each of them."""
 
 RUN_WRITES = 6
 """Claim, the run's item when it is opened, planned and closed, twice what the index repeats."""
@@ -139,6 +148,12 @@ def transitions(entry: Entry) -> int:
     return count + 3
 
 
+def batches_of(combinations: int) -> int:
+    """How many further calls draw the gallery of a run of that size: none of a small one."""
+    parts = ceil(combinations / PART_COMBINATIONS)
+    return ceil(parts / BATCH_PARTS) if parts > MOST_OWN_PARTS else 0
+
+
 class Meter:
     """What a run used, added up entry by entry: the entries themselves are not kept."""
 
@@ -179,11 +194,14 @@ class Meter:
             "Compare": COMPARE_SECONDS[0] + COMPARE_SECONDS[1] * self.entries,
             "Summarize": SUMMARIZE_SECONDS[0] + SUMMARIZE_SECONDS[1] * self.entries,
         }
+        batches = batches_of(self.entries)
+        if batches:
+            seconds["Gallery"] = GALLERY_SECONDS * self.entries
         turns = self._submits + self._polls
         gate = self._tries * 2 * GATE_UNITS
         return Usage(
-            transitions=RUN_TRANSITIONS + self._transitions,
-            lambda_requests=3 + 2 * self._tries + self._polls + 2 * self._downloads,
+            transitions=RUN_TRANSITIONS + bool(batches) * LARGE_TRANSITIONS + 2 * batches + self._transitions,
+            lambda_requests=3 + bool(batches) + batches + 2 * self._tries + self._polls + 2 * self._downloads,
             lambda_gb_seconds=sum(MEMORY_GB[name] * spent for name, spent in seconds.items()),
             # Planned, SUBMITTING and SUBMITTED, each poll, the outcome; a turn for each request; reserve and release.
             # A result's signature, and it again with what was measured.

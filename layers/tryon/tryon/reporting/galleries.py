@@ -16,7 +16,7 @@ from tryon.keys import RunFolder
 from tryon.planning.manifest import Manifest, ManifestError, read_again
 from tryon.planning.plan import Key
 from tryon.reporting import retry, summary
-from tryon.reporting.batches import Batch
+from tryon.reporting.batches import BATCH_PARTS, MOST_OWN_PARTS, Batch
 from tryon.reporting.gallery import outline, publishing
 from tryon.reporting.gallery.outline import Outline
 from tryon.reporting.gallery.render import Context
@@ -28,12 +28,6 @@ from tryon.text import cut
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-MOST_OWN_PARTS = 10
-"""Parts up to which the report's own call draws them: 2,000 combinations, a minute."""
-
-BATCH_PARTS = 25
-"""Parts that one further call draws: 5,000 combinations, some minutes."""
 
 _MAX_WHY = 1_000
 """Bytes of the reason why there is no retry manifest: a manifest may have many problems, and a mail has little room."""

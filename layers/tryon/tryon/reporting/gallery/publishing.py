@@ -16,6 +16,7 @@ from tryon.pictures import thumbnails
 from tryon.pictures.images import ImageError, thumbnail
 from tryon.planning.manifest import Manifest
 from tryon.reporting import contact_sheet
+from tryon.reporting.batches import PART_COMBINATIONS
 from tryon.reporting.gallery.outline import Outline
 from tryon.reporting.gallery.render import NO_CONTEXT, Context, Measures, Pages, Part, render
 from tryon.reporting.summary import Summary
@@ -35,9 +36,6 @@ _MAX_WHOLE = 400
 
 SHARP_RESULTS = 60
 """Results up to which the page carries copies with all pixels of the files, where they fit; each takes a moment."""
-
-PART_COMBINATIONS = 200
-"""Combinations in a part: 16 MB at 80 kB a preview."""
 
 KEPT_GARMENTS = 1_000
 """Garments whose thumbnails are read once for all parts: 15 MB."""
