@@ -77,7 +77,7 @@ def test_every_state_and_every_transition_is_read_once() -> None:
 
 def test_states_come_in_the_order_of_a_good_run() -> None:
     names = [state.name for state in read(ASL).states]
-    assert names[:8] == ["Manifest?", "Name", "Claim", "Plan", "TryOn", "Compare", "Summarize", "Notify"]
+    assert names[:9] == ["Manifest?", "Name", "Claim", "Plan", "TryOn", "Compare", "Summarize", "Parts?", "Notify"]
 
 
 def test_a_rules_comment_is_its_label_and_its_condition_where_it_has_none() -> None:

@@ -31,6 +31,7 @@ NEVER_AN_END = {
     "ExportError": "reviews, in the command",
     "SignatureError": "a check: the result is unchecked",
     "MeasurementsError": "a check: the result is unchecked",
+    "NoGalleryError": "parts of a gallery: they are written without pictures",
     "NothingToCompareError": "a check: the results are not compared",
     "JudgeError": "a check: the result is unchecked",
     "TooFewApprovedError": "limits of checks, in the command",
