@@ -29,39 +29,32 @@ HURRY_MS = 120_000
 @event_parser(model=SummarizeEvent)
 def handler(event: SummarizeEvent, context: LambdaContext) -> dict[str, Any]:
     logger.append_keys(run_id=event.run_id)
+    run = {"run_id": event.run_id, "bucket": event.bucket}
     if event.undrawn is not None:
-        return _told(
-            end_report(wiring.s3, wiring.ledger, run_id=event.run_id, bucket=event.bucket, undrawn=event.undrawn)
-        )
-    failure = event.failure
+        return _told(end_report(wiring.s3, wiring.ledger, **run, undrawn=event.undrawn))
     report = write_report(
         wiring.s3,
         wiring.ledger,
         wiring.gate,
-        run_id=event.run_id,
-        bucket=event.bucket,
+        **run,
         clock=wiring.clock,
         prices=wiring.price,
-        failure=Failure(failure.error, failure.cause) if failure.error else None,
+        failure=Failure(event.failure.error, event.failure.cause) if event.failure.error else None,
         uncompared=event.uncompared,
         parts_later=event.parts_later,
         hurry=lambda: context.get_remaining_time_in_millis() < HURRY_MS,
     )
-    if report.batches:
-        # The run has not ended: what is counted, and what failed, is told by the call that ends it.
-        logger.info("parts are left to draw", batches=len(report.batches), problem=report.gallery_error)
-        return asdict(report)
     return _told(report)
 
 
 def _told(report: Report) -> dict[str, Any]:
-    """A run that has ended, in the log and in metrics."""
     if report.gallery_error:
         logger.error("no gallery", reason=report.gallery_error)
         metrics.add_metric("GalleriesFailed", MetricUnit.Count, 1)
-    logger.info("summarized", status=report.status)
-    metrics.add_metric(f"Runs{report.status.capitalize()}", MetricUnit.Count, 1)
-    metrics.add_metric("CombinationsFailed", MetricUnit.Count, report.failed)
-    for name, amount in report.costs.items():
-        metrics.add_metric(name, MetricUnit.NoUnit, amount)
+    if not report.batches:  # while parts are left to draw the run has not ended
+        logger.info("summarized", status=report.status)
+        metrics.add_metric(f"Runs{report.status.capitalize()}", MetricUnit.Count, 1)
+        metrics.add_metric("CombinationsFailed", MetricUnit.Count, report.failed)
+        for name, amount in report.costs.items():
+            metrics.add_metric(name, MetricUnit.NoUnit, amount)
     return asdict(report)

@@ -190,7 +190,19 @@ def test_the_drawing_does_not_depend_on_the_order_in_which_states_are_written() 
 def test_a_good_run_goes_straight_down() -> None:
     drawing = layout(ASL)
     for way in (
-        ["Manifest?", "Name", "Claim", "Plan", "TryOn", "Compare", "Summarize", "Notify", "Whole?", "RunEnded"],
+        [
+            "Manifest?",
+            "Name",
+            "Claim",
+            "Plan",
+            "TryOn",
+            "Compare",
+            "Summarize",
+            "Parts?",
+            "Notify",
+            "Whole?",
+            "RunEnded",
+        ],
         ["ReserveSlot", "Pace", "Submit", "Wait", "Poll", "Done?", "Download", "Check"],
     ):
         nodes = [node(drawing, name) for name in way]
