@@ -122,10 +122,13 @@ def test_most_of_the_workflows_expressions_are_plain() -> None:
     assert len(plain) > 0.7 * len(WORKFLOW)
 
 
+JOB: dict[str, Any] = {"n": 1.0, "cadence": [1], "none": None, "waits": [5, 8]}
+
+
 @pytest.mark.parametrize(
     ("expression", "found"),
     [
-        ("$job", {"n": 1, "cadence": [1]}),
+        ("$job", {**JOB, "n": 1}),
         (" $job.n ", 1),
         ("$states.input.run", "r"),
         ("$states.context.Execution.Id", "arn"),
@@ -139,22 +142,29 @@ def test_most_of_the_workflows_expressions_are_plain() -> None:
         ("$job.cadence[0]", 1),
         ("$exists($job.service) ? $job.service : ''", ""),
         ("$exists($job.n)", True),
-        ("$merge([$job, {'n': $job.n + 1, 'x': $job.missing}])", {"n": 2, "cadence": [1]}),
+        (
+            "$merge([$job, {'n': $job.n + 1, 'x': $job.missing}])",
+            {**JOB, "n": 2},
+        ),
         ("($left := $ceil((20000 - $millis()) / 1000); $min([$left, 9]))", 8),
         ("$states.input.run = 'r' and $not($job.n > 1)", True),
         ("'run ' & $states.input.run & $job.n & $job.missing", "run r1"),
         ("$job.n = 1 ? null : 2", None),
+        ("$exists($job.none.listening.queued) ? $job.none.listening.queued[0] : 7", 7),
+        ("$exists($lookup($job, 'waits')) ? $lookup($job, 'waits') : 7", [5, 8]),
+        ("$job.waits", [5, 8]),
     ],
 )
 def test_what_is_plain_is_not_jsonatas_to_evaluate(expression: str, found: Any) -> None:
     data = {"input": {"run": "r"}, "context": {"Execution": {"Id": "arn", "Input": {}}}}
-    inner = {"job": {"n": 1.0, "cadence": [1]}, "both": "inner", "cadence": [5, 8, 10]}
+    inner = {"job": JOB, "both": "inner", "cadence": [5, 8, 10]}
     env = environment(data, {"outer": 2, "both": "outer"}, inner)
     evaluated = _plainly(env, expression, 12.345)
     assert (evaluated, repr(evaluated)) == (found, repr(found))
     assert both(env, expression)
     if isinstance(found, dict):
-        assert evaluated is not inner["job"], "a state's output is its own"
+        assert evaluated is not JOB, "a state's output is its own"
+        assert evaluated["waits"] is not JOB["waits"]
 
 
 @pytest.mark.parametrize(

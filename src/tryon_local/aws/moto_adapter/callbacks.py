@@ -47,6 +47,10 @@ def attempt_with_token(session: Session, state: Any, env: Any) -> Iterator[None]
     if not waits:
         yield
         return
+    # moto has made one for all of them.
+    made = env.states.context_object.context_object_data.get("Task")
+    if made is not None:
+        env.callback_pool_manager._pool.pop(made["Token"], None)
     token = env.states.context_object.update_task_token()
     session.tokens[token] = env.callback_pool_manager.add(token)
     try:

@@ -91,12 +91,16 @@ def _path(node: Any) -> Term:
 
 
 def _checked(term: Term) -> Term:
-    def checked(scope: Scope, now: float) -> Any:
-        value = term(scope, now)
-        # A list on a path is a sequence, and a null is not always one.
-        return value if value is NOTHING or type(value) in _PLAIN else _elsewhere()
+    return lambda scope, now: _held(term(scope, now))
 
-    return checked
+
+def _held(value: Any) -> Any:
+    if value is NOTHING or type(value) in _PLAIN:
+        return value
+    # A list at a path's end is a sequence of its items, of which one or none would not be a list any more.
+    if type(value) is list and len(value) > 1 and _SCALARS.issuperset(map(type, value)):
+        return value
+    raise ElsewhereError
 
 
 def _whatever_path(node: Any) -> Term:
@@ -118,7 +122,7 @@ def _whatever_path(node: Any) -> Term:
         value = variable(scope, now)
         for name in names:
             if type(value) is not dict:
-                return value if value is NOTHING else _elsewhere()
+                return NOTHING if type(value) is not list else _elsewhere()
             value = value.get(name, NOTHING)
         return value
 
@@ -280,7 +284,8 @@ def _exists(argument: Any) -> Term:
 
     def exists(scope: Scope, now: float) -> bool:
         found = value(scope, now)
-        return found is not NOTHING if type(found) is not list else _elsewhere()
+        # An empty list is something, but at a path's end it is nothing.
+        return found is not NOTHING if type(found) is not list or found else _elsewhere()
 
     return exists
 
@@ -292,8 +297,7 @@ def _lookup(argument: Any, key: Any) -> Term:
         held, wanted = whole(scope, now), name(scope, now)
         if type(held) is not dict or type(wanted) is not str:
             raise ElsewhereError
-        value = held.get(wanted, NOTHING)
-        return value if value is NOTHING or type(value) in _PLAIN else _elsewhere()
+        return _held(held.get(wanted, NOTHING))
 
     return lookup
 

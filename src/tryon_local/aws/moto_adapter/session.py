@@ -61,5 +61,5 @@ class Session:
 def json_default(value: Any) -> str:
     """How moments appear in JSON made by AWS: UTC, milliseconds, `Z`."""
     if isinstance(value, datetime):
-        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{value.microsecond // 1000:03d}Z"
+        return value.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
     return str(value)
