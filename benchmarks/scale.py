@@ -3,7 +3,8 @@
 `python -m benchmarks.scale run 1000` drives that many combinations through the real state machine and handlers in
 virtual time; `python -m benchmarks.scale plan 100000` and `summarize 100000` call one handler in a process of its
 own, with AWS as `benchmarks.wire` has it; `python -m benchmarks.scale growth 1000` does all of it from 18 to 100,000,
-the workflow up to 1,000, and draws the plot.
+the workflow up to 1,000, and draws the plot. `python -m benchmarks.scale limits` writes how near 100,000 and 300,000 come
+to each limit into docs/scale.md.
 """
 
 import argparse
@@ -29,13 +30,17 @@ from benchmarks import wire
 from benchmarks.environment import ENVIRONMENT
 from tryon.pictures import thumbnails
 from tryon.planning.intake import READERS
-from tryon.reporting import cost
+from tryon.planning.manifest import MAX_BYTES, MAX_RETRY_BYTES
+from tryon.reporting import batches, cost
 from tryon.state.entry import read_entry
 from tryon.state.items import from_item
+from tryon.state.ledger import MOST_ENTRIES
 from tryon_local.aws import template
 
 ROOT = Path(__file__).resolve().parent.parent
 PLOT = ROOT / "docs" / "scale.svg"
+PAGE = ROOT / "docs" / "scale.md"
+BEGIN, END = "<!-- limits -->\n", "<!-- /limits -->\n"
 SIZES = (18, 100, 1_000, 10_000, 100_000)
 COLOURS = ("#1b6ca8", "#c8553d", "#999", "#2b8a3e")
 
@@ -222,6 +227,36 @@ def plot(panels: Sequence[tuple[str, str, Mapping[str, Sequence[tuple[float, flo
     return "".join([*parts, "</svg>\n"])
 
 
+def limits(sizes: Sequence[int] = (100_000, 300_000)) -> str:
+    """What binds at each size, as a table: what is reached of each limit, or by what it is missed."""
+    sized = {n: wire.Size.of(n) for n in sizes}
+    last = {n: read_entry(from_item(wire.entry(n - n % wire.FAILED, size))) for n, size in sized.items()}
+    repeated = {
+        n: len(json.dumps({"model": e.model, "garment": e.worn.partition("-")[2]})) + 5 for n, e in last.items()
+    }
+    parts = {n: math.ceil(n / batches.PART_COMBINATIONS) for n in sizes}
+    maximum = int(template.load(ROOT / "template.yaml")["Parameters"]["MaxCombinations"]["MaxValue"])
+    rows: list[tuple[str, float, Callable[[int], float]]] = [
+        ("the parameter MaxCombinations", maximum, lambda n: n),
+        ("seconds of Plan that DynamoDB's writes take", 880, lambda n: 2 * n / WRITES_PER_SECOND),
+        ("digits of an entry's key: entries", MOST_ENTRIES, lambda n: n),
+        ("bytes of a retry manifest, all failed", MAX_RETRY_BYTES, lambda n: n * repeated[n]),
+        ("bytes of a manifest that names each", MAX_BYTES, lambda n: n * repeated[n]),
+        ("pictures in Plan's time, at 0.3 s each", 880 / 0.3, lambda n: sized[n].models + sized[n].garments),
+        ("items of a Distributed Map", 100_000_000, lambda n: n),
+        ("calls of Gallery: events of a history, 8 each", 25_000, lambda n: 8 * cost.batches_of(n)),
+        ("bytes of the batches in a state", 262_144, lambda n: 80 * cost.batches_of(n)),
+        ("bytes of the gallery's index", 16_000_000, lambda n: 110 * parts[n]),
+        ("seconds of the execution, 27 s each on 10 slots", 14 * 86_400, lambda n: 2.7 * n),
+        ("seconds of the execution, 5 requests each at 2 a second", 14 * 86_400, lambda n: 2.5 * n),
+    ]
+    lines = ["| limit | it is | " + " | ".join(f"at {n:,}" for n in sizes) + " |", "|---|---:|" + "---:|" * len(sizes)]
+    for what, limit, used in rows:
+        cells = [f"{used(n):,.0f} ({used(n) / limit:.0%}{', refused' if used(n) > limit else ''})" for n in sizes]
+        lines.append(f"| {what} | {limit:,.0f} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
 def growth(run_up_to: int) -> dict[int, dict[str, Any]]:
     """Everything at every size; the whole workflow only as far as wanted, since it takes 40 ms a combination."""
     return {
@@ -259,12 +294,16 @@ def drawn(found: Mapping[int, Mapping[str, Any]]) -> str:
 def main() -> int:
     """Measure and print JSON; `growth` draws as well."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__)
-    parser.add_argument("what", choices=["run", "plan", "summarize", "growth"])
+    parser.add_argument("what", choices=["run", "plan", "summarize", "growth", "limits"])
     parser.add_argument("combinations", type=int, nargs="?", default=1_000)
     parser.add_argument("--slots", type=int, default=10)
     chosen = parser.parse_args()
     warnings.simplefilter("ignore")
     match chosen.what:
+        case "limits":
+            head, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+            PAGE.write_text(head + BEGIN + limits() + END + rest.partition(END)[2], encoding="utf-8")
+            return 0
         case "run":
             found: Any = workflow(chosen.combinations, chosen.slots)
         case "growth":

@@ -38,6 +38,7 @@ def handler(event: PlanEvent, context: LambdaContext) -> dict[str, Any]:
             check_access=lambda key: submit.check_access(wiring.service(key), wiring.gate(key)),
             limits=wiring.limits,
             now=wiring.clock.now(),
+            left=lambda: context.get_remaining_time_in_millis() / 1000,
         )
     except PicturesMissingError:
         raise  # they may be on their way

@@ -4,7 +4,7 @@ import json
 import unicodedata
 from collections.abc import Collection
 from io import BytesIO
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
@@ -160,3 +160,23 @@ def test_a_picture_in_the_other_form_that_cannot_be_read_says_why() -> None:
 
     with pytest.raises(ManifestError, match="is archived"):
         taken(Archive("g.jpg"), wanted("é.jpg"))
+
+
+@pytest.mark.parametrize("checked", [0, 3])
+def test_more_pictures_than_there_is_time_for_are_refused_by_their_number(checked: int) -> None:
+    manifest = wanted(*(f"m{n}.jpg" for n in range(9)))
+    store = Store("g.jpg", *(f"m{n}.jpg" for n in range(9)))
+    left = iter([False] * checked)
+    with pytest.raises(
+        ManifestError, match="10 pictures are named, and in the time that there is . were checked"
+    ) as no:
+        take_in(
+            cast("Any", store),
+            manifest,
+            bucket="b",
+            folder=RunFolder("run"),
+            max_bytes=1_000_000,
+            late=lambda: next(left, True),
+        )
+    assert "split the manifest" in str(no.value)
+    assert len(store.asked) == checked

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -41,6 +42,10 @@ if TYPE_CHECKING:
 
 ARRIVAL_SECONDS = 60.0
 """How long after its event a manifest waits for pictures: who copies a folder copies the small manifest first."""
+
+LEDGER_SECONDS = (20.0, 0.003)
+"""What plan and ledger take after the pictures, in seconds: at least, and for each combination. DynamoDB writes 1,000
+units a second to one partition, and a transaction counts each item twice."""
 
 MOST_NOTES = 20
 """Notes that a run's item keeps: one a picture would pass DynamoDB's 400 KB."""
@@ -99,10 +104,12 @@ def plan_run(
     check_access: Callable[[str], Balance | None],
     limits: Limits,
     now: float,
+    left: Callable[[], float] = lambda: inf,
 ) -> Run:
     """Plan a run and open it in the ledger; returns it as it is then.
 
-    `check_access` asks the service of a key whether it would answer, and what is left of its account. Raises
+    `check_access` asks the service of a key whether it would answer, and what is left of its account. `left` are the
+    seconds that the call still has: pictures that leave too few for the ledger are too many. Raises
     `ManifestError` for what cannot be run, `PicturesMissingError` while pictures may be on their way still,
     `NothingLeftError` for a retry that has nothing to do and is ready to be reported, and `RunEndedError` where the run
     was ended meanwhile.
@@ -156,6 +163,7 @@ def plan_run(
             max_bytes=limits.image_bytes,
             awaited=PicturesMissingError.missing(origin.missing),
             kept=_kept(s3, ledger, manifest),
+            late=lambda: left() < LEDGER_SECONDS[0] + LEDGER_SECONDS[1] * total,
         )
     except PicturesMissingError as error:
         # An event's time ahead of the clock by more than that is as wrong as one behind it.

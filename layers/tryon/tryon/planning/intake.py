@@ -121,6 +121,7 @@ def take_in(
     max_bytes: int,
     awaited: Collection[str] = (),
     kept: KeptPictures | None = None,
+    late: Callable[[], bool] = lambda: False,
 ) -> Intake:
     """Check every picture that the manifest names.
 
@@ -130,12 +131,13 @@ def take_in(
     Raises `ManifestError` naming every field whose picture is missing, unreadable or too large (`max_bytes`);
     `PicturesMissingError` when all that is wrong is that some are not there. The fields that such an error named last
     time are `awaited`: they are looked at first, and the others only when all of these are there, so that looking again
-    costs little.
+    costs little. Once it is `late`, the manifest is refused, with the number of pictures that there was time for.
     """
 
     found, wanted = Intake(), demands(manifest)
 
     def one(named: NamedImage) -> tuple[KeptPicture, str] | _UnusableError:
+        _check_time(late(), len(everything), found.pictures)
         try:
             known = kept.of(named.kind).get(named.id) if kept else None
             if known is not None and known.image == named.image:
@@ -167,6 +169,14 @@ def take_in(
         missing = all(isinstance(error, _MissingError) for error in unusable.values())
         raise PicturesMissingError(problems) if missing else ManifestError(problems)
     return found
+
+
+def _check_time(late: bool, named: int, taken: KeptPictures) -> None:
+    """Refuse a manifest whose pictures are more than there is time for."""
+    if late:
+        checked = len(taken.models) + len(taken.garments)
+        said = f"{named:,} pictures are named, and in the time that there is {checked:,} were checked"
+        raise ManifestError([Problem("", f"{said}: split the manifest, or name smaller pictures")])
 
 
 _Copy = Callable[[NamedImage, bytes], None]
