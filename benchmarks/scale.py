@@ -3,8 +3,8 @@
 `python -m benchmarks.scale run 1000` drives that many combinations through the real state machine and handlers in
 virtual time; `python -m benchmarks.scale plan 100000` and `summarize 100000` call one handler in a process of its
 own, with AWS as `benchmarks.wire` has it; `python -m benchmarks.scale growth 1000` does all of it from 18 to 100,000,
-the workflow up to 1,000, and draws the plot. `python -m benchmarks.scale limits` writes how near 100,000 and 300,000 come
-to each limit into docs/scale.md.
+the workflow up to 1,000, and draws the plot. `python -m benchmarks.scale limits` writes into docs/scale.md how near
+100,000 and 300,000 come to each limit.
 """
 
 import argparse

@@ -122,9 +122,11 @@ class Wire:
             return _answer(request.url, body, "application/x-amz-json-1.0")
         if request.method == "PUT":
             name = urlsplit(request.url).path.rpartition("/")[2]
-            if name in KEPT and isinstance(request.body, bytes | bytearray):
-                self.kept[name] = bytes(request.body)
-            self.traffic.count("PutObject", _length(request.body), 0)
+            sent: Any = request.body
+            if name in KEPT:
+                sent = sent if isinstance(sent, bytes) else bytes(sent.read())
+                self.kept[name] = _whole(sent)
+            self.traffic.count("PutObject", _length(sent), 0)
             return _answer(request.url, b"", "text/plain", ETag='"e"')
         body = self._object(unquote(urlsplit(request.url).path))
         self.traffic.count("GetObject", 0, len(body))
@@ -256,6 +258,18 @@ def _length(body: Any) -> int:
     if isinstance(body, bytes | bytearray):
         return len(body)
     return sum(map(len, iter(lambda: body.read(65_536), b"")))
+
+
+def _whole(sent: bytes) -> bytes:
+    """A small body without the chunks that botocore sends it in, each behind its length in hexadecimal digits."""
+    if sent.startswith(b"{"):
+        return sent
+    found = b""
+    while (length := int(sent[: sent.index(b"\r\n")], 16)) > 0:
+        start = sent.index(b"\r\n") + 2
+        found += sent[start : start + length]
+        sent = sent[start + length + 2 :]
+    return found
 
 
 class _Raw(io.BytesIO):
