@@ -13,7 +13,7 @@ from tryon.service import GarmentPicture, Submission
 from tryon.service.volcengine.parameters import Parameters
 from tryon_local.clock import VirtualClock
 from tryon_local.service.pixel import pixel
-from tryon_local.service.tasks import TypicalLatency
+from tryon_local.service.tasks import Latency, TypicalLatency
 from tryon_local.service.volcengine.standin import StandIn
 
 START = 1_790_000_000.0
@@ -81,13 +81,23 @@ def latencies(seed: int, count: int) -> list[float]:
     return drawn
 
 
-def service(clock: VirtualClock, seed: int, *, slots: int, count: int) -> StandIn:
-    """The service: the n-th task that is submitted takes the n-th latency of the seed, whoever submits it."""
+def service(
+    clock: VirtualClock,
+    seed: int,
+    *,
+    slots: int,
+    count: int,
+    requests_per_second: float | None = 2.0,
+    latency: Latency | None = None,
+) -> StandIn:
+    """The service: the n-th task that is submitted takes the n-th latency of the seed, whoever submits it, or what
+    `latency` says."""
     table = latencies(seed, count)
     return StandIn(
         clock,
         slots=slots,
-        latency=lambda new: table[(new.number - 1) % count],
+        requests_per_second=requests_per_second,
+        latency=latency or (lambda new: table[(new.number - 1) % count]),
         picture=pixel,
         seed=seed,
         max_skew=None,  # the vendor's SDK signs by the machine's clock

@@ -217,6 +217,6 @@ def ledger_and_gate(clock: HandClock) -> Iterator[tuple[Ledger, Gate]]:
             account="service",
             limits=GateLimits(slots=1, pace=0, lease=360),
             clock=clock,
-            wake=lambda token, seconds: True,
+            wake=lambda token, start, now: True,
         )
         yield Ledger(client, "ledger", clock), gate

@@ -40,6 +40,7 @@ def handler(event: SubmitEvent, context: LambdaContext) -> dict[str, str | float
             refusals=event.refusals,
             refused_visit=event.refused_visit,
             refused_task=event.refused_task or None,
+            start_at=event.start_at,
         )
     except ServiceError as error:
         _warn(error)

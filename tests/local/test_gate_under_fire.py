@@ -68,7 +68,7 @@ class Account:
         self.die()
         return answer
 
-    def _wake(self, token: str, seconds: int) -> bool:
+    def _wake(self, token: str, start: float, now: float) -> bool:
         self.die()
         with self._lock:
             event = self._listening.pop(token, None)

@@ -134,7 +134,7 @@ def test_every_function_answers_its_event_through_sam_local_invoke(
         account="service",
         limits=GateLimits(slots=6, pace=0.0, lease=600.0),
         clock=app.clock,
-        wake=lambda token, seconds: True,
+        wake=lambda token, start, now: True,
     )
     gate.reserve(holder(run_id, combination["n"], 1), "a child that listens")
     task = run("SubmitFunction", event("submit", combination=combination))["task_id"]

@@ -1,6 +1,7 @@
+import json
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import Any, Literal, cast
 
 import boto3
@@ -34,6 +35,7 @@ from tryon.state.gate import (
     free,
     hold,
     next_turn,
+    overtake,
     pause_after,
     refuse,
     waker,
@@ -118,13 +120,13 @@ class Listener:
     """Children that wait on tokens; a token in `gone` belongs to one that stopped waiting."""
 
     def __init__(self) -> None:
-        self.woken: list[tuple[str, int]] = []
+        self.woken: list[tuple[str, Any]] = []
         self.gone: set[str] = set()
 
-    def __call__(self, token: str, seconds: int) -> bool:
+    def __call__(self, token: str, start: float, now: float) -> bool:
         if token in self.gone:
             return False
-        self.woken.append((token, seconds))
+        self.woken.append((token, pytest.approx(max(0.0, start - now), abs=0.01)))
         return True
 
     @property
@@ -187,7 +189,7 @@ def test_a_child_that_asks_again_while_its_lost_slot_is_taken_back_keeps_it(
     for i in (1, 2, 3):
         gate.reserve(f"run#{i}", f"t{i}")
 
-    def late(token: str, seconds: int) -> bool:
+    def late(token: str, start: float, now: float) -> bool:
         gate._wake = listener
         gate.reserve("run#3", "t3-again")  # between the failed wake-up and what follows from it
         return False
@@ -213,7 +215,7 @@ def test_a_crash_between_handing_over_and_waking_heals_when_the_child_asks_again
     for i in (1, 2, 3):
         gate.reserve(f"run#{i}", f"t{i}")
 
-    def crash(token: str, seconds: int) -> bool:
+    def crash(token: str, start: float, now: float) -> bool:
         raise ConnectionError
 
     gate._wake = crash  # the process ends here
@@ -358,6 +360,74 @@ def test_questions_have_a_window_of_their_own_where_the_service_counts_them_apar
     assert due == pytest.approx(later)
 
 
+@given(st.dictionaries(st.text(min_size=1), st.floats(90, 110), max_size=8), st.floats(100, 110))
+def test_a_submit_goes_before_the_polls_that_wait_and_no_time_is_lost(polls: dict[str, float], turn: float) -> None:
+    taken, after = overtake(polls, turn, 100.0)
+    assert sorted([taken, *after.values()]) == sorted([turn, *polls.values()])
+    soon = min(turn, 100.0 + MAX_TURN_WAIT)
+    waiting = sorted((at, who) for who, at in polls.items() if 100.0 <= at < soon)
+    assert taken == (waiting[0][0] if waiting else turn)
+    assert [who for _, who in waiting] == [who for _, who in sorted((after[who], who) for _, who in waiting)] or len(
+        {at for at, _ in waiting}
+    ) < len(waiting)
+    assert all(after[who] == at for who, at in polls.items() if (at, who) not in waiting)
+
+
+def test_a_poll_that_waits_lets_a_submit_go_first(gate: Gate, clock: HandClock) -> None:
+    """At the service's 2 requests a second the slot that the submit fills would idle; the poll may see no end."""
+    start, sent = clock.time, {}
+    for _ in range(2):
+        gate.take_turn()
+    sleep = clock.sleep
+
+    def meanwhile(seconds: float) -> None:
+        """The poll sleeps until its turn; a submit comes in between."""
+        clock.sleep = sleep  # type: ignore[method-assign]
+        clock.time += 0.5
+        gate.take_turn("submit")
+        sent["submit"] = clock.time - start
+
+    clock.sleep = meanwhile  # type: ignore[method-assign]
+    gate._requests = RequestLimit(1, 1.1)
+    gate.take_turn("poll", poll=True)
+    sent["poll"] = clock.time - start
+    assert sent == {"submit": pytest.approx(1.1, abs=0.01), "poll": pytest.approx(2.2, abs=0.01)}
+    assert "polls" not in gate._item("service#requests")
+
+
+def test_a_poll_that_is_overtaken_again_and_again_waits_in_the_state_machine(gate: Gate, clock: HandClock) -> None:
+    gate._requests = RequestLimit(1, 1.1)
+    gate.take_turn()
+    sleep, submits = clock.sleep, count()
+
+    def meanwhile(seconds: float) -> None:
+        clock.sleep = sleep  # type: ignore[method-assign]
+        for _ in range(2):
+            # Two submits for each turn: the poll's moves away from it.
+            now = clock.time
+            gate.take_turn(f"submit {next(submits)}")
+            clock.time = now
+        clock.time += seconds
+        clock.sleep = meanwhile  # type: ignore[method-assign]
+
+    clock.sleep = meanwhile  # type: ignore[method-assign]
+    began = clock.time
+    with pytest.raises(TurnLaterError) as later:
+        gate.take_turn("poll", poll=True)
+    assert later.value.booked
+    # A wait of no second would be a deadline that has passed.
+    assert later.value.again_in >= 1
+    assert MAX_TURN_WAIT < clock.time + later.value.seconds - began < 30
+
+
+def test_a_submit_waits_for_what_its_pace_has_left_of_a_second(gate: Gate, clock: HandClock) -> None:
+    start = clock.time
+    gate.take_turn("a", start=start + 0.7)
+    assert clock.time - start == pytest.approx(0.7, abs=1e-3)
+    gate.take_turn("b", start=start + 3e7)  # by a clock that was wrong
+    assert clock.time - start <= 1.7 + 1.1
+
+
 def test_turns_are_booked_only_so_far_ahead(gate: Gate, clock: HandClock) -> None:
     gate._requests = RequestLimit(1, 60.0)
     gate.take_turn("a")
@@ -388,7 +458,7 @@ def test_turns_stored_by_a_clock_that_was_a_year_ahead_are_written_over(gate: Ga
 def test_children_that_need_no_slot_begin_at_half_of_the_rate(gate: Gate, listener: Listener, clock: HandClock) -> None:
     for i in range(5):
         gate.pass_through(f"t{i}")
-    assert listener.woken == [("t0", 0), ("t1", 2), ("t2", 3), ("t3", 4), ("t4", 5)]
+    assert listener.woken == [("t0", 0), ("t1", 1.1), ("t2", 2.2), ("t3", 3.3), ("t4", 4.4)]
     clock.time += 60
     gate.pass_through("later")
     assert listener.woken[-1] == ("later", 0)
@@ -770,17 +840,28 @@ class _StepFunctions:
         raise ClientError(self._answer, "SendTaskSuccess")
 
 
+def test_a_child_is_told_the_whole_seconds_that_it_waits_and_when_it_may_start() -> None:
+    told: list[dict[str, str]] = []
+
+    class Hears:
+        def send_task_success(self, **call: str) -> None:
+            told.append(call)
+
+    assert waker(cast(Any, Hears()))("token", 102.75, 100.0)
+    assert [json.loads(call["output"]) for call in told] == [{"start_in": 2, "start_at": 102.75}]
+
+
 @pytest.mark.parametrize("code", ["TaskTimedOut", "TaskDoesNotExist", "InvalidToken"])
 def test_a_child_that_waits_no_more_is_not_woken(code: str) -> None:
-    assert waker(cast(Any, _StepFunctions(code, 400)))("token", 3) is False
+    assert waker(cast(Any, _StepFunctions(code, 400)))("token", 3.0, 0.0) is False
 
 
 @pytest.mark.parametrize(("code", "status"), [("ThrottlingException", 400), ("InternalFailure", 500), ("503", 503)])
 def test_a_wake_that_step_functions_refuses_for_now_is_trouble_by_its_name(code: str, status: int) -> None:
     with pytest.raises(GateError, match="Step Functions"):
-        waker(cast(Any, _StepFunctions(code, status)))("token", 3)
+        waker(cast(Any, _StepFunctions(code, status)))("token", 3.0, 0.0)
 
 
 def test_a_wake_without_the_right_to_it_is_no_passing_trouble() -> None:
     with pytest.raises(ClientError):
-        waker(cast(Any, _StepFunctions("AccessDeniedException", 400)))("token", 3)
+        waker(cast(Any, _StepFunctions("AccessDeniedException", 400)))("token", 3.0, 0.0)

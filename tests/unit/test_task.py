@@ -112,6 +112,10 @@ class Bench:
             learned=learned,
         )
 
+    def wake(self, token: str, start: float, now: float) -> bool:
+        self.woken.append((token, round(max(0.0, start - now))))
+        return True
+
     def reserve(self, visit: int = 1, n: int = 1) -> None:
         self.gate.reserve(slots.holder(RUN, n, visit), f"token-{n}-{visit}")
 
@@ -134,7 +138,7 @@ def bench(clock: HandClock) -> Iterator[Bench]:
         ledger.open_run(Run(RUN, execution="e", started_at=clock.time))
         ledger.add(RUN, [combination(n) for n in (1, 2)])
         found = Bench(clock, ledger, gate, FakeService())
-        gate._wake = lambda token, seconds: not found.woken.append((token, seconds))
+        gate._wake = found.wake
         found.reserve()
         yield found
 

@@ -51,7 +51,8 @@ class SubmitEvent(BaseModel):
     """What the state machine passes: the combination that holds a slot, and what became of its earlier submits.
 
     `visit` numbers its visits to this state, `refusals` those that count, `refused_visit` is the last that the service
-    refused; `refused_task` is its task whose result was refused.
+    refused; `refused_task` is its task whose result was refused. `start_at` is when it may start by the pace, in
+    seconds since the epoch.
     """
 
     run_id: str
@@ -60,6 +61,7 @@ class SubmitEvent(BaseModel):
     refusals: int = 0
     refused_visit: int = 0
     refused_task: str = ""
+    start_at: float = 0.0
 
 
 class PollEvent(BaseModel):

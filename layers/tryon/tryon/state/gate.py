@@ -193,10 +193,14 @@ class Held:
 
 @dataclass(frozen=True)
 class _Turns:
-    """An account's other two items: the times of its last and its booked requests, or of the next task to resume."""
+    """An account's other two items: the times of its last and its booked requests, or of the next task to resume.
+
+    `polls` are booked requests that are questions, which a submit may overtake.
+    """
 
     turns: list[float] = field(default_factory=list)
     booked: Mapping[str, float] = field(default_factory=dict)
+    polls: Mapping[str, float] = field(default_factory=dict)
     next_start: float = 0.0
     version: int = 0
 
@@ -238,6 +242,22 @@ def next_turn(turns: Sequence[float], now: float, limit: RequestLimit) -> float:
     turns = [turn for turn in turns if turn <= ahead]
     earliest = max(now, turns[-1]) if turns else now
     return earliest if len(turns) < limit.count else max(earliest, turns[-limit.count] + limit.seconds)
+
+
+def _alive(booked: Mapping[str, float], now: float) -> dict[str, float]:
+    """Booked turns that are not over, and no further ahead than any that is booked."""
+    return {who: turn for who, turn in booked.items() if now - TURN_KEPT <= turn <= now + MAX_TURN_AHEAD}
+
+
+def overtake(polls: Mapping[str, float], turn: float, now: float) -> tuple[float, dict[str, float]]:
+    """The turn of a submit that was next at `turn`, before those of `polls` that wait for theirs; these move back.
+
+    A submit always ends an idle slot's time, a poll only where its task has ended. The times of requests stay the same.
+    Polls that the state machine keeps until their turn keep it: they would come for it in vain.
+    """
+    waiting = sorted((at, who) for who, at in polls.items() if now <= at < min(turn, now + MAX_TURN_WAIT))
+    times = [*(at for at, _ in waiting), turn]
+    return times[0], {**polls, **{who: later for (_, who), later in zip(waiting, times[1:], strict=True)}}
 
 
 def admit(state: GateState, now: float, limits: GateLimits) -> tuple[GateState, list[Grant]]:
@@ -367,9 +387,9 @@ def free(state: GateState, holder: str) -> GateState:
 class Gate:
     """The gate of one account.
 
-    `wake(token, seconds)` wakes a waiting child, to start after that many whole seconds, and returns whether the
-    child still listened. `requests` is the rate of the service's requests; `polls` that of its questions, where the
-    service counts those apart.
+    `wake(token, start, now)` wakes a waiting child, whose submit may start at `start`, in seconds since the epoch, and
+    returns whether the child still listened. `requests` is the rate of the service's requests; `polls` that of its
+    questions, where the service counts those apart.
     """
 
     def __init__(
@@ -380,7 +400,7 @@ class Gate:
         account: str,
         limits: GateLimits,
         clock: Clock,
-        wake: Callable[[str, int], bool],
+        wake: Callable[[str, float, float], bool],
         requests: RequestLimit | None = None,
         polls: RequestLimit | Literal["shared"] | None = "shared",
     ) -> None:
@@ -416,7 +436,7 @@ class Gate:
         grants = self._change(change)
         if renewed:
             # A child that does not listen has been woken before: its slot is in use, and stays its own.
-            self._wake(token, self._seconds_until(grants[0].start))
+            self._wake(token, grants[0].start, self._clock.now())
         else:
             self._deliver(grants)
 
@@ -426,7 +446,7 @@ class Gate:
         Many of them begin one after the other, at half of the request rate: all at once would wait for their turns
         longer than a function lives.
         """
-        self._wake(token, self._seconds_until(self._resume_at()))
+        self._wake(token, self._resume_at(), self._clock.now())
 
     def _resume_at(self) -> float:
         limit, _ = self._turns_of(poll=True)
@@ -542,43 +562,64 @@ class Gate:
 
         self._deliver(self._change(change))
 
-    def take_turn(self, who: str = "", *, poll: bool = False) -> None:
+    def take_turn(self, who: str = "", *, poll: bool = False, start: float = 0.0) -> None:
         """Wait until the account's next request is due, so that all runs together keep the service's rate.
 
-        `poll` says that it is a question, which some services count apart from submits.
+        `start` is when a submit may start by the pace, in seconds since the epoch: less than a second from now, since
+        the state machine waited for the whole ones.
+
+        `poll` says that it is a question, which some services count apart from submits. Where they are counted
+        together, a submit goes before the questions of others that still wait for their turn.
 
         Raises `TurnLaterError` when that is more than a few seconds away. The turn is then booked for `who`, if it is
         within `MAX_TURN_AHEAD`, and is taken when `who` comes again at that time: whoever asks twice has one turn.
         """
+        self._clock.sleep(min(1.0, max(0.0, start - self._clock.now())))
         limit, key = self._turns_of(poll=poll)
         if limit is None:
             return
+        began = self._clock.now()
+        while True:
+            turn, may_move = self._next_turn(who, key, limit, poll=poll)
+            seconds = turn - self._clock.now()
+            if may_move and turn - began > 2 * MAX_TURN_WAIT and seconds > 1 + _START_SECONDS:
+                # Overtaken again and again: the state machine waits more cheaply, a whole second at least.
+                raise TurnLaterError(seconds, booked=True)
+            self._clock.sleep(max(0.0, seconds))
+            if not may_move:
+                return
+
+    def _next_turn(self, who: str, key: str, limit: RequestLimit, *, poll: bool) -> tuple[float, bool]:
+        """When the next request is due, in seconds since the epoch, and whether a submit may still take that turn."""
+        moves = bool(who) and poll and self._polls == "shared"
         for attempt in self._attempts(f"the requests of account {self._account!r} could not be put in turn"):
             requests = _turns().validate_python(self._item(key))
             now = self._clock.now()
-            turns = requests.turns
-            booked = {
-                other: turn
-                for other, turn in requests.booked.items()
-                if now - TURN_KEPT <= turn <= now + MAX_TURN_AHEAD
-            }
-            turn = booked.pop(who, None) if who else None
+            turns, booked, polls = requests.turns, _alive(requests.booked, now), _alive(requests.polls, now)
+            mine = polls if moves else booked
+            turn = mine.pop(who, None) if who else None
             if turn is None:
                 turn = next_turn(turns, now, limit)
                 turns = [*turns, turn][-limit.count :]
+                if not poll:
+                    turn, polls = overtake(polls, turn, now)
             elif turn - now > MAX_TURN_WAIT:
                 raise TurnLaterError(turn - now, booked=True)
-            later = turn - now > MAX_TURN_WAIT
+            elif moves and turn > now:
+                return turn, True
+            later, waits = turn - now > MAX_TURN_WAIT, moves and turn > now
             if later and (not who or turn - now > MAX_TURN_AHEAD):
                 raise TurnLaterError(turn - now)
-            if later:
-                booked[who] = turn
-            if self._put(key, {"turns": turns, **({"booked": booked} if booked else {})}, requests.version):
+            if later or waits:
+                mine[who] = turn
+            kept: dict[str, Json] = {"turns": turns}
+            kept |= {name: turns for name, turns in (("booked", booked), ("polls", polls)) if turns}
+            if self._put(key, kept, requests.version):
                 if later:
                     raise TurnLaterError(turn - now, booked=True)
-                self._clock.sleep(max(0.0, turn - now))
-                return
+                return turn, waits
             self._back_off(attempt)
+        raise AssertionError("the attempts end with an error")
 
     def _turns_of(self, *, poll: bool) -> tuple[RequestLimit | None, str]:
         """The rate of submits or of questions, and the item that keeps their turns."""
@@ -644,12 +685,9 @@ class Gate:
 
     def _deliver(self, grants: list[Grant]) -> None:
         for grant in grants:
-            if not self._wake(grant.token, self._seconds_until(grant.start)):
+            if not self._wake(grant.token, grant.start, self._clock.now()):
                 # The child stopped waiting: its slot goes to the next one, who is woken in turn.
                 self._take_back(grant)
-
-    def _seconds_until(self, start: float) -> int:
-        return max(0, math.ceil(start - self._clock.now()))
 
     def _take_back(self, grant: Grant) -> None:
         def change(state: GateState, now: float) -> tuple[GateState, list[Grant]]:
@@ -658,16 +696,20 @@ class Gate:
         self._deliver(self._change(change))
 
 
-def waker(client: "SFNClient") -> Callable[[str, int], bool]:
+def waker(client: "SFNClient") -> Callable[[str, float, float], bool]:
     """Wake a child through its task token: False for a child that no longer waits.
+
+    The child is told for how many whole seconds its state machine waits, and from when on its submit may start, in
+    seconds since the epoch: Submit waits for the rest.
 
     Raises `GateError` where Step Functions refuses the call for now. botocore has no class of its own for its
     throttling, and the state machine knows errors by their class.
     """
 
-    def wake(token: str, seconds: int) -> bool:
+    def wake(token: str, start: float, now: float) -> bool:
+        told = {"start_in": max(0, math.floor(start - now)), "start_at": round(start, 3)}
         try:
-            client.send_task_success(taskToken=token, output=json.dumps({"start_in": seconds}))
+            client.send_task_success(taskToken=token, output=json.dumps(told))
         except ClientError as error:
             if code_of(error) in ("TaskTimedOut", "TaskDoesNotExist", "InvalidToken"):
                 return False

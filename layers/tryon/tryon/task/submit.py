@@ -89,12 +89,14 @@ def start(  # noqa: C901, PLR0913 - paid once: the order of these steps is the p
     refusals: int = 0,
     refused_visit: int = 0,
     refused_task: str | None = None,
+    start_at: float = 0.0,
 ) -> Started:
     """Start the combination's task and return its id; called again, return the id without paying again.
 
     `visit` numbers the combination's visits, `refused_visit` is the last one of which the state machine knows that the
     service refused its submit, `refusals` how many of those count. After a task whose result the service refused,
-    `refused_task`, another one is started, with another seed.
+    `refused_task`, another one is started, with another seed. Nothing is sent before `start_at`, in seconds since the
+    epoch, which is less than a second away.
 
     The slot is freed here before every error which proves that no task exists, and kept otherwise. Raises the
     errors of `tryon.service.errors`; `SlotLostError` where the combination must ask for a slot again;
@@ -123,7 +125,7 @@ def start(  # noqa: C901, PLR0913 - paid once: the order of these steps is the p
     try:
         submission = load(combination)
         # Before the ledger says that the service is being called, so that whatever breaks here leaves no doubt.
-        gate.take_turn(requester(run_id, n))
+        gate.take_turn(requester(run_id, n), start=start_at)
         adopted = _asked_once_more(combination, service)
         if adopted is not None:
             return _resume(adopted, run_id, n, ledger, now)
