@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +128,8 @@ def test_every_function_answers_its_event_through_sam_local_invoke(
     (combination,) = json.loads(app.get(f"runs/{run_id}/plan.json"))
 
     # Its token wakes nobody here, so the gate takes the slot back: the handler ends well all the same.
-    run("ReserveFunction", event("reserve", combination=combination))
+    since = datetime.fromtimestamp(app.clock.now(), UTC).isoformat()
+    run("ReserveFunction", event("reserve", combination=combination, waiting_since=since))
     gate = Gate(
         app.stack.client("dynamodb"),
         app.stack.outputs["GateTableName"],
