@@ -123,7 +123,8 @@ def main() -> int:
     cases = json.loads((folder / "cases.json").read_text())
     with options.evidence.open("w") as out:
         for model in dict.fromkeys(case["model"] for case in cases if begin == 0):
-            seen = signature(photograph(f"model {model}.jpg"))
+            name = f"model {model}.jpg"
+            seen = signature(photograph(name), opened((folder / name).read_bytes()).size)
             out.write(_line(photograph=model, signature=_text(seen.dumps())))
         for number, case in enumerate(cases[begin::step], start=1):
             model, worn = photograph(f"model {case['model']}.jpg"), photograph(f"garment {case['garment']}.jpg")

@@ -14,6 +14,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from random import Random
 
@@ -337,6 +338,12 @@ class Scene:
         """Someone else."""
         return self.random.choice([one for one in self.people if one.who != self.person.who])
 
+    @cached_property
+    def other_garment(self) -> Garment:
+        """Another garment of the run, of the same type; not the same cut in another colour."""
+        alike = [one for one in self.wardrobe if one.kind == self.garment.kind]
+        return self.random.choice([one for one in alike if one.name.split(" ")[0] != self.garment.name.split(" ")[0]])
+
 
 def _remapped(picture: Picture, across: NDArray[np.float32], down: NDArray[np.float32]) -> Picture:
     rows, columns = np.mgrid[: picture.shape[0], : picture.shape[1]].astype(np.float32)
@@ -442,12 +449,7 @@ def _face_smoothed(scene: Scene) -> Picture:
 
 
 def _wrong_garment(scene: Scene) -> Picture:
-    """Another garment of the run, of the same type; not the same cut in another colour."""
-    own = scene.garment
-    others = [
-        one for one in scene.wardrobe if one.kind == own.kind and one.name.split(" ")[0] != own.name.split(" ")[0]
-    ]
-    return wear(scene.person, scene.random.choice(others), scene.random)
+    return wear(scene.person, scene.other_garment, scene.random)
 
 
 def _wrong_part(scene: Scene) -> Picture:
@@ -520,6 +522,8 @@ def _blank(scene: Scene) -> Picture:
     return page
 
 
+OTHER_GARMENT = "another garment"
+
 FAULTS: Mapping[str, tuple[Callable[[Scene], Picture], Sequence[str]]] = {
     "blank": (_blank, ("",)),
     "cut off": (_cut_off, ("keep", "regen")),
@@ -536,7 +540,7 @@ FAULTS: Mapping[str, tuple[Callable[[Scene], Picture], Sequence[str]]] = {
     "face smoothed": (_face_smoothed, RENDERINGS),
     "background replaced": (_background_replaced, RENDERINGS),
     "object added": (_object_added, RENDERINGS),
-    "another garment": (_wrong_garment, RENDERINGS),
+    OTHER_GARMENT: (_wrong_garment, RENDERINGS),
     "wrong part of the body": (_wrong_part, RENDERINGS),
     "texture lost": (_texture_lost, RENDERINGS),
 }
@@ -593,6 +597,7 @@ class Folder:
                 "type": scene.garment.kind,
                 "rendering": rendering,
                 "fault": fault,
+                "shows": scene.other_garment.name if fault == OTHER_GARMENT else None,
             }
         )
 

@@ -4,7 +4,7 @@ EVIDENCE has a case a line, as `tests/data/check-cases.jsonl`, which is taken wh
 result of a model and a garment, with its signature and its measurements. Each wrong one is put in its place into a grid
 of right ones, so many garments wide and so many models high. The limit of 1 % is that of right results of other people.
 `python -m benchmarks.check_pictures` and `check_evidence` make the cases whose figures docs/checks.md has.
-`--scale 10000` measures `compare` alone, on right results repeated.
+`--scale 10000` measures `compare` alone, on right results repeated; `--tails` prints what limits are guessed from.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tryon.checks.compare import compare
-from tryon.checks.limits import DEFAULT, wilson
+from tryon.checks.limits import DEFAULT, tail, wilson
 from tryon.checks.records import Evidence, Measurements, Verdict
 from tryon.checks.vocabulary import Check, State
 from tryon.pictures.signature import Signature
@@ -37,13 +37,17 @@ PLAIN = {"ssim": "SSIM of the whole picture", "hash": "perceptual hash"}
 
 @dataclass(frozen=True)
 class Case:
-    """A result: what is wrong with it (None for a right one), by which rendering it was made, and of whom."""
+    """A result: what is wrong with it (None for a right one), by which rendering it was made, and of whom.
+
+    `shows` is the garment of the run that it shows instead of its own.
+    """
 
     evidence: Evidence
     fault: str | None
     rendering: str
     person: str
     plain: Mapping[str, float]
+    shows: str | None = None
 
 
 @dataclass(frozen=True)
@@ -78,23 +82,28 @@ def read(path: Path) -> Cases:
             signature,
             Measurements.loads(b64decode(fields["measurements"])),
         )
-        cases.append(Case(evidence, fields["fault"], fields["rendering"], fields["person"], fields.get("plain", {})))
+        fault, rendering, person = (fields[name] for name in ("fault", "rendering", "person"))
+        cases.append(Case(evidence, fault, rendering, person, fields.get("plain", {}), fields.get("shows")))
     return Cases(tuple(cases), models)
 
 
 def grid(cases: Cases, case: Case, garments: int, models: int) -> list[Evidence]:
-    """A run around a case, itself in it: right results of so many garments on so many models, row by row."""
+    """A run around a case, itself in it: right results of so many garments on so many models, row by row.
+
+    The garment that the case shows instead of its own is one of them.
+    """
     right = cases.right(case.rendering)
     own = case.evidence
 
-    def chosen(names: Iterator[str], first: str, count: int) -> list[str]:
-        others = [name for name in dict.fromkeys(names) if name != first]
-        return [first, *others][:count]
+    def chosen(names: Iterator[str], first: Sequence[str], count: int) -> list[str]:
+        return [*first, *(name for name in dict.fromkeys(names) if name not in first)][:count]
 
     alike = [one for one in right if one.evidence.kind == own.kind]
     others = [one for one in right if one.evidence.kind != own.kind]
-    worn = chosen((one.evidence.worn for one in [*alike, *others]), own.worn, garments)
-    people = chosen((one.evidence.model for one in right), own.model, models)
+    worn = chosen(
+        (one.evidence.worn for one in [*alike, *others]), [own.worn, *([case.shows] if case.shows else [])], garments
+    )
+    people = chosen((one.evidence.model for one in right), [own.model], models)
     cells = {(one.evidence.model, one.evidence.worn): one.evidence for one in right}
     cells[own.model, own.worn] = own
     return [cells[model, garment] for model in people for garment in worn if (model, garment) in cells]
@@ -130,9 +139,13 @@ class Looked:
         return relative(self.verdict)
 
 
-def table(cases: Cases, garments: int, models: int) -> dict[str, dict[str, float]]:
+def look(cases: Cases, garments: int, models: int) -> list[Looked]:
+    """Each case in a grid of its own."""
+    return [Looked(case, verdict(cases, case, garments, models)) for case in cases.cases]
+
+
+def table(looked: Sequence[Looked]) -> dict[str, dict[str, float]]:
     """By kind of fault: how many, found at 1 % (other people's limit), area, flagged by fixed limits."""
-    looked = [Looked(case, verdict(cases, case, garments, models)) for case in cases.cases]
     right = [one for one in looked if one.case.fault is None]
     limits = {
         person: quantile([one.surprise for one in right if one.case.person != person], 0.99)
@@ -174,17 +187,27 @@ def baseline(cases: Cases, measure: str) -> dict[str, dict[str, float]]:
     }
 
 
+def tails(cases: Cases, garments: int, models: int) -> dict[Check, tuple[int, float, float, float]]:
+    """By check, of right results: how many, where their highest tenth begins, its mean excess, and the highest."""
+    scores = defaultdict(list)
+    for case in cases.cases:
+        if case.fault is None:
+            for check, score in verdict(cases, case, garments, models).scores.items():
+                scores[check].append(score)
+    found = {check: (tail(sorted(some)), some) for check, some in scores.items()}
+    return {check: (len(some), its.start, its.mean, max(some)) for check, (its, some) in found.items()}
+
+
 def quantile(values: Sequence[float], share: float) -> float:
     """The value that a share is at or below."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
 
 
-def first(cases: Cases, kinds: Sequence[str], *, faces: bool, garments: int = 15, models: int = 8) -> dict[int, float]:
+def first(looked: Sequence[Looked], *, faces: bool) -> dict[int, float]:
     """Of 1,000 results of which 30 are wrong, the expected share of wrong ones in the first 50 and 100."""
-    looked = [Looked(case, verdict(cases, case, garments, models)) for case in cases.cases]
     right = sorted(relative(one.verdict, faces=faces) for one in looked if one.case.fault is None)
-    wrong = [relative(one.verdict, faces=faces) for one in looked if one.case.fault in kinds]
+    wrong = [relative(one.verdict, faces=faces) for one in looked if one.case.fault]
     found = {}
     for most in (50, 100):
         # So many right ones may stand before a wrong one, the other wrong ones being there too.
@@ -217,7 +240,8 @@ def main() -> int:
     parser.add_argument("evidence", nargs="?", type=Path, default=CASES)
     parser.add_argument("--scale", type=int, help="measure compare alone for so many results")
     parser.add_argument("--grid", nargs=2, type=int, action="append", metavar=("GARMENTS", "MODELS"), help="this only")
-    parser.add_argument("--kinds", nargs="*", help="what counts as wrong when results are sorted; all where not given")
+    parser.add_argument("--kinds", nargs="*", help="what is wrong in the results looked at; all kinds where not given")
+    parser.add_argument("--tails", action="store_true", help="right results' highest scores alone, by check")
     options = parser.parse_args()
     cases = read(options.evidence)
     if options.scale:
@@ -226,26 +250,40 @@ def main() -> int:
             f"{options.scale:,} results: {seconds:.1f} s of CPU, records read again included; {megabytes:.0f} MB peak"
         )
         return 0
-    for measure, words in PLAIN.items():
-        if options.grid or not all(measure in case.plain for case in cases.cases):
-            continue
-        print(f"\n{words}: found at 1 % (95 % interval), area")
-        for fault, line in baseline(cases, measure).items():
-            print(f"  {fault:22} n={line['cases']:<4} {_share(line)}  {line['area']:.3f}")
+    if options.kinds is not None:
+        kept = tuple(case for case in cases.cases if case.fault in (None, *options.kinds))
+        cases = replace(cases, cases=kept)
+    if options.tails:
+        print(
+            "right results in rows of 8, columns of 4: where their highest tenth begins, its mean excess, the highest"
+        )
+        for check, (count, start, mean, most) in tails(cases, *GRIDS[0]).items():
+            print(f"  {check:18} n={count:<4} {start:.4f} {mean:.4f} {most:.4f}")
+        return 0
+    if not options.grid:
+        _print_plain(cases)
     for garments, models in options.grid or GRIDS:
         print(f"\nrows of {garments}, columns of {models}: found at 1 % (95 % interval), area, flagged by fixed limits")
-        for fault, line in table(cases, garments, models).items():
+        looked = look(cases, garments, models)
+        for fault, line in table(looked).items():
             print(
                 f"  {fault:22} n={line['cases']:<4} {_share(line)}  {line['area']:.3f}  {line['flagged']:.2f}",
                 flush=True,
             )
-    if options.grid:
-        return 0
-    kinds = options.kinds or sorted({case.fault for case in cases.cases if case.fault})
-    for faces in (True, False):
-        found = first(cases, kinds, faces=faces)
-        print(f"30 wrong of 1,000, faces {'by structure' if faces else 'off'}: " + str(found))
+        if (garments, models) == GRIDS[0]:
+            for faces in (True, False):
+                found = {most: f"{share:.2f}" for most, share in first(looked, faces=faces).items()}
+                print(f"30 wrong of 1,000, faces {'by structure' if faces else 'off'}: {found}", flush=True)
     return 0
+
+
+def _print_plain(cases: Cases) -> None:
+    for measure, words in PLAIN.items():
+        if not all(measure in case.plain for case in cases.cases):
+            continue
+        print(f"\n{words}: found at 1 % (95 % interval), area")
+        for fault, line in baseline(cases, measure).items():
+            print(f"  {fault:22} n={line['cases']:<4} {_share(line)}  {line['area']:.3f}")
 
 
 def _share(line: Mapping[str, float]) -> str:

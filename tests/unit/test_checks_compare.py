@@ -165,6 +165,76 @@ def test_one_wrong_result_is_flagged_with_its_reason_and_no_other_is(fault: str)
     assert odd.suspicion >= 1 > max(verdict.suspicion for verdict in found if verdict is not odd)
 
 
+@pytest.mark.parametrize(
+    ("size", "reasons"),
+    [
+        ((896, 1344), ()),
+        ((1792, 2688), ()),
+        ((896, 1216), (Check.STRETCHED,)),
+        ((900, 1200), (Check.STRETCHED,)),
+    ],
+    ids=["sides in blocks of 64", "the same, doubled", "another side", "no blocks"],
+)
+def test_proportions_that_a_service_rounds_to_are_not_stretched(
+    size: tuple[int, int], reasons: tuple[Check, ...]
+) -> None:
+    # The photograph has 900 × 1350 pixels; however large the difference is said to be, blocks explain it.
+    (one,) = [one for one in with_measures(aspect=0.12) if one.n == 5]
+    rounded = signature(width=size[0], height=size[1])
+    assert verdicts(spoilt(measurements=one.measurements, signature=rounded))[4].reasons == reasons
+
+
+BESIDE_THE_BODY = {
+    "an object that touches it": ((slice(14, 18), slice(18, 22)), (slice(15, 16), slice(17, 18)), True),
+    "a wide skirt": ((slice(12, 20), slice(16, 20)), None, False),
+    "a long coat": ((slice(20, 30), slice(9, 15)), None, False),
+    "an edge that moved": ((slice(22, 34), slice(19, 20)), None, False),
+}
+
+
+@pytest.mark.parametrize("what", BESIDE_THE_BODY)
+def test_what_grows_out_of_a_garments_place_is_no_object_and_what_touches_it_is(what: str) -> None:
+    place, bridge, flagged = BESIDE_THE_BODY[what]
+    change = marked(place, change_of(4), 120)
+    if bridge:
+        change = marked(bridge, change, 60)
+    found = verdicts(with_measures(change=change))[4]
+    assert (Check.CHANGED_BESIDE in found.reasons) is flagged
+
+
+def test_edges_of_the_photograph_that_are_found_again_say_that_nothing_was_put_on() -> None:
+    # A garment like the clothes below: little changed, and so it would have if nothing was put on.
+    alike = marked(TORSO, change_of(4), 12)
+    assert verdicts(with_measures(change=alike, found=0.6))[4].reasons == ()
+    assert verdicts(with_measures(change=alike, found=0.99))[4].reasons == (Check.NOTHING_APPLIED,)
+
+
+def halves(garment: str) -> bytes:
+    """Two garments of the same two colours, each on the other side; the one is a little more yellow."""
+    found = np.frombuffer(measured("red").colours, np.uint8).reshape(ROWS, COLUMNS, 3).copy()
+    left, right = (slice(8, 20), slice(8, 12)), (slice(8, 20), slice(12, 16))
+    one, other = np.array(GARMENTS["red"]), np.array(GARMENTS["blue"])
+    if garment == "blue":
+        yellow = np.array([0, 0, 2])
+        one, other = other + yellow, one + yellow
+    found[left], found[right] = one, other
+    return found.tobytes()
+
+
+def test_another_garment_with_the_same_colours_is_found_by_the_row_and_the_one_it_looks_like_is_not() -> None:
+    def run(shown: Mapping[int, str]) -> list[Evidence]:
+        return [
+            replace(one, measurements=replace(one.measurements, colours=halves(shown.get(one.n, one.worn))))
+            for one in grid(models=4, variants=1, garments=("red", "blue"))
+            if one.measurements is not None
+        ]
+
+    assert [verdict.reasons for verdict in verdicts(run({}))] == [()] * 8
+    found = verdicts(run({3: "blue"}))
+    assert [(verdict.n, verdict.reasons) for verdict in found if verdict.reasons] == [(3, (Check.OTHER_GARMENT,))]
+    assert found[2].findings[0].note == "blue"
+
+
 def test_the_same_file_is_flagged_on_both_sides_with_the_others_number() -> None:
     evidence = grid()
     evidence[7] = replace(evidence[7], sha256=evidence[2].sha256)

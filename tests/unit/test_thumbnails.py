@@ -55,8 +55,8 @@ def test_a_pictures_signature_is_kept_with_its_copies() -> None:
     kept: list[bytes] = []
     shelf = Shelf({KEY: png(1440, 1920)})
     assert thumbnails.of_result(cast("Any", shelf), "b", stored(KEY), keep=kept.append)
-    thumbnails.of_input(cast("Any", shelf), "b", FOLDER, "models", "anna", jpeg(300, 400), keep=kept.append)
-    assert [(one.width, one.height) for one in map(Signature.loads, kept)] == [(1440, 1920), (300, 400)]
+    thumbnails.of_input(cast("Any", shelf), "b", FOLDER, "models", "anna", jpeg(1200, 1600), keep=kept.append)
+    assert [(one.width, one.height) for one in map(Signature.loads, kept)] == [(1440, 1920), (1200, 1600)]
 
 
 def test_a_signature_that_cannot_be_kept_costs_no_copy() -> None:

@@ -28,6 +28,12 @@ _REDRAWN = 0.5
 _GREYS = 2.0
 """Grey levels of two miniatures that count as much as a Delta E of the map of changes."""
 
+_KEPT = 4.0
+"""What edges of the photograph that are found again count when nothing may have been put on."""
+
+_CLEARLY = 1.0
+"""Delta E by which one of two results that look alike has the other's colours more than the other has its own."""
+
 _FINDINGS = 3
 
 _GEOMETRY = (Check.CROPPED, Check.ZOOMED, Check.SHIFTED, Check.CHANGED_BESIDE, Check.NOTHING_APPLIED)
@@ -74,6 +80,8 @@ class _Held:
     detail: bytes = b""
     garment: bytes = b""
     judged: bytes = b""
+    apart: bytes = b""
+    beside: tuple[str, ...] = ()
 
 
 def compare(
@@ -161,7 +169,8 @@ def _alone(line: _Held, one: Evidence, model: Signature | None) -> None:
     found = one.measurements
     if found is None:
         return
-    line.scores |= facts.of_place(found)
+    rounded = one.signature is not None and model is not None and facts.rounded(one.signature, model)
+    line.scores |= facts.of_place(found, rounded=rounded)
     line.place, line.garment = found.place, found.palette
     line.face, line.face_box = found.face.state, found.face.box
 
@@ -176,14 +185,17 @@ def _together(row: _Row) -> None:
         for line, _ in pairs:
             line.unchecked = line.unchecked or NO_LAYER
         return
-    kinds = [line.kind for line, _ in pairs]
-    for (line, _), looked in zip(pairs, vision.look([found for _, found in pairs], kinds), strict=True):
+    kinds, garments = [line.kind for line, _ in pairs], [line.worn for line, _ in pairs]
+    every = vision.look([found for _, found in pairs], kinds, garments)
+    beside = {places: tuple(garments[i] for i in places) for places in {looked.beside for looked in every}}
+    for (line, _), looked in zip(pairs, every, strict=True):
         # What is kept to the pixel shows in the miniatures, what was rendered anew in the map of changes.
         least = line.scores.get(Check.NOTHING_APPLIED, -math.inf)
         line.scores |= looked.scores
-        line.scores[Check.NOTHING_APPLIED] = max(least, looked.scores[Check.NOTHING_APPLIED])
+        line.scores[Check.NOTHING_APPLIED] = max(least, looked.scores[Check.NOTHING_APPLIED]) + _KEPT * looked.kept
         line.why_not |= looked.why_not
         line.outline, line.palette, line.detail = looked.outline, looked.palette, looked.detail
+        line.apart, line.beside = looked.apart, beside[looked.beside]
     if median(found.found for _, found in pairs) < _REDRAWN:
         for line, _ in pairs:
             for check in _GEOMETRY:
@@ -222,14 +234,16 @@ def _columns(held: Sequence[_Held], columns: ModuleType) -> None:
         for key, column in by_garment.items()
         if len(column) > columns.LEAST_PEERS
     }
+    claims: list[_Claim] = []
     for key, column in by_garment.items():
         own = columns.distances([line.palette for line in column], photographs[key])
         _nearer(column, own, _others(photographs, key), Check.UNLIKE_PHOTOGRAPH, columns)
         if key in usual:
-            _column(column, _others(usual, key), columns)
+            claims += _column(column, _others(usual, key), columns)
         else:
             for line in column:
                 line.why_not |= dict.fromkeys(_COLUMN, f"{len(column)} in this column")
+    _settle(claims)
 
 
 def _others(palettes: Mapping[_Garment, bytes], key: _Garment) -> dict[str, bytes]:
@@ -237,7 +251,17 @@ def _others(palettes: Mapping[_Garment, bytes], key: _Garment) -> dict[str, byte
     return {other[2]: its for other, its in palettes.items() if other[:2] == key[:2] and other != key}
 
 
-def _column(column: Sequence[_Held], others: Mapping[str, bytes], columns: ModuleType) -> None:
+@dataclass(frozen=True)
+class _Claim:
+    """A result that looks like one of another garment in its own row: how much so, and how much nearer its colours."""
+
+    line: _Held
+    garment: str
+    score: float
+    nearer: float
+
+
+def _column(column: Sequence[_Held], others: Mapping[str, bytes], columns: ModuleType) -> Iterator[_Claim]:
     """What the results of a garment say of each other."""
     own = columns.colours([line.palette for line in column])
     lost = columns.texture([line.detail for line in column])
@@ -245,6 +269,26 @@ def _column(column: Sequence[_Held], others: Mapping[str, bytes], columns: Modul
         line.scores[Check.OTHER_COLOURS] = float(apart)
         line.scores[Check.TEXTURE_LOST] = float(less)
     _nearer(column, own, others, Check.OTHER_GARMENT, columns)
+    alike = columns.look_alike([line.apart for line in column], [line.beside for line in column], column[0].worn)
+    for line, apart, score, name in zip(column, own, *alike, strict=True):
+        if score > 0 and name in others:
+            nearer = float(apart - columns.distances([line.palette], others[name])[0])
+            if nearer > 0:
+                yield _Claim(line, name, float(score), nearer)
+
+
+def _settle(claims: Iterable[_Claim]) -> None:
+    """Of two results of a row that look alike, the one whose colours are the other's; both where that is not clear."""
+    of_garment: dict[tuple[int, str], list[_Claim]] = defaultdict(list)
+    for one in claims:
+        # A row's results of a type share what they were held against.
+        of_garment[id(one.line.beside), one.line.worn].append(one)
+    for (row, worn), some in of_garment.items():
+        for one in some:
+            others = [other.nearer for other in of_garment.get((row, one.garment), ()) if other.garment == worn]
+            before = one.line.scores.get(Check.OTHER_GARMENT, -math.inf)
+            if one.score > before and one.nearer > max(others, default=0.0) - _CLEARLY:
+                one.line.scores[Check.OTHER_GARMENT], one.line.notes[Check.OTHER_GARMENT] = one.score, one.garment
 
 
 def _nearer(

@@ -41,7 +41,6 @@ _LEAST_PIXELS = 8.0
 # Below dlib's own limit, since where to look is known; what is not where the model's face is does not count.
 _EAGER = -0.3
 _OVERLAP = 0.35
-_REACH = 3
 _ALIGNED = 0.4
 """Share of the model's edges below which the result's head is looked for where the model's is."""
 
@@ -169,31 +168,75 @@ def _part(image: Image.Image, box: Box, side: int) -> Image.Image:
     return image.resize((side, side), Image.Resampling.BICUBIC, box=area)
 
 
-@dataclass(frozen=True)
-class _Inner:
-    lab: Plane
-    edges: Plane
+_INNER = (slice(20, 135), slice(25, 125))
+"""The part of a chip that is face: rows and columns."""
 
+_NEAR = 6
+"""Every second pixel that a whole face may be off, each way, after both were laid on each other."""
 
-def _inner(chip: NDArray[np.uint8]) -> _Inner:
-    colours = lab(chip)[20:135, 25:125]
-    light = colours[..., 0]
-    return _Inner(colours, blur(light, 1) - blur(light, 12))
+_BLOCK_ROWS, _BLOCK_COLUMNS = 37, 32
+_BLOCKS = tuple((down, right) for down in (4, 39, 74) for right in (4, 34, 64))
+"""Nine parts of a face, and where each begins."""
+
+_LOCAL = 4
+"""Pixels that each part may be off by itself: who is drawn anew moves a little, and another face is another one."""
 
 
 def structure(theirs: NDArray[np.uint8], ours: NDArray[np.uint8]) -> tuple[float, float, float]:
-    """Two chips without learning: correlation of edges, difference of colour in Delta E, log of detail's ratio."""
-    one, other = _inner(theirs), _inner(ours)
-    height, width = one.edges.shape
-    middle = _normal(one.edges[_REACH:-_REACH, _REACH:-_REACH])
-    best = -1.0
-    for down in range(2 * _REACH + 1):
-        for right in range(2 * _REACH + 1):
-            part = other.edges[down : down + height - 2 * _REACH, right : right + width - 2 * _REACH]
-            best = max(best, float((middle * _normal(part)).mean()))
-    colours = np.median(one.lab, (0, 1)) - np.median(other.lab, (0, 1))
+    """Two chips without learning: correlation of edges, difference of colour in Delta E, log of detail's ratio.
+
+    The correlation is the mean of nine parts, each where it fits best nearby, by how much edge the model's has there.
+    """
+    one, other = lab(theirs), lab(ours)
+    model, result = _edges(one), _edges(other)
+    rows, columns = _offset(model, result)
+    inner = model[_INNER]
+    top, left = _INNER[0].start + rows, _INNER[1].start + columns
+    likeness, weights = [], []
+    for down, right in _BLOCKS:
+        part = inner[down : down + _BLOCK_ROWS, right : right + _BLOCK_COLUMNS]
+        first, start = top + down - _LOCAL, left + right - _LOCAL
+        around = result[first : first + _BLOCK_ROWS + 2 * _LOCAL, start : start + _BLOCK_COLUMNS + 2 * _LOCAL]
+        likeness.append(_best(part, around))
+        weights.append(float(part.var()))
+    here = other[top : top + inner.shape[0], left : left + inner.shape[1]]
+    colours = np.median(one[_INNER], (0, 1)) - np.median(here, (0, 1))
     colour = float(np.abs(colours * [0.5, 1, 1]).max())
-    return best, colour, float(np.log((_fine(other.lab) + 0.2) / (_fine(one.lab) + 0.2)))
+    detail = float(np.log((_fine(here) + 0.2) / (_fine(one[_INNER]) + 0.2)))
+    return float(np.average(likeness, weights=np.array(weights) + 1e-6)), colour, detail
+
+
+def _edges(colours: Plane) -> Plane:
+    light = colours[..., 0]
+    return blur(light, 1) - blur(light, 12)
+
+
+def _offset(model: Plane, result: Plane) -> tuple[int, int]:
+    """How many rows and columns the result's face is off the model's: first by every second pixel, then by each."""
+    coarse = _peak(blur(model, 1)[::2, ::2], blur(result, 1)[::2, ::2], (0, 0), _NEAR, 2)
+    return _peak(model, result, (2 * coarse[0], 2 * coarse[1]), 1, 1)
+
+
+def _peak(model: Plane, result: Plane, around: tuple[int, int], reach: int, step: int) -> tuple[int, int]:
+    rows, columns = (slice(part.start // step, part.stop // step) for part in _INNER)
+    part = _normal(model[rows, columns])
+    steps = range(-reach, reach + 1)
+
+    def like(offset: tuple[int, int]) -> float:
+        down, right = offset
+        there = result[rows.start + down : rows.stop + down, columns.start + right : columns.stop + right]
+        return float((part * _normal(there)).mean())
+
+    return max(((around[0] + down, around[1] + right) for down in steps for right in steps), key=like)
+
+
+def _best(part: Plane, around: Plane) -> float:
+    """The correlation of a part with the place of its size that is most like it."""
+    windows = np.lib.stride_tricks.sliding_window_view(around, part.shape)
+    wanted = _normal(part)
+    # Its mean is 0, so that the places' own means count for nothing.
+    found = np.einsum("ijkl,kl->ij", windows, wanted) / part.size
+    return float((found / (windows.std((2, 3)) + 1e-3)).max())
 
 
 def _normal(plane: Plane) -> Plane:

@@ -1,6 +1,7 @@
 """What one result's own numbers say, without any other result: no package is needed."""
 
 import math
+from functools import lru_cache
 
 from PIL import Image, ImageChops
 
@@ -10,6 +11,9 @@ from tryon.pictures.signature import COLUMNS, ROWS, Signature
 
 _UNRELIABLE = 0.4
 """Share of the model's edges below which nobody knows where the model is in the result."""
+
+_STEPS = (64, 32, 16, 8)
+"""Services that draw in blocks round a picture's sides to multiples of these."""
 
 
 def of_signature(result: Signature, model: Signature) -> dict[Check, float]:
@@ -23,17 +27,34 @@ def of_signature(result: Signature, model: Signature) -> dict[Check, float]:
     }
 
 
-def of_place(found: Measurements) -> dict[Check, float]:
-    """Cropped, stretched, zoomed, shifted: from where the model is in the result."""
+def of_place(found: Measurements, *, rounded: bool = False) -> dict[Check, float]:
+    """Cropped, stretched, zoomed, shifted: from where the model is in the result.
+
+    Where the service `rounded` the photograph's sides, that explains the result's proportions.
+    """
     a, b, right, down = found.place
+    aspect = 0.0 if rounded else found.aspect
     if found.found < _UNRELIABLE or min(a, b) <= 0:
-        return {Check.STRETCHED: abs(found.aspect)}
+        return {Check.STRETCHED: abs(aspect)}
     return {
         Check.CROPPED: 1 - min(1.0, 1 / a) * min(1.0, 1 / b),
-        Check.STRETCHED: abs(math.log(a / b) + found.aspect),
+        Check.STRETCHED: abs(math.log(a / b) + aspect),
         Check.ZOOMED: abs(math.log(a * b)) / 2,
         Check.SHIFTED: math.hypot(a / 2 + right - 0.5, b / 2 + down - 0.5),
     }
+
+
+def rounded(result: Signature, model: Signature) -> bool:
+    """Whether the result's sides are the photograph's, each at the nearest multiple of 64, 32, 16 or 8 pixels.
+
+    Super-resolution may have made them up to four times as long afterwards.
+    """
+    sides = ((result.width, model.width), (result.height, model.height))
+    return any(
+        all(ours % (step * times) == 0 and abs(ours / times - theirs) <= step / 2 for ours, theirs in sides)
+        for times in range(1, 5)
+        for step in _STEPS
+    )
 
 
 def applied(result: Signature, model: Signature) -> float:
@@ -49,9 +70,13 @@ def applied(result: Signature, model: Signature) -> float:
     for value in range(255, -1, -1):
         taken = min(left, histogram[value])
         total, left = total + taken * value, left - taken
+        if not left:
+            break
     return total / wanted
 
 
+# A row's results are all held against one photograph.
+@lru_cache(maxsize=16)
 def _middles(signature: Signature) -> list[int]:
     """The median of each channel of a miniature."""
     return [sorted(signature.miniature[channel::3])[COLUMNS * ROWS // 2] for channel in range(3)]

@@ -24,6 +24,9 @@ PEERS = 15
 LEAST_PEERS = 4
 """Fewest others of a row, or of a kind in it, that say where a garment belongs."""
 
+_LEAST_KEPT = 3
+"""Fewest others of a kind in a row that say how many of the photograph's edges their garments leave."""
+
 _CHANGED = 6.0
 """Delta E from which a cell has changed; more where much of the picture drifted."""
 
@@ -36,7 +39,13 @@ _ISLAND = 8
 _LEAST_CELLS = 24
 """Cells of the smallest garment."""
 
+_TOUCHING = 0.5
+"""Share of an object's narrower side that may touch a garment's place."""
+
 _BORDER = 3
+
+GARMENTS = 60
+"""Most other garments that a result is held against."""
 
 _OFTEN = 0.25
 """Share of the row that changes a cell, above which a change there says nothing."""
@@ -44,17 +53,24 @@ _OFTEN = 0.25
 
 @dataclass
 class Looked:
-    """What a row says of one of its results. `palette` and `detail` are the worn region's, for the column."""
+    """What a row says of one of its results. `palette` and `detail` are the worn region's, for the column.
+
+    `kept` is how much more of the photograph's edges is found again than in the row's others. `apart` says how far the
+    result is from those of other garments, in quarters of a Delta E, in the order of `beside`: their places in the row.
+    """
 
     scores: dict[Check, float] = field(default_factory=dict)
     why_not: dict[Check, str] = field(default_factory=dict)
     outline: bytes = b""
     palette: bytes = b""
     detail: bytes = b""
+    kept: float = 0.0
+    apart: bytes = b""
+    beside: tuple[int, ...] = ()
 
 
-def look(results: Sequence[Measurements], kinds: Sequence[str]) -> list[Looked]:
-    """What the row says of each result, in their order; `kinds` are the garments' types."""
+def look(results: Sequence[Measurements], kinds: Sequence[str], garments: Sequence[str]) -> list[Looked]:
+    """What the row says of each result, in their order; `kinds` are the garments' types, `garments` their names."""
     change = np.stack([_plane(one.change, ROWS, COLUMNS) for one in results]) / 4
     worn = _worn(change)
     found = [Looked() for _ in results]
@@ -66,6 +82,9 @@ def look(results: Sequence[Measurements], kinds: Sequence[str]) -> list[Looked]:
     for members in by_kind.values():
         agreed[members] = _others(worn[members].astype(np.float32), medians=False).mean
         _applied(found, members, change, worn, agreed)
+        if len(members) > _LEAST_KEPT:
+            _kept(found, members, results)
+        _apart(found, members, results, garments, worn[members].mean(0) >= 0.5)
     for i, one in enumerate(found):
         one.palette, one.detail = _region(results[i], _mask(agreed[i], worn[i]))
     alone = {members[0] for members in by_kind.values() if len(members) == 1}
@@ -138,7 +157,7 @@ def _beside(found: list[Looked], change: Plane, worn: Mask, agreed: Plane, alone
     allowed = _smooth(_smooth(((often > _OFTEN) | (agreed > 0.5)).astype(np.float32))) > 0.3
     excess = np.maximum(0, change - 1.5 * usual - 1)
     excess[allowed] = 0
-    islands = excess * (~_reached(allowed, excess > 0.5 * _CHANGED))
+    islands = excess * _solid(_apart_from(allowed, excess > 0.5 * _CHANGED))
     beside = np.sort(islands.reshape(len(islands), -1), axis=1)[:, -_ISLAND:].mean(1)
     rim = np.zeros(change.shape[1:], bool)
     rim[:, :_BORDER] = rim[:, -_BORDER:] = rim[:_BORDER] = True
@@ -152,9 +171,39 @@ def _beside(found: list[Looked], change: Plane, worn: Mask, agreed: Plane, alone
         one.outline = np.packbits(strong > 0.5 * _CHANGED).tobytes()
 
 
-def _reached(start: Mask, open_cells: Mask) -> Mask:
-    """The open cells that are connected with the start, in every plane."""
-    reach = palettes.spread(start) & open_cells
+def _solid(cells: Mask) -> Mask:
+    """Without what is one cell wide in every plane: edges that moved a little are, objects are not."""
+    corners = cells[:, :-1, :-1] & cells[:, 1:, :-1] & cells[:, :-1, 1:] & cells[:, 1:, 1:]
+    found = np.zeros_like(cells)
+    for down in (slice(None, -1), slice(1, None)):
+        for right in (slice(None, -1), slice(1, None)):
+            found[:, down, right] |= corners
+    return found
+
+
+def _apart_from(place: Mask, changed: Mask) -> Mask:
+    """The changed cells that do not belong to what is at the place, in every plane.
+
+    A wide skirt or a long coat grows out of its place as broadly as it is itself; an object beside it may touch it.
+    """
+    found = changed.copy()
+    touched = palettes.spread(place) & changed
+    for plane in np.flatnonzero(touched.any((1, 2))):
+        while touched[plane].any():
+            row, column = np.argwhere(touched[plane])[0]
+            part = np.zeros_like(changed[plane])
+            part[row, column] = True
+            part = _connected(part, changed[plane])
+            narrower = min(int(part.any(axis).sum()) for axis in (0, 1))
+            if (touched[plane] & part).sum() > _TOUCHING * narrower:
+                found[plane] &= ~part
+            touched[plane] &= ~part
+    return found
+
+
+def _connected(start: Mask, open_cells: Mask) -> Mask:
+    """The open cells that are connected with the start."""
+    reach = start
     while True:
         grown = palettes.spread(reach) & open_cells
         if (grown == reach).all():
@@ -162,9 +211,9 @@ def _reached(start: Mask, open_cells: Mask) -> Mask:
         reach = grown
 
 
-_USUAL = {Check.FACE_DIFFERS: 0.013, Check.FACE_COLOURS: 0.9, Check.FACE_SMOOTHED: 0.0, Check.ANOTHER_PERSON: 0.15}
+_USUAL = {Check.FACE_DIFFERS: 0.005, Check.FACE_COLOURS: 0.9, Check.FACE_SMOOTHED: 0.0, Check.ANOTHER_PERSON: 0.15}
 """What right results differ by from their model, where a row is too small to say it; below, the most it may say."""
-_MOST_USUAL = {Check.FACE_DIFFERS: 0.06, Check.FACE_COLOURS: 2.5, Check.FACE_SMOOTHED: 0.3, Check.ANOTHER_PERSON: 0.3}
+_MOST_USUAL = {Check.FACE_DIFFERS: 0.02, Check.FACE_COLOURS: 2.5, Check.FACE_SMOOTHED: 0.3, Check.ANOTHER_PERSON: 0.3}
 
 
 def _faces(found: list[Looked], faces: Sequence[FaceMeasures], kept: Sequence[bool]) -> None:
@@ -206,6 +255,37 @@ def _applied(found: list[Looked], members: Sequence[int], change: Plane, worn: M
         inside = agreed[i] > 0.5
         if worn[i].sum() >= _LEAST_CELLS:
             one.scores[Check.WRONG_PART] = 1 - float((worn[i] & inside).sum() / max(1, (worn[i] | inside).sum()))
+
+
+def _kept(found: list[Looked], members: Sequence[int], results: Sequence[Measurements]) -> None:
+    """How much more of the photograph's edges is found again: what is worn covers those of the clothes below."""
+    shares = np.array([results[i].found for i in members], np.float32)
+    usual = _others(shares).median
+    for n, i in enumerate(members):
+        found[i].kept = float(shares[n] - usual[n])
+
+
+def _apart(
+    found: list[Looked], members: Sequence[int], results: Sequence[Measurements], garments: Sequence[str], worn: Mask
+) -> None:
+    """How far each result is, where all of them wear something, from one of each other garment: the mean square."""
+    if worn.sum() < _ISLAND:
+        return
+    first: dict[str, int] = {}
+    for n, i in enumerate(members):
+        first.setdefault(garments[i], n)
+    names = list(first)
+    chosen = [first[names[n]] for n in np.unique(np.linspace(0, len(names) - 1, min(len(names), GARMENTS)).astype(int))]
+    weights = np.array([0.5 / 2.55, 1, 1], np.float32)
+    colours = np.stack([_plane(results[i].colours, ROWS, COLUMNS, 3)[worn] * weights for i in members])
+    flat = (colours - colours.mean(0)).reshape(len(members), -1)
+    squares = np.square(flat).sum(1)
+    between = squares[:, None] + squares[chosen] - 2 * np.einsum("ik,jk->ij", flat, flat[chosen])
+    quarters = 4 * np.sqrt(np.maximum(0, between) / worn.sum())
+    beside = tuple(members[n] for n in chosen)
+    for n, i in enumerate(members):
+        found[i].apart = np.minimum(255, np.round(quarters[n])).astype(np.uint8).tobytes()
+        found[i].beside = beside
 
 
 def _mask(agreed: Plane, own: Mask) -> Mask:

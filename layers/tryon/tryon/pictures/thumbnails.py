@@ -65,7 +65,7 @@ Keep = Callable[[bytes], None]
 def of_input(
     s3: "S3Client", bucket: str, folder: RunFolder, kind: str, picture_id: str, data: bytes, *, keep: Keep | None = None
 ) -> None:
-    """Write the copies of an input picture; without them the gallery shows its name alone.
+    """Write the copies of an input picture as it is sent; without them the gallery shows its name alone.
 
     `keep` is given the picture's signature.
     """
@@ -73,7 +73,8 @@ def of_input(
         made = copies(data)
         for size, copy in made.items():
             _put(s3, bucket, folder.input_copy(size, kind, picture_id), copy)
-        _look(made["previews"], None, keep)
+        with Image.open(BytesIO(data)) as image:
+            _look(made["previews"], image.size, keep)
 
 
 def of_result(s3: "S3Client", bucket: str, result: Stored, *, keep: Keep | None = None) -> bool:
@@ -94,7 +95,7 @@ def of_result(s3: "S3Client", bucket: str, result: Stored, *, keep: Keep | None 
     return True
 
 
-def _look(preview: bytes, size: tuple[int, int] | None, keep: Keep | None) -> None:
+def _look(preview: bytes, size: tuple[int, int], keep: Keep | None) -> None:
     """Give `keep` the signature of a picture by its preview, and never fail."""
     if keep is None:
         return
