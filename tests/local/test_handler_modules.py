@@ -1,5 +1,6 @@
 """A handler's module: how it is loaded, what is put into it, what it prints, and what its calls cost."""
 
+import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 import requests
+from aws_lambda_powertools import Logger
 
 from tests.local.machines import APP, START, Machines
 from tryon_local.aws.functions import MissingNameError
@@ -111,6 +113,22 @@ def test_what_handlers_print_and_log_goes_to_their_stacks_log_and_not_to_the_con
             print("from outside")  # noqa: T201 - the very thing
         assert "".join(text for function, text in lines if function == "Worker") == "logged\nprinted\n"
     assert capsys.readouterr().out == "from outside\n" * 2
+
+
+def test_a_logger_that_is_older_than_the_stack_keeps_no_line_away(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Logger(service="older", stream=io.StringIO())
+    app(
+        tmp_path,
+        "from aws_lambda_powertools import Logger\nlogger = Logger(service='older')\n"
+        "def handler(event, context):\n    logger.info('logged')\n",
+    )
+    lines: list[str] = []
+    with LocalStack(tmp_path, clock=VirtualClock(START), log=lambda _, text: lines.append(text)) as stack:
+        stack.invoke("Worker", {})
+    assert [json.loads(line)["message"] for line in lines] == ["logged"]
+    assert capsys.readouterr().out == ""
 
 
 def test_calls_are_counted_and_billed_in_the_clocks_time() -> None:

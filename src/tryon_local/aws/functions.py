@@ -21,6 +21,7 @@ from botocore.exceptions import ClientError
 
 from tryon_local.aws.lines import Line, Lines
 from tryon_local.aws.moto_adapter import Caller, Invocation
+from tryon_local.aws.printed import lead_loggers
 from tryon_local.aws.template import FunctionSource
 from tryon_local.clock import DeadlinePassedError, Owner, ScaledClock, VirtualClock
 
@@ -309,6 +310,7 @@ class Functions(Mapping[str, LocalFunction]):
         module = importlib.util.module_from_spec(spec)
         with _as_at_import(function):
             spec.loader.exec_module(module)
+        lead_loggers(module)
         self._inject(module, path, function)
         handler: Callable[[Any, Any], Any] = getattr(module, attribute)
         return handler

@@ -7,12 +7,11 @@ import json
 import logging
 import os
 import socket
-import sys
 import threading
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import boto3
@@ -22,6 +21,7 @@ from tryon_local.aws import cloudwatch, template
 from tryon_local.aws.functions import Functions, LocalFunction, Log, Remote, await_imports
 from tryon_local.aws.moto_adapter import Child, Invocation, Session, running
 from tryon_local.aws.moto_adapter.clients import SharedClientsSession
+from tryon_local.aws.printed import printing_to
 from tryon_local.aws.unknown_calls import in_protocol
 from tryon_local.callers import refused
 from tryon_local.clock import CLOCK_PATH, ScaledClock, StalledError, VirtualClock
@@ -178,7 +178,7 @@ class LocalStack:
             log,
             self._remote,
         )
-        self._exit.enter_context(_printing_to(self.functions))
+        self._exit.enter_context(printing_to(self.functions))
         self._complete(expanded)
         if listening is not None:
             self._serve(listening)
@@ -314,38 +314,3 @@ def _default_session(session: boto3.Session) -> Iterator[None]:
         yield
     finally:
         boto3.DEFAULT_SESSION = saved
-
-
-class _Printed:
-    """Standard output, except for what handlers print.
-
-    One for the process: a logging handler keeps the stream that it was made with, for all stacks to come.
-    """
-
-    def __init__(self) -> None:
-        self.functions: Functions | None = None
-        self.console: TextIO = sys.stdout
-
-    def write(self, text: str) -> int:
-        if self.functions is None or not self.functions.writes_log(text):
-            self.console.write(text)
-        return len(text)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.console, name)
-
-
-_printed = _Printed()
-
-
-@contextlib.contextmanager
-def _printing_to(functions: Functions) -> Iterator[None]:
-    stream: Any = _printed
-    _printed.functions, _printed.console = functions, sys.stdout
-    sys.stdout = stream
-    try:
-        yield
-    finally:
-        _printed.functions = None
-        if sys.stdout is stream:
-            sys.stdout = _printed.console
