@@ -14,11 +14,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
-from typing import Any, cast
+from typing import Any
 
 from tests.browser.conftest import CHROMIUM, FLAGS
-from tests.lookbook import FOLDER, Lookbook, Shelf, jpeg
-from tryon.reporting.gallery import publishing
+from tests.lookbook import FOLDER, Lookbook, Shelf, jpeg, publish
 
 SIZES = ((2, 9), (2, 120), (24, 50), (100, 100))
 """Models and garments of the runs: 18, 240, 1,200, 10,000 combinations."""
@@ -57,7 +56,7 @@ def book(models: int, garments: int, **more: Any) -> Lookbook:
 def text_of(made: Lookbook) -> str:
     """The page that Summarize would write: of a large run, its index."""
     shelf = Shelf(made.pictures)
-    publishing.publish(cast("Any", shelf), "b", made.summary, made.entries, made.manifest)
+    publish(shelf, made)
     return shelf.objects[FOLDER.gallery].decode()
 
 

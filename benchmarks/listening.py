@@ -12,11 +12,11 @@ import multiprocessing
 from collections.abc import Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
 from random import Random
 from statistics import fmean
 from typing import Any
 
+from benchmarks.sections import PAGE, Section
 from tryon.cadence import DEADLINE, DEFAULT, ListeningCadence, poll_times
 from tryon.learning.calibration import TooFewSamplesError, evaluate, fit, optimal_cadence
 from tryon.learning.learned import LearnedCadence, learned
@@ -359,7 +359,7 @@ def measured(pool: Executor) -> tuple[list[Saved], list[Wrong]]:
 def section(rows: Sequence[Saved], runs: Sequence[Wrong]) -> str:
     """What the page says of both, between its marks."""
     text = SECTION.format(saved=saved_table(rows), wrong=wrong_table(runs), seeds=len(SEEDS), fresh=FRESH, run=RUN)
-    return f"{BEGIN}\n{text}{END}"
+    return PLACE.marked(text)
 
 
 SECTION = """## A cadence that listens
@@ -381,8 +381,7 @@ than the default all the same.
 {{wrong}}
 """.format(work=f"{WORK:g}", slots=SLOTS, first=FIRST, first_most=MOST_FIRST, later_most=MOST_LATER, window=WINDOW)
 
-BEGIN, END = "<!-- listening -->", "<!-- /listening -->"
-PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
+PLACE = Section("listening")
 
 
 def main() -> None:
@@ -394,8 +393,7 @@ def main() -> None:
         text = section(*measured(pool))
     print(text)
     if arguments.write:
-        before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-        PAGE.write_text(before + text + rest.partition(END)[2], encoding="utf-8")
+        PLACE.write(text)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from typing import Any
 from benchmarks import lessons, listening, project, queued, rivals
 from benchmarks import slots as idle_slots
 from benchmarks.orders import START, Order, floor, latencies, service
+from benchmarks.sections import PAGE
 from tryon.cadence import DEADLINE, DEFAULT, poll_times
 from tryon.learning.calibration import Distribution, fit, optimal_cadence
 from tryon.state.observed import Observation
@@ -26,7 +27,6 @@ from tryon_cli.svg import COLOURS, Chart
 from tryon_local.clock import VirtualClock
 from tryon_local.service.tasks import TaskRecord
 
-PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 PLOT = PAGE.with_suffix(".svg")
 
 ORDER = Order(models=2, garments=9)
@@ -444,15 +444,7 @@ PAGE_TEXT = (Path(__file__).parent / "performance.md").read_text(encoding="utf-8
 def written() -> Sections:
     """The sections as they stand on the page."""
     text = PAGE.read_text(encoding="utf-8")
-
-    def between(begin: str, end: str) -> str:
-        return f"{begin}{text.partition(begin)[2].partition(end)[0]}{end}"
-
-    return Sections(
-        queued=between(queued.BEGIN, queued.END),
-        listening=between(listening.BEGIN, listening.END),
-        slots=between(idle_slots.BEGIN, idle_slots.END),
-    )
+    return Sections(*(command.PLACE.cut(text)[1] for command in (queued, listening, idle_slots)))
 
 
 def main() -> None:

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from statistics import fmean
 
 from benchmarks import listening, project, rivals
 from benchmarks.listening import EVERY, HALF, Scenario, Times, learned_from, lesson
 from benchmarks.orders import START, Order, floor, service
+from benchmarks.sections import PAGE, Section
 from tryon.cadence import DEADLINE, DEFAULT
 from tryon_local.clock import VirtualClock
 from tryon_local.service.tasks import NewTask, Queue
@@ -178,7 +178,7 @@ def section(outcomes: Sequence[Outcome]) -> str:
     )
     ours = sum(one.refusals for one in outcomes if one.contest.system in (OURS, BY_TIME, LISTENS))
     text = SECTION.format(tables=tables, seeds=len(SEEDS), lesson=LESSON, count=ORDER.count, refused=ours)
-    return f"{BEGIN}\n{text}{END}"
+    return PLACE.marked(text)
 
 
 SECTION = """### Where tasks queue
@@ -192,8 +192,7 @@ The default cadence asks every 10 s for as long as a task queues. By time alone 
 queue may be long, so it comes late; who listens knows that the work has begun.
 """
 
-BEGIN, END = "<!-- queue -->", "<!-- /queue -->"
-PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
+PLACE = Section("queue")
 
 
 def main() -> None:
@@ -207,8 +206,7 @@ def main() -> None:
         text = section(measured(pool, **few))
     print(text)
     if arguments.write and not arguments.quick:
-        before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-        PAGE.write_text(before + text + rest.partition(END)[2], encoding="utf-8")
+        PLACE.write(text)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from benchmarks import project
 from benchmarks.idle import Cause, FunctionTimes, Spent, spent, visit
 from benchmarks.lessons import FREQUENT, SPARING, learn
 from benchmarks.orders import START, Order, floor, latencies, service
+from benchmarks.sections import PAGE, Section
 from tryon.cadence import DEFAULT
 from tryon_local.clock import VirtualClock
 from tryon_local.service.admin import AnyStandIn
@@ -306,11 +307,10 @@ def section(outcomes: Sequence[Outcome], cadences: Mapping[float, tuple[int, ...
         targets=target_table(of, cadences),
         orders=", ".join(f"{order.count} with {slots}" for slots, order in ORDERS.items()),
     )
-    return f"{BEGIN}\n{text}{END}"
+    return PLACE.marked(text)
 
 
-BEGIN, END = "<!-- slots -->", "<!-- /slots -->"
-PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
+PLACE = Section("slots")
 SECTION = (Path(__file__).parent / "slots.md").read_text(encoding="utf-8")
 
 
@@ -330,8 +330,7 @@ def main() -> None:
         text = section(measured(pool, cadences), cadences)
     print(text)
     if arguments.write:
-        before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-        PAGE.write_text(before + text + rest.partition(END)[2], encoding="utf-8")
+        PLACE.write(text)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,10 @@
 
 import io
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from botocore.exceptions import ClientError
 from PIL import Image, ImageDraw
@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw
 from tests.doubles import read_manifest, stored
 from tryon.keys import RunFolder, result_copy
 from tryon.reporting import summary
+from tryon.reporting.gallery import publishing
 from tryon.state.entry import Entry, Status
 from tryon.state.run import Price, Run
 
@@ -130,3 +131,14 @@ class Shelf:
         if Key in self.broken:
             raise ClientError({"Error": {"Code": "SlowDown", "Message": ""}}, "PutObject")
         self.objects[Key] = Body
+
+
+def publish(
+    shelf: Shelf, book: Lookbook, entries: Iterable[Entry] | None = None, *, hurry: Callable[[], bool] = lambda: False
+) -> list[str]:
+    """Write all pages of a run's gallery, as the run's end does; returns their keys, the index first."""
+    s3, shown = cast("Any", shelf), book.entries if entries is None else entries
+    begun = publishing.begin(s3, "b", book.summary, shown, book.manifest, hurry=hurry)
+    if begun.parts:
+        publishing.draw(s3, "b", begun, begun.parts, shown, book.manifest, hurry=hurry)
+    return [FOLDER.gallery, *(FOLDER.gallery_part(part.number) for part in begun.parts), FOLDER.contact_sheet]

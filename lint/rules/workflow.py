@@ -4,6 +4,7 @@ import ast
 import functools
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,19 @@ def loose_substitutions(text: str, substitutions: Mapping[str, Any]) -> Iterator
         yield f"the substitution {name} is not used in the definition"
 
 
+def repeated_keys(text: str) -> Iterator[str]:
+    """Of two fields of one name a reader of JSON keeps one, or refuses both: which, no rule about JSON says."""
+    found: list[str] = []
+
+    def pairs(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+        counted = Counter(name for name, _ in fields)
+        found.extend(f"{name} stands {count} times in one object" for name, count in counted.items() if count > 1)
+        return dict(fields)
+
+    json.loads(text, object_pairs_hook=pairs)
+    yield from found
+
+
 def impatient_tasks(definition: Definition, timeouts: Mapping[str, float]) -> Iterator[str]:
     """A task that ends before its function leaves the function running beside the retry."""
     for name, state in states(definition):
@@ -180,7 +194,8 @@ class WorkflowRule(CloudFormationLintRule):  # type: ignore[misc]
         "Every task has a timeout, retries and a catch for everything, and outwaits its function; every variable has "
         "one scope; every error name "
         "is a class in the code or AWS's; every substitution is quoted, known and used; no regular expression repeats "
-        "a group, no ARN names a partition, no field of a Map reads a variable, no retry fills a history"
+        "a group, no object has two fields of one name, no ARN names a partition, no field of a Map reads a variable, no "
+        "retry fills a history"
     )
     source_url = "docs/operations.md"
     tags = ["tryon", "workflow"]  # noqa: RUF012 - cfn-lint's own shape
@@ -209,6 +224,7 @@ class WorkflowRule(CloudFormationLintRule):  # type: ignore[misc]
                 problems += unknown_errors(definition, error_classes(root))
                 problems += impatient_tasks(definition, timeouts)
                 problems += repeated_groups(text)
+                problems += repeated_keys(text)
                 problems += outer_variables(definition)
                 problems += endless_retries(definition)
             matches += [RuleMatch(["Resources", name, "Properties", "DefinitionUri"], problem) for problem in problems]

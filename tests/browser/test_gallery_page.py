@@ -9,14 +9,13 @@ import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from PIL import Image
 
 from tests.browser.pages import Open, asked, cell, exported, focused, until
-from tests.lookbook import FOLDER, RUN, Lookbook, Shelf
-from tryon.reporting.gallery import publishing
+from tests.lookbook import FOLDER, RUN, Lookbook, Shelf, publish
 from tryon.stored import Lost
 from tryon_cli.review import read_export
 
@@ -416,7 +415,7 @@ def test_ten_thousand_combinations_scroll_and_filter_quickly(look: Open) -> None
 def test_an_index_leads_to_the_part_with_the_large_picture(look: Open, tmp_path: Path) -> None:
     book = Lookbook(models=3, garments=150)
     shelf = Shelf(book.pictures)
-    publishing.publish(cast("Any", shelf), "b", book.summary, book.entries, book.manifest)
+    publish(shelf, book)
     (tmp_path / FOLDER.prefix).mkdir(parents=True)
     for key, data in shelf.objects.items():
         if key.endswith(".html"):

@@ -77,6 +77,7 @@ def test_the_workflow_keeps_every_rule(resources: dict[str, Any], definition: di
     assert list(workflow_rules.loose_substitutions(TEXT, substitutions)) == []
     assert list(workflow_rules.impatient_tasks(definition, timeouts)) == []
     assert list(workflow_rules.repeated_groups(TEXT)) == []
+    assert list(workflow_rules.repeated_keys(TEXT)) == []
     assert list(workflow_rules.literal_partitions(TEXT)) == []
     assert list(workflow_rules.literal_partitions((ROOT / "template.yaml").read_text())) == []
     assert list(workflow_rules.outer_variables(definition)) == []
@@ -169,6 +170,11 @@ def test_one_that_repeats_characters_is_not(expression: str) -> None:
 def test_an_arn_with_a_partition_is_found(arn: str) -> None:
     (problem,) = workflow_rules.literal_partitions(f'"{arn}" "arn:${{Partition}}:states:::lambda:invoke"')
     assert problem.startswith(arn[:7])
+
+
+def test_two_fields_of_one_name_are_found() -> None:
+    text = TEXT.replace('"Type": "Wait",', '"Type": "Wait", "Type": "Wait",', 1)
+    assert list(workflow_rules.repeated_keys(text)) == ["Type stands 2 times in one object"]
 
 
 @pytest.mark.parametrize("field", ["ItemReader", "ResultWriter", "ItemSelector", "MaxConcurrency"])

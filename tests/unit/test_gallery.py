@@ -8,13 +8,13 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from PIL import Image
 
 from tests.doubles import stored
-from tests.lookbook import FOLDER, RUN, Lookbook, Shelf, jpeg
+from tests.lookbook import FOLDER, RUN, Lookbook, Shelf, jpeg, publish
 from tryon.keys import result_copy
 from tryon.reporting.gallery import publishing
 from tryon.reporting.gallery.render import render
@@ -194,7 +194,7 @@ def test_a_run_in_which_nothing_was_measured_has_a_page_too() -> None:
 
 def published(book: Lookbook, shelf: Shelf | None = None) -> tuple[Shelf, list[str]]:
     shelf = shelf or Shelf(book.pictures)
-    return shelf, publishing.publish(cast("Any", shelf), "b", book.summary, book.entries, book.manifest)
+    return shelf, publish(shelf, book)
 
 
 def test_a_small_run_is_one_page_with_every_large_picture() -> None:
@@ -240,7 +240,7 @@ def test_a_run_in_a_hurry_or_without_its_files_shows_previews() -> None:
     book = Lookbook(models=1, garments=3)
     assert widest(published(book)[0]) == {90}
     shelf = with_files(book, 1440, 1920)
-    publishing.publish(cast("Any", shelf), "b", book.summary, book.entries, book.manifest, hurry=lambda: True)
+    publish(shelf, book, hurry=lambda: True)
     assert widest(shelf) == {90}
 
 
@@ -344,7 +344,7 @@ def test_a_huge_run_s_index_lists_parts_alone_and_its_entries_are_never_held(
     monkeypatch.setattr(publishing, "INDEX_COMBINATIONS", 489)
     shelf = Shelf(book.pictures)
     entries = Passing(book.entries)
-    assert publishing.publish(cast("Any", shelf), "b", book.summary, entries, book.manifest) == keys
+    assert publish(shelf, book, entries) == keys
     assert entries.readings == 2, "once for the parts' limits and plots, once for the parts"
     index = shown(shelf.objects[FOLDER.gallery].decode())
     assert index["cells"] == []
@@ -379,9 +379,7 @@ def test_a_gallery_in_a_hurry_still_has_all_its_pages(monkeypatch: pytest.Monkey
     monkeypatch.setattr(publishing, "INDEX_COMBINATIONS", 100)
     left = iter([False, True, True, True])
     shelf = Shelf(book.pictures)
-    keys = publishing.publish(
-        cast("Any", shelf), "b", book.summary, book.entries, book.manifest, hurry=lambda: next(left)
-    )
+    keys = publish(shelf, book, hurry=lambda: next(left))
     pages = [shelf.objects[key].decode() for key in keys[1:-1]]
     assert [len(shown(page, "embedded")) > 0 for page in pages] == [True, False, False, False]
     assert sum(len(shown(page)["cells"]) for page in pages) == 490

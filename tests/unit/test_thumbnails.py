@@ -59,6 +59,17 @@ def test_a_pictures_signature_is_kept_with_its_copies() -> None:
     assert [(one.width, one.height) for one in map(Signature.loads, kept)] == [(1440, 1920), (1200, 1600)]
 
 
+def test_an_input_whose_size_cannot_be_told_keeps_its_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(sent: bytes) -> tuple[int, int]:
+        raise Image.DecompressionBombError
+
+    monkeypatch.setattr(thumbnails, "_size", refused)
+    kept: list[bytes] = []
+    shelf = Shelf({})
+    thumbnails.of_input(cast("Any", shelf), "b", FOLDER, "models", "anna", jpeg(300, 400), keep=kept.append)
+    assert (len(shelf.objects), kept) == (2, [])
+
+
 def test_a_signature_that_cannot_be_kept_costs_no_copy() -> None:
     def fail(_: bytes) -> None:
         raise MemoryError

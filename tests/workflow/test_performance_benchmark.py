@@ -7,7 +7,8 @@ import pytest
 from benchmarks import lessons, listening, queued, slots
 from benchmarks.idle import Cause, Visit, spent
 from benchmarks.orders import Order, floor, latencies
-from benchmarks.performance import LOOP, OURS, OURS_2, PAGE, WORKERS, Contest, contend
+from benchmarks.performance import LOOP, OURS, OURS_2, WORKERS, Contest, contend
+from benchmarks.sections import PAGE
 from tryon.cadence import DEFAULT
 
 SMALL = Order(models=1, garments=3)
@@ -116,8 +117,7 @@ def test_the_page_was_written_by_the_commands() -> None:
     assert f"| {OURS} |" in rest
     own = {}
     for command in (listening, slots, queued):
-        head, _, tail = rest.partition(command.BEGIN)
-        own[command], _, tail = tail.partition(command.END)
+        head, own[command], tail = command.PLACE.cut(rest)
         rest = head + tail
     assert verdicts(rest) == 10
     assert verdicts(own[listening]) == 4 * len(listening.SCENARIOS) + 2 * len(listening.CHANGES)

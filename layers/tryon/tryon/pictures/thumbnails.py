@@ -73,8 +73,7 @@ def of_input(
         made = copies(data)
         for size, copy in made.items():
             _put(s3, bucket, folder.input_copy(size, kind, picture_id), copy)
-        with Image.open(BytesIO(data)) as image:
-            _look(made["previews"], image.size, keep)
+        _look(made["previews"], lambda: _size(data), keep)
 
 
 def of_result(s3: "S3Client", bucket: str, result: Stored, *, keep: Keep | None = None) -> bool:
@@ -91,16 +90,21 @@ def of_result(s3: "S3Client", bucket: str, result: Stored, *, keep: Keep | None 
             _put(s3, bucket, result_copy(size, result.key), copy)
     except Exception:  # noqa: BLE001 the picture itself is safe in S3; nothing about its copy may cost it
         return False
-    _look(made["previews"], (result.width or 0, result.height or 0), keep)
+    _look(made["previews"], lambda: (result.width or 0, result.height or 0), keep)
     return True
 
 
-def _look(preview: bytes, size: tuple[int, int], keep: Keep | None) -> None:
+def _look(preview: bytes, size: Callable[[], tuple[int, int]], keep: Keep | None) -> None:
     """Give `keep` the signature of a picture by its preview, and never fail."""
     if keep is None:
         return
     with suppress(Exception), Image.open(BytesIO(preview), formats=["JPEG"]) as image:
-        keep(signature(image, size).dumps())
+        keep(signature(image, size()).dumps())
+
+
+def _size(sent: bytes) -> tuple[int, int]:
+    with Image.open(BytesIO(sent), formats=["JPEG", "PNG"]) as image:
+        return image.size
 
 
 def _put(s3: "S3Client", bucket: str, key: str, data: bytes) -> None:

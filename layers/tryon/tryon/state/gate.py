@@ -613,7 +613,7 @@ class Gate:
             if later or waits:
                 mine[who] = turn
             kept: dict[str, Json] = {"turns": turns}
-            kept |= {name: turns for name, turns in (("booked", booked), ("polls", polls)) if turns}
+            kept |= {name: waiting for name, waiting in (("booked", booked), ("polls", polls)) if waiting}
             if self._put(key, kept, requests.version):
                 if later:
                     raise TurnLaterError(turn - now, booked=True)

@@ -84,27 +84,6 @@ class _Shelf:
             yield key, data
 
 
-def publish(
-    s3: "S3Client",
-    bucket: str,
-    summary: Summary,
-    entries: Iterable[Entry],
-    manifest: Manifest | None,
-    *,
-    context: Context = NO_CONTEXT,
-    hurry: Callable[[], bool] = lambda: False,
-) -> list[str]:
-    """Write index.html, the parts that a large run needs and the contact sheet; return their keys, the index first.
-
-    Once there is `hurry`, the parts still to come carry no pictures.
-    """
-    outline = begin(s3, bucket, summary, entries, manifest, context=context, hurry=hurry)
-    if outline.parts:
-        draw(s3, bucket, outline, outline.parts, entries, manifest, context=context, hurry=hurry)
-    folder = RunFolder(summary.run_id)
-    return [folder.gallery, *(folder.gallery_part(part.number) for part in outline.parts), folder.contact_sheet]
-
-
 def begin(
     s3: "S3Client",
     bucket: str,
