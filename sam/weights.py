@@ -14,8 +14,8 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
 from tryon.checks.faces import NETWORK_FILE, POINTS_FILE
-from tryon_local.app import ROOT
 
+ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "layers" / "vision" / "weights.txt"
 FOLDER = ROOT / "layers" / "vision" / "weights"
 

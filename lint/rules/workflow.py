@@ -194,8 +194,8 @@ class WorkflowRule(CloudFormationLintRule):  # type: ignore[misc]
         "Every task has a timeout, retries and a catch for everything, and outwaits its function; every variable has "
         "one scope; every error name "
         "is a class in the code or AWS's; every substitution is quoted, known and used; no regular expression repeats "
-        "a group, no object has two fields of one name, no ARN names a partition, no field of a Map reads a variable, no "
-        "retry fills a history"
+        "a group, no object has two fields of one name, no ARN names a partition, no field of a Map reads a "
+        "variable, no retry fills a history"
     )
     source_url = "docs/operations.md"
     tags = ["tryon", "workflow"]  # noqa: RUF012 - cfn-lint's own shape
