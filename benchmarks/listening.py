@@ -16,7 +16,7 @@ from random import Random
 from statistics import fmean
 from typing import Any
 
-from benchmarks.sections import PAGE, Section
+from benchmarks.sections import DOCS, Section
 from tryon.cadence import DEADLINE, DEFAULT, ListeningCadence, poll_times
 from tryon.learning.calibration import TooFewSamplesError, evaluate, fit, optimal_cadence
 from tryon.learning.learned import LearnedCadence, learned
@@ -357,9 +357,8 @@ def measured(pool: Executor) -> tuple[list[Saved], list[Wrong]]:
 
 
 def section(rows: Sequence[Saved], runs: Sequence[Wrong]) -> str:
-    """What the page says of both, between its marks."""
-    text = SECTION.format(saved=saved_table(rows), wrong=wrong_table(runs), seeds=len(SEEDS), fresh=FRESH, run=RUN)
-    return PLACE.marked(text)
+    """What the page says of both."""
+    return SECTION.format(saved=saved_table(rows), wrong=wrong_table(runs), seeds=len(SEEDS), fresh=FRESH, run=RUN)
 
 
 SECTION = """## A cadence that listens
@@ -381,13 +380,13 @@ than the default all the same.
 {{wrong}}
 """.format(work=f"{WORK:g}", slots=SLOTS, first=FIRST, first_most=MOST_FIRST, later_most=MOST_LATER, window=WINDOW)
 
-PLACE = Section("listening")
+PLACE = Section(DOCS / "performance.md", "listening")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--processes", type=int, default=2, help="rows measured at a time (default 2)")
-    parser.add_argument("--write", action="store_true", help=f"write this section of docs/{PAGE.name} anew")
+    parser.add_argument("--write", action="store_true", help=f"write this section of docs/{PLACE.page.name} anew")
     arguments = parser.parse_args()
     with ProcessPoolExecutor(arguments.processes, multiprocessing.get_context("spawn")) as pool:
         text = section(*measured(pool))

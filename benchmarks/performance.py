@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -19,7 +19,7 @@ from typing import Any
 from benchmarks import lessons, listening, project, queued, rivals
 from benchmarks import slots as idle_slots
 from benchmarks.orders import START, Order, floor, latencies, service
-from benchmarks.sections import PAGE
+from benchmarks.sections import DOCS
 from tryon.cadence import DEADLINE, DEFAULT, poll_times
 from tryon.learning.calibration import Distribution, fit, optimal_cadence
 from tryon.state.observed import Observation
@@ -27,6 +27,7 @@ from tryon_cli.svg import COLOURS, Chart
 from tryon_local.clock import VirtualClock
 from tryon_local.service.tasks import TaskRecord
 
+PAGE = DOCS / "performance.md"
 PLOT = PAGE.with_suffix(".svg")
 
 ORDER = Order(models=2, garments=9)
@@ -404,7 +405,7 @@ def lambda_table(results: Results) -> str:
 
 @dataclass(frozen=True)
 class Sections:
-    """What neighbouring commands write of the page, each between its marks."""
+    """What neighbouring commands write of the page."""
 
     queued: str
     listening: str
@@ -434,7 +435,9 @@ def page(
         median=f"{distribution.quantile(0.5):.1f}",
         average=f"{distribution.mean:.1f}",
         best=best_possible(),
-        **asdict(sections),
+        queued=queued.PLACE.marked(sections.queued),
+        listening=listening.PLACE.marked(sections.listening),
+        slots=idle_slots.PLACE.marked(sections.slots),
     )
 
 
@@ -443,8 +446,7 @@ PAGE_TEXT = (Path(__file__).parent / "performance.md").read_text(encoding="utf-8
 
 def written() -> Sections:
     """The sections as they stand on the page."""
-    text = PAGE.read_text(encoding="utf-8")
-    return Sections(*(command.PLACE.cut(text)[1] for command in (queued, listening, idle_slots)))
+    return Sections(*(command.PLACE.text() for command in (queued, listening, idle_slots)))
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from statistics import fmean
 from benchmarks import listening, project, rivals
 from benchmarks.listening import EVERY, HALF, Scenario, Times, learned_from, lesson
 from benchmarks.orders import START, Order, floor, service
-from benchmarks.sections import PAGE, Section
+from benchmarks.sections import DOCS, Section
 from tryon.cadence import DEADLINE, DEFAULT
 from tryon_local.clock import VirtualClock
 from tryon_local.service.tasks import NewTask, Queue
@@ -172,13 +172,12 @@ def table(outcomes: Sequence[Outcome], scenario: Scenario) -> str:
 
 
 def section(outcomes: Sequence[Outcome]) -> str:
-    """What the page says of them, between its marks."""
+    """What the page says of them."""
     tables = "\n\n".join(
         f"#### {scenario.name[0].upper()}{scenario.name[1:]}\n\n{table(outcomes, scenario)}" for scenario in SCENARIOS
     )
     ours = sum(one.refusals for one in outcomes if one.contest.system in (OURS, BY_TIME, LISTENS))
-    text = SECTION.format(tables=tables, seeds=len(SEEDS), lesson=LESSON, count=ORDER.count, refused=ours)
-    return PLACE.marked(text)
+    return SECTION.format(tables=tables, seeds=len(SEEDS), lesson=LESSON, count=ORDER.count, refused=ours)
 
 
 SECTION = """### Where tasks queue
@@ -192,14 +191,14 @@ The default cadence asks every 10 s for as long as a task queues. By time alone 
 queue may be long, so it comes late; who listens knows that the work has begun.
 """
 
-PLACE = Section("queue")
+PLACE = Section(DOCS / "performance.md", "queue")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--processes", type=int, default=2, help="contests run at a time (default 2)")
     parser.add_argument("--quick", action="store_true", help="print one seed with one slot only")
-    parser.add_argument("--write", action="store_true", help=f"write this section of docs/{PAGE.name} anew")
+    parser.add_argument("--write", action="store_true", help=f"write this section of docs/{PLACE.page.name} anew")
     arguments = parser.parse_args()
     with ProcessPoolExecutor(arguments.processes, multiprocessing.get_context("spawn")) as pool:
         few = {"slots": (1,), "seeds": (1,)} if arguments.quick else {}

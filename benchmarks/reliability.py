@@ -10,8 +10,8 @@ import json
 import sys
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
 
+from benchmarks.sections import DOCS, Section
 from tests.workflow.histories import Ending, History, Repeated, Rotated, Stopped, Theatre, theatre
 from tests.workflow.weakenings import WITHOUT
 from tryon_local.aws.faults import STATES, AwsFault, Killed, Refused, Throttled, Unanswered
@@ -34,8 +34,7 @@ from tryon_local.service.faults import (
     Takes,
 )
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "reliability.md"
-BEGIN, END = "<!-- matrix -->\n", "<!-- /matrix -->\n"
+PLACE = Section(DOCS / "reliability.md", "matrix")
 
 
 def _service(call: str, action: object, *nth: int) -> History:
@@ -199,7 +198,7 @@ def matrix() -> str:
 
 def written() -> dict[str, str]:
     """The lines of the page's table by their fault."""
-    table = PAGE.read_text().partition(BEGIN)[2].partition(END)[0].splitlines(keepends=True)[2:]
+    table = PLACE.text().splitlines(keepends=True)[2:]
     return {line.split(" | ")[0].removeprefix("| "): line for line in table}
 
 
@@ -207,7 +206,7 @@ def confirm(fault: str, stage: Theatre) -> None:
     """Let a fault happen. Raises AssertionError unless the page's line says what came of it and all rules hold."""
     ending = stage.play(FAULTS[fault])
     if str(row(fault, ending)) != written()[fault]:
-        raise AssertionError(f"{PAGE.name} says otherwise of this fault: {row(fault, ending)}")
+        raise AssertionError(f"{PLACE.page.name} says otherwise of this fault: {row(fault, ending)}")
     ending.check()
 
 
@@ -216,16 +215,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.reliability", description=__doc__)
     parser.add_argument("--check", action="store_true")
     check = parser.parse_args().check
-    page = PAGE.read_text()
-    before, _, rest = page.partition(BEGIN)
-    fresh = before + BEGIN + matrix() + END + rest.partition(END)[2]
+    fresh = matrix()
     if check:
-        if fresh != page:
+        differs = fresh != PLACE.text()
+        if differs:
             sys.stderr.write(
-                f"{PAGE.name} is not what the code does: .venv/bin/python -m benchmarks.reliability writes it\n"
+                f"{PLACE.page.name} is not what the code does: .venv/bin/python -m benchmarks.reliability writes it\n"
             )
-        return int(fresh != page)
-    PAGE.write_text(fresh)
+        return int(differs)
+    PLACE.write(fresh)
     return 0
 
 

@@ -13,14 +13,14 @@ import sys
 import warnings
 from typing import Any
 
+from benchmarks.sections import DOCS, Section
 from tests.workflow.pipeline import manifest, running
 from tryon.reporting import cost
 from tryon_local.app import ROOT
 from tryon_local.aws.cloudwatch import metrics
 from tryon_local.aws.template import load
 
-PAGE = ROOT / "docs" / "cost.md"
-BEGIN, END = "<!-- in all -->\n", "<!-- /in all -->\n"
+PLACE = Section(DOCS / "cost.md", "in all")
 
 MODELS, GARMENTS = 2, 9
 
@@ -42,12 +42,6 @@ PICTURE_MB = 0.72
 
 INIT_SECONDS = 0.8
 """Assumed: what a cold function takes before its first call. AWS charges for it since August 2025."""
-
-
-def page(text: str) -> str:
-    """The page with the figures of today's code in it."""
-    head, _, rest = text.partition(BEGIN)
-    return head + BEGIN + section() + END + rest.partition(END)[2]
 
 
 def section() -> str:
@@ -131,7 +125,7 @@ def _alarm_metrics(resource: Any) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.parse_args()
-    PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    PLACE.write(section())
     return 0
 
 

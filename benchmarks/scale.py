@@ -28,6 +28,7 @@ import boto3
 
 from benchmarks import wire
 from benchmarks.environment import ENVIRONMENT
+from benchmarks.sections import DOCS, Section
 from tryon.pictures import thumbnails
 from tryon.planning.intake import READERS
 from tryon.planning.manifest import MAX_BYTES, MAX_RETRY_BYTES
@@ -39,8 +40,7 @@ from tryon_local.aws import template
 
 ROOT = Path(__file__).resolve().parent.parent
 PLOT = ROOT / "docs" / "scale.svg"
-PAGE = ROOT / "docs" / "scale.md"
-BEGIN, END = "<!-- limits -->\n", "<!-- /limits -->\n"
+PLACE = Section(DOCS / "scale.md", "limits")
 SIZES = (18, 100, 1_000, 10_000, 100_000)
 COLOURS = ("#1b6ca8", "#c8553d", "#999", "#2b8a3e")
 
@@ -301,8 +301,7 @@ def main() -> int:
     warnings.simplefilter("ignore")
     match chosen.what:
         case "limits":
-            head, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-            PAGE.write_text(head + BEGIN + limits() + END + rest.partition(END)[2], encoding="utf-8")
+            PLACE.write(limits())
             return 0
         case "run":
             found: Any = workflow(chosen.combinations, chosen.slots)

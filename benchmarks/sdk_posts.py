@@ -18,12 +18,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.sdk_submit import PACKAGES
+from benchmarks.sections import DOCS, Section
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / "docs" / "services.md"
+PLACE = Section(DOCS / "services.md", "posts")
 PINS = ROOT / "requirements" / "tools-sdks.txt"
 ENVIRONMENT = ROOT / ".cache" / "sdks"
-MARKS = ("<!-- posts -->\n", "<!-- /posts -->")
 
 _NGINX = b"<html><head><title>502 Bad Gateway</title></head><body><center>nginx</center></body></html>"
 _ANSWERS: dict[str, tuple[int, bytes]] = {
@@ -155,10 +155,7 @@ def table(python: Path) -> str:
 def main() -> None:
     """Measure and write."""
     text = table(installed())
-    head, _, rest = PAGE.read_text(encoding="utf-8").partition(MARKS[0])
-    _, end, tail = rest.partition(MARKS[1])
-    assert end, f"{PAGE} has no place for the table"  # noqa: S101 - a page of this repository
-    PAGE.write_text(head + MARKS[0] + text + MARKS[1] + tail, encoding="utf-8")
+    PLACE.write(text)
     print(text)
 
 

@@ -1,31 +1,43 @@
-"""Sections of docs/performance.md that commands of their own write anew, each between its marks."""
+"""Sections of a page in docs/ that a command writes anew, each between its marks."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
+DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 
 @dataclass(frozen=True)
 class Section:
-    """A section by the name that its marks have."""
+    """A section of a page by the name that its marks have; its text is whole lines.
 
+    What looks for it on a page raises ValueError where it is not there.
+    """
+
+    page: Path
     name: str
 
     def marked(self, text: str) -> str:
-        """Lines as a section."""
+        """A text between the marks."""
         return f"<!-- {self.name} -->\n{text}<!-- /{self.name} -->"
 
+    def text(self) -> str:
+        """What the page has between the marks."""
+        return self.cut(self.page.read_text(encoding="utf-8"))[1]
+
     def cut(self, page: str) -> tuple[str, str, str]:
-        """What a page has before the section, the section itself, and the rest. Raises ValueError without one."""
+        """What a page has before the section, between its marks, and behind it."""
         begin, end = self.marked("").split("\n")
-        before, found, rest = page.partition(begin)
+        before, found, rest = page.partition(f"{begin}\n")
         inside, closed, after = rest.partition(end)
         if not (found and closed):
-            raise ValueError(f"the page has no section {self.name}")
-        return before, begin + inside + end, after
+            raise ValueError(f"docs/{self.page.name} has no section {self.name}")
+        return before, inside, after
 
-    def write(self, marked: str) -> None:
-        """Put it into docs/performance.md, in the place of the one that is there. Raises ValueError without one."""
-        before, _, after = self.cut(PAGE.read_text(encoding="utf-8"))
-        PAGE.write_text(before + marked + after, encoding="utf-8")
+    def replaced(self, text: str) -> str:
+        """The page with this text in the section."""
+        before, _, after = self.cut(self.page.read_text(encoding="utf-8"))
+        return before + self.marked(text) + after
+
+    def write(self, text: str) -> None:
+        """Put a text into the page's section."""
+        self.page.write_text(self.replaced(text), encoding="utf-8")

@@ -17,7 +17,8 @@ from typing import Any
 
 from PIL import Image
 
-from benchmarks.reliability import FAULTS, PAGE
+from benchmarks.reliability import FAULTS
+from benchmarks.sections import DOCS, Section
 from tests.workflow.pipeline import Ended, Pipeline, manifest, running
 from tryon.service import registry
 from tryon.state.items import from_item
@@ -27,7 +28,7 @@ from tryon_local.service.fal import standin as fal
 from tryon_local.service.fashn import standin as fashn
 from tryon_local.service.pixel import pixel
 
-BEGIN, END = "<!-- services -->\n", "<!-- /services -->\n"
+PLACE = Section(DOCS / "reliability.md", "services")
 
 SERVICE_FAULTS = {name: history.service for name, history in FAULTS.items() if history.service}
 """Those that happen at the service, by the names of the first table."""
@@ -152,17 +153,14 @@ def table() -> str:
 
 def written() -> dict[str, tuple[str, ...]]:
     """The page's outcomes by fault, in the order of `KEYS`."""
-    rows = PAGE.read_text().partition(BEGIN)[2].partition(END)[0].splitlines()[2:]
+    rows = PLACE.text().splitlines()[2:]
     cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
     return {fault: tuple(outcomes) for fault, *outcomes in cells}
 
 
 def main() -> None:
     """Write the page."""
-    before, _, rest = PAGE.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
-    assert end, f"{PAGE.name} has no place for the table"  # noqa: S101 - a page of this repository
-    PAGE.write_text(before + BEGIN + table() + END + after)
+    PLACE.write(table())
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from benchmarks import project
 from benchmarks.idle import Cause, FunctionTimes, Spent, spent, visit
 from benchmarks.lessons import FREQUENT, SPARING, learn
 from benchmarks.orders import START, Order, floor, latencies, service
-from benchmarks.sections import PAGE, Section
+from benchmarks.sections import DOCS, Section
 from tryon.cadence import DEFAULT
 from tryon_local.clock import VirtualClock
 from tryon_local.service.admin import AnyStandIn
@@ -299,18 +299,17 @@ def target_table(of: Mapping[Setup, Outcome], cadences: Mapping[float, tuple[int
 
 
 def section(outcomes: Sequence[Outcome], cadences: Mapping[float, tuple[int, ...]]) -> str:
-    """What the page says of all of them, between its marks."""
+    """What the page says of all of them."""
     of = {one.setup: one for one in outcomes}
-    text = SECTION.format(
+    return SECTION.format(
         idle=idle_table(of, cadences[SPARING]),
         paces=pace_table(of, cadences[SPARING]),
         targets=target_table(of, cadences),
         orders=", ".join(f"{order.count} with {slots}" for slots, order in ORDERS.items()),
     )
-    return PLACE.marked(text)
 
 
-PLACE = Section("slots")
+PLACE = Section(DOCS / "performance.md", "slots")
 SECTION = (Path(__file__).parent / "slots.md").read_text(encoding="utf-8")
 
 
@@ -318,7 +317,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--processes", type=int, default=2, help="runs at a time (default 2)")
     parser.add_argument("--quick", action="store_true", help="print the idle slots with 1 and 6 slots and one run only")
-    parser.add_argument("--write", action="store_true", help=f"write this section of docs/{PAGE.name} anew")
+    parser.add_argument("--write", action="store_true", help=f"write this section of docs/{PLACE.page.name} anew")
     arguments = parser.parse_args()
     with ProcessPoolExecutor(arguments.processes, multiprocessing.get_context("spawn")) as pool:
         if arguments.quick:

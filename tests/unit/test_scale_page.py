@@ -1,11 +1,10 @@
 """docs/scale.md says how near large runs come to each limit."""
 
-from benchmarks.scale import BEGIN, END, PAGE, limits
+from benchmarks.scale import PLACE, limits
 
 
 def test_the_page_is_what_the_command_writes() -> None:
-    table = PAGE.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
-    assert table == limits(), "python -m benchmarks.scale limits"
+    assert PLACE.text() == limits(), "python -m benchmarks.scale limits"
 
 
 def test_what_is_beyond_a_limit_is_marked() -> None:

@@ -8,7 +8,7 @@ from benchmarks import sdk_posts
 from tryon.service import registry
 from tryon_local.app import ROOT
 
-PAGE = sdk_posts.PAGE.read_text(encoding="utf-8")
+PAGE = sdk_posts.PLACE.page.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("key", registry.keys())
@@ -24,7 +24,7 @@ def test_each_model_has_its_line_and_names_its_parameters(key: str) -> None:
 
 
 def test_the_table_of_posts_is_of_the_pinned_packages() -> None:
-    table = PAGE.partition(sdk_posts.MARKS[0])[2].partition(sdk_posts.MARKS[1])[0]
+    table = sdk_posts.PLACE.text()
     measured = dict(re.findall(r"^\| `([\w-]+)` ([\w.]+) \|", table, re.MULTILINE))
     assert measured == sdk_posts.versions(), "python -m benchmarks.sdk_posts"
     assert table.count("| cut after the request | silence |") == 1

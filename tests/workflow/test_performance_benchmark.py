@@ -7,8 +7,7 @@ import pytest
 from benchmarks import lessons, listening, queued, slots
 from benchmarks.idle import Cause, Visit, spent
 from benchmarks.orders import Order, floor, latencies
-from benchmarks.performance import LOOP, OURS, OURS_2, WORKERS, Contest, contend
-from benchmarks.sections import PAGE
+from benchmarks.performance import LOOP, OURS, OURS_2, PAGE, WORKERS, Contest, contend
 from tryon.cadence import DEFAULT
 
 SMALL = Order(models=1, garments=3)

@@ -1,8 +1,7 @@
 """docs/cost.md says what today's code costs."""
 
-from benchmarks.run_cost import PAGE, page
+from benchmarks.run_cost import PLACE, section
 
 
 def test_the_page_has_the_figures_of_todays_code() -> None:
-    text = PAGE.read_text(encoding="utf-8")
-    assert page(text) == text, "python -m benchmarks.run_cost"
+    assert PLACE.text() == section(), "python -m benchmarks.run_cost"
