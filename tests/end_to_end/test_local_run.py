@@ -3,9 +3,11 @@
 import contextlib
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -34,6 +36,32 @@ def test_a_file_of_faults_costs_the_combinations_that_it_names(tmp_path: Path) -
     assert "1 failure, as --faults asks: exit code 0" in ended.stdout
     lost = [line.partition(":")[0] for line in ended.stdout.splitlines() if ": InputRefusedError: " in line]
     assert lost == ["anna__02-denim-jacket__default"]
+
+
+def test_a_terminal_shows_the_progress_and_the_end(tmp_path: Path) -> None:
+    """On a terminal the progress is drawn anew again and again, which no other test of a command sees."""
+    mine, its = pty.openpty()
+    words = [str(SAMPLES / "manifest-one.json"), "--out", str(tmp_path), "--speed", "200"]
+    process = subprocess.Popen([*COMMAND, *words], stdin=its, stdout=its, stderr=its, cwd=ROOT)
+    os.close(its)
+    stop = threading.Timer(180, process.kill)
+    stop.start()
+    shown = bytearray()
+    try:
+        # Linux ends the reading with an error when the last writer has gone.
+        with contextlib.suppress(OSError):
+            while part := os.read(mine, 65536):
+                shown += part
+        assert process.wait(30) == 0, shown.decode()
+    finally:
+        stop.cancel()
+        process.kill()
+        process.wait(10)
+        os.close(mine)
+    text = shown.decode()
+    assert "uploading: 2 of 2 pictures" in text
+    assert "0 of 1, 1 " in text
+    assert "nothing stands out in 1 of 1" in text
 
 
 def test_a_run_can_be_stopped_on_its_way(tmp_path: Path) -> None:

@@ -209,15 +209,15 @@ def test_edges_of_the_photograph_that_are_found_again_say_that_nothing_was_put_o
     assert verdicts(with_measures(change=alike, found=0.99))[4].reasons == (Check.NOTHING_APPLIED,)
 
 
-def halves(garment: str) -> bytes:
-    """Two garments of the same two colours, each on the other side; the one is a little more yellow."""
+def halves(garment: str, yellow: int | None = None) -> bytes:
+    """Two garments of the same two colours, each on the other side; the blue one is a little more yellow."""
     found = np.frombuffer(measured("red").colours, np.uint8).reshape(ROWS, COLUMNS, 3).copy()
     left, right = (slice(8, 20), slice(8, 12)), (slice(8, 20), slice(12, 16))
     one, other = np.array(GARMENTS["red"]), np.array(GARMENTS["blue"])
     if garment == "blue":
-        yellow = np.array([0, 0, 2])
-        one, other = other + yellow, one + yellow
-    found[left], found[right] = one, other
+        one, other = other, one
+    more = np.array([0, 0, 2 * (garment == "blue") if yellow is None else yellow])
+    found[left], found[right] = one + more, other + more
     return found.tobytes()
 
 
@@ -259,6 +259,21 @@ def test_a_face_that_differs_is_shown_in_the_same_box_of_both_pictures() -> None
     odd = verdicts(with_measures(face=FaceMeasures(FaceState.COMPARED, 0.4, 2.0, 0.1, None, (0.4, 0.1, 0.6, 0.2))))[4]
     assert odd.model_box == (pytest.approx(0.3), pytest.approx(0.04), pytest.approx(0.7), pytest.approx(0.26))
     assert odd.result_box == odd.model_box
+
+
+def test_of_two_results_that_look_alike_the_one_with_the_others_colours_is_found() -> None:
+    yellow = {"red": 0, "blue": 4}
+    shown = {3: ("blue", 4), 4: ("blue", 1)}
+    run = [
+        replace(
+            one, measurements=replace(one.measurements, colours=halves(*shown.get(one.n, (one.worn, yellow[one.worn]))))
+        )
+        for one in grid(models=5, variants=1, garments=("red", "blue"))
+        if one.measurements is not None
+    ]
+    found = verdicts(run)
+    assert [verdict.n for verdict in found if verdict.reasons] == [3]
+    assert found[3].suspicion < found[2].suspicion
 
 
 SLEEVE = Objection("a sleeve is missing", 0.8, (0.6, 0.3, 0.8, 0.5))

@@ -25,7 +25,7 @@ class _Printed:
 
     def __init__(self) -> None:
         self.functions: TakesLines | None = None
-        self._before: TextIO = sys.stdout
+        self.before: TextIO = sys.stdout
 
     def write(self, text: str) -> int:
         if self.functions is None or not self.functions.writes_log(text):
@@ -34,11 +34,14 @@ class _Printed:
 
     @property
     def console(self) -> TextIO:
-        """Where all else goes: what is standard output now, or was before this stood in its place."""
+        """Where all else goes: what was standard output before a stack took its place, or is now that none runs.
+
+        While a stack runs, never what is standard output now: a progress display puts a stream there that writes here.
+        """
         now: Any = sys.stdout
-        if now is not self:
-            self._before = now
-        return self._before
+        if self.functions is None and now is not self and getattr(now, "rich_proxied_file", now) is not self:
+            self.before = now
+        return self.before
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.console, name)
