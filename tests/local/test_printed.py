@@ -2,6 +2,7 @@
 
 import io
 import sys
+from collections.abc import Callable
 
 import pytest
 from rich.console import Console
@@ -27,7 +28,7 @@ def test_a_progress_display_on_a_terminal_shows_what_is_printed(closing: str, mo
     display.start()
     assert sys.stdout is not terminal  # The display leads what is printed to itself, and itself writes here.
     print("a line")  # noqa: T201 - the very thing
-    ends = [display.stop, lambda: stack.__exit__(None, None, None)]
+    ends: list[Callable[[], object]] = [display.stop, lambda: stack.__exit__(None, None, None)]
     if closing == "the stack first":
         ends.reverse()
         ends.insert(1, lambda: print("the last line"))  # noqa: T201 - the very thing
