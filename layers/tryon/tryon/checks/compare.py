@@ -64,6 +64,7 @@ class _Held:
 
     n: int
     candidate: int
+    model: str
     worn: str
     kind: str
     service: str
@@ -142,7 +143,7 @@ def _rows(evidence: Iterable[Evidence], models: Mapping[str, Signature]) -> list
             if here:
                 waiting[one.service, one.model] = here
             count = len(here)
-        line = _Held(one.n, one.candidate, one.worn, one.kind, one.service, one.sha256, one.unchecked)
+        line = _Held(one.n, one.candidate, one.model, one.worn, one.kind, one.service, one.sha256, one.unchecked)
         held.append(line)
         waiting[one.service, one.model].append((line, one))
         count += 1
@@ -279,13 +280,14 @@ def _column(column: Sequence[_Held], others: Mapping[str, bytes], columns: Modul
 
 def _settle(claims: Iterable[_Claim]) -> None:
     """Of two results of a row that look alike, the one whose colours are the other's; both where that is not clear."""
-    of_garment: dict[tuple[int, str], list[_Claim]] = defaultdict(list)
+    of_garment: dict[tuple[str, str, str, str], list[_Claim]] = defaultdict(list)
     for one in claims:
-        # A row's results of a type share what they were held against.
-        of_garment[id(one.line.beside), one.line.worn].append(one)
-    for (row, worn), some in of_garment.items():
+        line = one.line
+        of_garment[line.service, line.model, line.kind, line.worn].append(one)
+    for (service, model, kind, worn), some in of_garment.items():
         for one in some:
-            others = [other.nearer for other in of_garment.get((row, one.garment), ()) if other.garment == worn]
+            of_other = of_garment.get((service, model, kind, one.garment), ())
+            others = [other.nearer for other in of_other if other.garment == worn]
             before = one.line.scores.get(Check.OTHER_GARMENT, -math.inf)
             if one.score > before and one.nearer > max(others, default=0.0) - _CLEARLY:
                 one.line.scores[Check.OTHER_GARMENT], one.line.notes[Check.OTHER_GARMENT] = one.score, one.garment
