@@ -199,7 +199,7 @@ def _plan_pictures(folder: Path) -> str:
     shelf: Any = _Shelf(files, images.MAX_INPUT_BYTES)
     refused = 0
     try:
-        intake.take_in(shelf, wanted, bucket="b", folder=RunFolder("r"), max_bytes=images.MAX_INPUT_BYTES)
+        intake.take_in(intake.Inputs(shelf, wanted, "b", RunFolder("r"), images.MAX_INPUT_BYTES))
     except manifest.ManifestError as error:
         refused = len(error.problems)
     return (

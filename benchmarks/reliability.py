@@ -46,7 +46,7 @@ def _aws(call: str, action: object, *nth: int, by: str = "") -> History:
 
 
 def _in_parts(call: str, action: object, *nth: int, by: str = "") -> History:
-    """A fault of a run whose gallery is drawn in parts."""
+    """A fault of a run that is planned and drawn in parts: two for its pictures, and one for each of its entries."""
     return History(aws=(AwsFault(call, action, nth, by),), parts=True)  # type: ignore[arg-type]
 
 
@@ -126,6 +126,8 @@ FAULTS: dict[str, History] = {
     "check: function killed, always": _aws("CheckFunction", Killed("before")),
     "check: DynamoDB takes nothing of it": _aws("dynamodb.UpdateItem", _FULL, by="CheckFunction"),
     "compare: function killed, always": _aws("CompareFunction", Killed("before")),
+    "plan: a part's function killed, always": _in_parts("PlanFunction", Killed("before"), *range(2, 14)),
+    "plan: function killed after it wrote an entry": _in_parts("PlanFunction", Killed("after"), 4),
     "gallery: function killed, once": _in_parts("GalleryFunction", Killed("before"), 1),
     "gallery: function killed, always": _in_parts("GalleryFunction", Killed("before")),
     "gallery: S3 takes nothing of it": _in_parts("s3.PutObject", _SLOW, by="GalleryFunction"),

@@ -14,7 +14,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from tryon.events import PlanEvent
 from tryon.keys import RunFolder
-from tryon.plan_run import Origin, plan_run
+from tryon.plan_run import Origin, Progress, Unfinished, plan_run, take_part
 from tryon.planning.manifest import ManifestError, PicturesMissingError
 from tryon.service.errors import ServiceAccessError
 from tryon.task import submit
@@ -29,16 +29,26 @@ wiring = PlanWiring(os.environ)
 @event_parser(model=PlanEvent)
 def handler(event: PlanEvent, context: LambdaContext) -> dict[str, Any]:
     logger.append_keys(run_id=event.run_id)
+    about = event.model_dump(exclude={"time", "in_parts", "part", "taken", "written"})
+    origin = Origin(put_at=event.time.timestamp(), **about)
+    stores = wiring.s3, wiring.ledger, wiring.looks
+
+    def left() -> float:
+        return context.get_remaining_time_in_millis() / 1000
+
     try:
+        if event.part is not None:
+            taken = take_part(*stores, origin, event.part, limits=wiring.limits, left=left)
+            logger.info("pictures taken in", pictures=taken, first=event.part.first)
+            return {"pictures": taken}
         run = plan_run(
-            wiring.s3,
-            wiring.ledger,
-            wiring.looks,
-            Origin(put_at=event.time.timestamp(), **event.model_dump(exclude={"time"})),
+            *stores,
+            origin,
             check_access=lambda key: submit.check_access(wiring.service(key), wiring.gate(key)),
             limits=wiring.limits,
             now=wiring.clock.now(),
-            left=lambda: context.get_remaining_time_in_millis() / 1000,
+            left=left,
+            progress=Progress(event.taken, event.written) if event.in_parts else None,
         )
     except PicturesMissingError:
         raise  # they may be on their way
@@ -46,6 +56,9 @@ def handler(event: PlanEvent, context: LambdaContext) -> dict[str, Any]:
         rejected = "ManifestsRejected" if isinstance(error, ManifestError) else "ServiceAccessError"
         metrics.add_metric(rejected, MetricUnit.Count, 1)
         raise
+    if isinstance(run, Unfinished):
+        logger.info("planned in part", parts=len(run.parts), written=run.written)
+        return {"parts": [part.model_dump() for part in run.parts]} if run.parts else {"written": run.written}
     for note in run.notes:
         logger.warning(note)
     logger.info("planned", total=run.total)

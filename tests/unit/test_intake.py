@@ -4,14 +4,14 @@ import json
 import unicodedata
 from collections.abc import Collection
 from io import BytesIO
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from tests.workflow.pipeline import picture
 from tryon.keys import RunFolder
-from tryon.planning.intake import take_in
+from tryon.planning.intake import Inputs, take_in
 from tryon.planning.manifest import Manifest, ManifestError, PicturesMissingError, parse
 from tryon.service import registry
 
@@ -46,8 +46,12 @@ def wanted(*images: str) -> Manifest:
     return parse(json.dumps(content).encode(), bucket="b", allowed_buckets=["Elsewhere_1"])
 
 
+def inputs(store: Any, manifest: Manifest) -> Inputs:
+    return Inputs(store, manifest, "b", RunFolder("run"), 1_000_000)
+
+
 def taken(store: Any, manifest: Manifest, awaited: Collection[str] = (), notes: list[str] | None = None) -> Any:
-    found = take_in(store, manifest, bucket="b", folder=RunFolder("run"), max_bytes=1_000_000, awaited=awaited)
+    found = take_in(inputs(store, manifest), awaited=awaited)
     if notes is not None:
         notes += found.notes
     return found.for_service("models", registry.FIRST), found.for_service("garments", registry.FIRST)
@@ -168,13 +172,6 @@ def test_more_pictures_than_there_is_time_for_are_refused_by_their_number(checke
     store = Store("g.jpg", *(f"m{n}.jpg" for n in range(9)))
     left = iter([False] * checked)
     with pytest.raises(ManifestError, match="10 pictures are named") as no:
-        take_in(
-            cast("Any", store),
-            manifest,
-            bucket="b",
-            folder=RunFolder("run"),
-            max_bytes=1_000_000,
-            late=lambda: next(left, True),
-        )
+        take_in(inputs(store, manifest), late=lambda: next(left, True))
     assert "split the manifest" in str(no.value)
     assert len(store.asked) == checked

@@ -350,7 +350,7 @@ def test_no_picture_takes_more_memory_than_it_asked_for(what: str, max_side: int
 
 TOGETHER = """
 import io, resource, struct, sys, zlib
-from tryon.planning.intake import take_in
+from tryon.planning.intake import Inputs, take_in
 from tryon.planning.manifest import Manifest
 from tryon.keys import RunFolder
 from pathlib import Path
@@ -362,7 +362,7 @@ class S3:
     def put_object(self, **_): return {}
 garments = [{"id": f"g{i}", "image": f"{i}.png", "type": "upper"} for i in range(8)]
 wanted = Manifest.model_validate({"models": [{"id": "m", "image": "0.png"}], "garments": garments})
-take_in(S3(), wanted, bucket="b", folder=RunFolder("r"), max_bytes=100_000_000)
+take_in(Inputs(S3(), wanted, "b", RunFolder("r"), 100_000_000))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 """
 

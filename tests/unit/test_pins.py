@@ -56,7 +56,7 @@ def manifest(**changes: Any) -> Manifest:
 
 def take_in(s3: Any, bucket: str, wanted: Manifest | None = None, kept: KeptPictures | None = None) -> intake.Intake:
     folder = NEW if kept is not None else OLD
-    return intake.take_in(s3, wanted or manifest(), bucket=bucket, folder=folder, max_bytes=10**7, kept=kept)
+    return intake.take_in(intake.Inputs(s3, wanted or manifest(), bucket, folder, 10**7, kept))
 
 
 def pinned(bucket: str, taken: intake.Intake) -> Picture:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.workflow.pipeline import Ended, Pipeline, drawn_in_parts, manifest, running
+from tests.workflow.pipeline import Ended, Pipeline, drawn_in_parts, manifest, planned_in_parts, running
 from tryon.state.entry import Status
 from tryon_local.app import ROOT
 from tryon_local.service.faults import Answer, Expires, Fails, Fault, NeverDone, Silence
@@ -72,12 +72,13 @@ def test_a_run_of_the_last_release_ends_paid_once(
         assert all(entry.results for entry in ended.entries if entry.status is Status.SUCCEEDED)
 
 
-def test_a_large_gallery_of_the_last_release_is_drawn_by_its_own_call(root: Path) -> None:
-    with drawn_in_parts(), running(root=root) as pipeline, pipeline.recorded() as seen:
+def test_a_large_run_of_the_last_release_is_planned_and_drawn_by_one_call_each(root: Path) -> None:
+    with planned_in_parts(), drawn_in_parts(), running(root=root) as pipeline, pipeline.recorded() as seen:
         pipeline.put_pictures(1, 2)
         ended = pipeline.run(manifest(1, 2))
         assert (ended.status, len(ended.notifications)) == ("SUCCEEDED", 1)
         assert {f"runs/{ended.run_id}/gallery-{n:03d}.html" for n in (1, 2)} <= set(ended.keys)
+        assert len(seen["PlanFunction"]) == 1
         assert len(seen["SummarizeFunction"]) == 1
         assert "GalleryFunction" not in seen
 

@@ -5,7 +5,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from tests.workflow.pipeline import TYPES, Ended, Pipeline, drawn_in_parts, item_of, picture, running
+from tests.workflow.pipeline import TYPES, Ended, Pipeline, drawn_in_parts, item_of, picture, planned_in_parts, running
 from tryon.reporting import retry
 from tryon.state.entry import Entry, Status
 from tryon.state.gate import MAX_PAUSE
@@ -128,7 +128,7 @@ with `retry_of`; or the retry under another fault, and then its own retry."""
 
 @dataclass(frozen=True)
 class History:
-    """A small manifest and everything that goes wrong while it runs; `parts` has its gallery drawn in parts."""
+    """A small manifest and everything that goes wrong while it runs; `parts` has it planned and drawn in parts."""
 
     models: int = 1
     garments: int = 1
@@ -349,7 +349,10 @@ class Theatre:
 
     def play(self, history: History) -> "Ending":
         """Run the history's manifest under its faults; then, without faults, what it left to be repeated."""
-        with drawn_in_parts() if history.parts else nullcontext():
+        with ExitStack() as several:
+            if history.parts:
+                several.enter_context(planned_in_parts())
+                several.enter_context(drawn_in_parts())
             return self._play(history)
 
     def _play(self, history: History) -> "Ending":

@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -13,6 +14,8 @@ import pytest
 from botocore.exceptions import ClientError
 from PIL import Image
 
+from tryon import plan_run
+from tryon.planning import parts
 from tryon.reporting import galleries
 from tryon.reporting.gallery import publishing
 from tryon.state.entry import Entry
@@ -277,6 +280,17 @@ def drawn_in_parts() -> Iterator[None]:
         patch.setattr(publishing, "PART_COMBINATIONS", 1)
         patch.setattr(galleries, "MOST_OWN_PARTS", 0)
         patch.setattr(galleries, "BATCH_PARTS", 1)
+        yield
+
+
+@contextmanager
+def planned_in_parts() -> Iterator[None]:
+    """Manifests of any size are planned by several calls: each picture is a part, and each call writes one entry."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parts, "MOST_OWN_PICTURES", 0)
+        patch.setattr(parts, "PART_PICTURES", 1)
+        patch.setattr(plan_run, "ENTRIES_AT_ONCE", 1)
+        patch.setattr(plan_run, "ENTRIES_RESERVE", math.inf)
         yield
 
 

@@ -176,6 +176,13 @@ def _uncompared(states: States) -> None:
     del states["Compare"]["Catch"]
 
 
+def _untaken_counts(states: States) -> None:
+    """Pictures that no call of their own took in break their run."""
+    del states["TakePart"]["Catch"]
+    states["TakePictures"]["Catch"][0]["Next"] = "RunFailed"
+    states["TakePictures"]["Catch"][0]["Assign"] = {"error": "PicturesError", "cause": ""}
+
+
 def _undrawn_counts(states: States) -> None:
     """Parts that cannot be drawn break their run."""
     del states["DrawParts"]["Catch"]
@@ -446,6 +453,8 @@ WITHOUT: dict[str, Safeguard] = {
     "check: function killed, always": _UNCHECKED,
     "check: DynamoDB takes nothing of it": _UNCHECKED,
     "compare: function killed, always": Safeguard("`Catch` of Compare", _uncompared),
+    "plan: a part's function killed, always": Safeguard("Plan looks at what no part's call took in", _untaken_counts),
+    "plan: function killed after it wrote an entry": _retry("Plan"),
     "gallery: function killed, once": Safeguard("`Retry` of DrawParts", _drawn_once, _left_undrawn),
     "gallery: function killed, always": _UNDRAWN,
     "gallery: S3 takes nothing of it": Safeguard("what no call draws, the last one writes", code=_left_undrawn),

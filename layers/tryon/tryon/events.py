@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
+from tryon.planning.parts import Part
 from tryon.planning.plan import Combination
 from tryon.reporting.batches import Batch
 from tryon.service import registry
@@ -18,7 +19,9 @@ class PlanEvent(BaseModel):
     """What the state machine passes: the claimed manifest and the run it became.
 
     `time` is the event's; `missing` names the pictures that were not there the last time. An execution that began
-    under an older definition says neither, and waits for no picture.
+    under an older definition says neither, and waits for no picture. Plan may leave work to further calls where
+    `in_parts` says so: `part` is a part of the pictures, which is all that this call is for, `taken` says that there
+    were such calls, and `written` entries are in the ledger.
     """
 
     run_id: str
@@ -28,6 +31,10 @@ class PlanEvent(BaseModel):
     execution: str
     time: AwareDatetime = datetime.fromtimestamp(0, UTC)
     missing: str = ""
+    in_parts: bool = False
+    part: Part | None = None
+    taken: bool = False
+    written: int = 0
 
 
 class ReserveEvent(BaseModel):

@@ -51,6 +51,10 @@ class RunFolder:
         """Which bytes each picture of the manifest was, for the runs that repeat this one."""
         return self.prefix + "pictures.json"
 
+    def pictures_part(self, first: int) -> str:
+        """What a call of its own took in of the pictures, from the one of that number on, which counts from 1."""
+        return f"{self.prefix}pictures/{first:06d}.json"
+
     @property
     def children(self) -> str:
         """Under which the Map leaves what its child executions returned."""

@@ -4,10 +4,11 @@ Any of it may happen twice, or late. The first plan that is written is the run's
 that one, and whoever comes after the run's end changes nothing.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from tryon.planning import intake, plan
 from tryon.planning.intake import KeptPicture, KeptPictures
 from tryon.planning.manifest import (
     SERVICE,
+    Fetched,
     ImageKind,
     Manifest,
     ManifestError,
@@ -29,6 +31,7 @@ from tryon.planning.manifest import (
     fetch,
     read_again,
 )
+from tryon.planning.parts import Part, parts
 from tryon.planning.takes import take_of
 from tryon.reporting import retry
 from tryon.reporting.retry import Earlier, NothingLeftError
@@ -43,9 +46,21 @@ if TYPE_CHECKING:
 ARRIVAL_SECONDS = 60.0
 """How long after its event a manifest waits for pictures: who copies a folder copies the small manifest first."""
 
-LEDGER_SECONDS = (20.0, 0.003)
-"""What plan and ledger take after the pictures, in seconds: at least, and for each combination. DynamoDB writes 1,000
-units a second to one partition, and a transaction counts each item twice."""
+PLAN_SECONDS = (20.0, 0.001)
+"""What the plan takes after the pictures, in seconds: at least, and for each combination."""
+
+LEDGER_SECONDS = 0.002
+"""What the ledger takes for each combination: DynamoDB writes 1,000 units a second to one partition, and a transaction
+counts each item twice."""
+
+ENTRIES_AT_ONCE = 1_000
+"""Entries that are written before the time is looked at again."""
+
+ENTRIES_RESERVE = 60.0
+"""Seconds left at which a call leaves the other entries to the next one: thirty times what `ENTRIES_AT_ONCE` take."""
+
+PICTURES_RESERVE = 60.0
+"""Seconds left at which a call for a part of the pictures begins none any more."""
 
 MOST_NOTES = 20
 """Notes that a run's item keeps: one a picture would pass DynamoDB's 400 KB."""
@@ -95,7 +110,26 @@ class Origin:
     missing: str = ""
 
 
-def plan_run(
+@dataclass(frozen=True)
+class Progress:
+    """What calls for the same run did before, where the state machine makes several.
+
+    Parts of the pictures were `taken` in, each by a call of its own, and the first `written` entries are in the ledger.
+    """
+
+    taken: bool = False
+    written: int = 0
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """What is left to further calls: parts of the pictures, or the entries after the first `written` ones."""
+
+    parts: Sequence[Part] = ()
+    written: int = 0
+
+
+def plan_run(  # noqa: PLR0913 - its parts, by name
     s3: "S3Client",
     ledger: Ledger,
     looks: Looks,
@@ -105,14 +139,15 @@ def plan_run(
     limits: Limits,
     now: float,
     left: Callable[[], float] = lambda: inf,
-) -> Run:
-    """Plan a run and open it in the ledger; returns it as it is then.
+    progress: Progress | None = None,
+) -> Run | Unfinished:
+    """Plan a run and open it in the ledger; returns it as it is then, or what is left to further calls.
 
     `check_access` asks the service of a key whether it would answer, and what is left of its account. `left` are the
-    seconds that the call still has: pictures that leave too few for the ledger are too many. Raises
-    `ManifestError` for what cannot be run, `PicturesMissingError` while pictures may be on their way still,
-    `NothingLeftError` for a retry that has nothing to do and is ready to be reported, and `RunEndedError` where the run
-    was ended meanwhile.
+    seconds that the call still has: pictures that leave too few for the plan are too many. Without `progress` nobody
+    makes a further call, and this one does all. Raises `ManifestError` for what cannot be run, `PicturesMissingError`
+    while pictures may be on their way still, `NothingLeftError` for a retry that has nothing to do and is ready to be
+    reported, and `RunEndedError` where the run was ended meanwhile.
     """
     run_id, folder = origin.run_id, RunFolder(origin.run_id)
     known = ledger.run(run_id)
@@ -120,14 +155,10 @@ def plan_run(
         raise RunEndedError(f"run {run_id} has ended, or belongs to another execution")
     if known is not None and known.planned:
         return _planned(known)
-    fetched = fetch(
-        s3,
-        origin.bucket,
-        origin.key,
-        origin.version,
-        allowed_buckets=limits.input_buckets,
-        default_service=limits.default_service,
-    )
+    entries = _Entries(s3, ledger, origin.bucket, run_id, left if progress is not None else lambda: inf)
+    if progress is not None and progress.written:
+        return entries.add(plan.read(s3, origin.bucket, folder.plan, progress.written), progress.written)
+    fetched = _fetch(s3, origin, limits)
     manifest = fetched.manifest
     _check_services(manifest, limits.services)
     services = manifest.services()
@@ -154,16 +185,16 @@ def plan_run(
     if total == 0:
         ledger.open_run(run)
         raise _nothing_left(ledger, run_id, earlier.by)
+    inputs = _inputs(s3, ledger, origin, manifest, limits)
+    if progress is not None and not progress.taken and (several := parts(manifest)):
+        return Unfinished(several)
+    least = PLAN_SECONDS[0] + (PLAN_SECONDS[1] + (0.0 if progress is not None else LEDGER_SECONDS)) * total
     try:
         taken = intake.take_in(
-            s3,
-            manifest,
-            bucket=origin.bucket,
-            folder=folder,
-            max_bytes=limits.image_bytes,
+            inputs,
             awaited=PicturesMissingError.missing(origin.missing),
-            kept=_kept(s3, ledger, manifest),
-            late=lambda: left() < LEDGER_SECONDS[0] + LEDGER_SECONDS[1] * total,
+            taken=intake.taken_in_parts(inputs) if progress is not None and progress.taken else None,
+            late=lambda: left() < least,
         )
     except PicturesMissingError as error:
         # An event's time ahead of the clock by more than that is as wrong as one behind it.
@@ -190,18 +221,73 @@ def plan_run(
         shares=_shares(limits.services, services),
     )
     if plan.write(s3, origin.bucket, folder.plan, planned()):
-        total = plan.count(manifest, done)
-        ledger.add(run_id, planned())
-    else:
-        # Another call of Plan was faster: the Map reads its plan, so that the ledger follows it.
-        combinations = plan.decode(objects.read(s3, origin.bucket, folder.plan))
-        total = len(combinations)
-        ledger.add(run_id, combinations)
-    ledger.plan_done(run_id, total=total)
-    opened = ledger.run(run_id)
-    if opened is None:
-        raise RunEndedError(f"run {run_id} is not in the ledger any more")
-    return _planned(opened)
+        return entries.add(planned())
+    # Another call of Plan was faster: the Map reads its plan, so that the ledger follows it.
+    return entries.add(plan.read(s3, origin.bucket, folder.plan))
+
+
+def take_part(
+    s3: "S3Client",
+    ledger: Ledger,
+    looks: Looks,
+    origin: Origin,
+    part: Part,
+    *,
+    limits: Limits,
+    left: Callable[[], float] = lambda: inf,
+) -> int:
+    """Take in a part of a manifest's pictures, for a call of `plan_run` that follows; returns how many.
+
+    Raises `ManifestError`, and whatever AWS answers.
+    """
+    manifest = _fetch(s3, origin, limits).manifest
+    inputs = _inputs(s3, ledger, origin, manifest, limits)
+    taken = intake.take_part(inputs, part, late=lambda: left() < PICTURES_RESERVE)
+    with suppress(Exception):  # as `plan_run` does
+        looks.keep_inputs(origin.run_id, taken.signatures)
+    return len(taken.pictures.models) + len(taken.pictures.garments)
+
+
+@dataclass(frozen=True)
+class _Entries:
+    """A run's entries in the ledger, and the seconds that are left to write them."""
+
+    s3: "S3Client"
+    ledger: Ledger
+    bucket: str
+    run_id: str
+    left: Callable[[], float]
+
+    def add(self, planned: Iterator[plan.Combination], written: int = 0) -> Run | Unfinished:
+        """Add those that are planned after the first `written` ones; the run is planned when all are there."""
+        before = written
+        while some := list(islice(planned, ENTRIES_AT_ONCE)):
+            # Each call writes some, so that calls come to an end.
+            if written > before and self.left() < ENTRIES_RESERVE:
+                return Unfinished(written=written)
+            self.ledger.add(self.run_id, some)
+            written += len(some)
+        self.ledger.plan_done(self.run_id, total=written)
+        opened = self.ledger.run(self.run_id)
+        if opened is None:
+            raise RunEndedError(f"run {self.run_id} is not in the ledger any more")
+        return _planned(opened)
+
+
+def _fetch(s3: "S3Client", origin: Origin, limits: Limits) -> Fetched:
+    return fetch(
+        s3,
+        origin.bucket,
+        origin.key,
+        origin.version,
+        allowed_buckets=limits.input_buckets,
+        default_service=limits.default_service,
+    )
+
+
+def _inputs(s3: "S3Client", ledger: Ledger, origin: Origin, manifest: Manifest, limits: Limits) -> intake.Inputs:
+    kept = _kept(s3, ledger, manifest)
+    return intake.Inputs(s3, manifest, origin.bucket, RunFolder(origin.run_id), limits.image_bytes, kept)
 
 
 def _shares(terms: Mapping[str, Terms], services: Sequence[str]) -> dict[str, plan.Share]:

@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -26,6 +26,7 @@ from tryon.planning.manifest import (
     PicturesMissingError,
     Problem,
 )
+from tryon.planning.parts import Part, parts
 from tryon.service import registry
 from tryon.text import quoted, shown
 
@@ -87,9 +88,22 @@ class Intake:
     notes: list[str] = field(default_factory=list)
     signatures: dict[tuple[ImageKind, str], bytes] = field(default_factory=dict)
 
+    def keep(self, named: NamedImage, picture: KeptPicture, note: str) -> None:
+        """Add a picture, and what is to be said of it."""
+        self.pictures.of(named.kind)[named.id] = picture
+        if note:
+            self.notes.append(note)
+
     def for_service(self, kind: ImageKind, service: str) -> dict[str, Picture]:
         """What the service of a key gets of the models or the garments, by id."""
         return {id_: kept.of(service) for id_, kept in self.pictures.of(kind).items()}
+
+
+class TakenPart(BaseModel):
+    """What such a call leaves in S3: the pictures that can be used, and what is to be said of them."""
+
+    pictures: KeptPictures
+    notes: list[str]
 
 
 @dataclass(frozen=True)
@@ -112,62 +126,118 @@ def demands(manifest: Manifest) -> dict[str, Demand]:
     return {key: found[key] for key in manifest.services()}
 
 
+@dataclass(frozen=True)
+class Inputs:
+    """The pictures of a manifest, where copies of them go, and the most bytes of one.
+
+    `kept` are the pictures of the run that this one repeats: one that the manifest names as that run did is taken as it
+    was then.
+    """
+
+    s3: "S3Client"
+    manifest: Manifest
+    bucket: str
+    folder: RunFolder
+    max_bytes: int
+    kept: KeptPictures | None = None
+
+    @cached_property
+    def wanted(self) -> Mapping[str, Demand]:
+        """What each of the manifest's services takes, by key."""
+        return demands(self.manifest)
+
+    def take(self, named: NamedImage, found: Intake) -> "tuple[KeptPicture, str] | _UnusableError":
+        """Take one in, with what is to be said of it; its signature is found then."""
+
+        def copy(named: NamedImage, data: bytes) -> None:
+            keep = partial(found.signatures.__setitem__, (named.kind, named.id))
+            thumbnails.of_input(self.s3, self.bucket, self.folder, named.kind, named.id, data, keep=keep)
+
+        try:
+            known = self.kept.of(named.kind).get(named.id) if self.kept else None
+            if known is not None and known.image == named.image:
+                return _take_again(self.s3, self.manifest, named, known, self.bucket, copy)
+            into = _Place(self.bucket, self.folder, self.wanted, copy)
+            return _take_in_one(self.s3, self.manifest, named, into, self.max_bytes)
+        except _UnusableError as unusable:
+            return unusable
+
+
 def take_in(
-    s3: "S3Client",
-    manifest: Manifest,
+    inputs: Inputs,
     *,
-    bucket: str,
-    folder: RunFolder,
-    max_bytes: int,
     awaited: Collection[str] = (),
-    kept: KeptPictures | None = None,
+    taken: Intake | None = None,
     late: Callable[[], bool] = lambda: False,
 ) -> Intake:
     """Check every picture that the manifest names.
 
     A picture that a service takes as it is stays where it is, pinned to the bytes that were checked; any other is
-    converted and written to the run's folder, and that copy pinned: one for all services that take the same. `kept` are
-    the pictures of the run that this one repeats: one that the manifest names as that run did is taken as it was then.
-    Raises `ManifestError` naming every field whose picture is missing, unreadable or too large (`max_bytes`);
-    `PicturesMissingError` when all that is wrong is that some are not there. The fields that such an error named last
-    time are `awaited`: they are looked at first, and the others only when all of these are there, so that looking again
-    costs little. Once it is `late`, the manifest is refused, with the number of pictures that there was time for.
+    converted and written to the run's folder, and that copy pinned: one for all services that take the same. Those that
+    were `taken` before are not looked at again. Raises `ManifestError` naming every field whose picture is missing,
+    unreadable or too large; `PicturesMissingError` when all that is wrong is that some are not there. The fields that
+    such an error named last time are `awaited`: they are looked at first, and the others only when all of these are
+    there, so that looking again costs little. Once it is `late`, the manifest is refused, with the number of pictures
+    that there was time for.
     """
-
-    found, wanted = Intake(), demands(manifest)
+    found = taken or Intake()
+    everything = list(inputs.manifest.images())
+    left = [named for named in everything if named.id not in found.pictures.of(named.kind)]
 
     def one(named: NamedImage) -> tuple[KeptPicture, str] | _UnusableError:
         _check_time(late(), len(everything), found.pictures)
-        try:
-            known = kept.of(named.kind).get(named.id) if kept else None
-            if known is not None and known.image == named.image:
-                return _take_again(s3, manifest, named, known, bucket, copy)
-            return _take_in_one(s3, manifest, named, _Place(bucket, folder, wanted, copy), max_bytes)
-        except _UnusableError as unusable:
-            return unusable
-
-    def copy(named: NamedImage, data: bytes) -> None:
-        keep = partial(found.signatures.__setitem__, (named.kind, named.id))
-        thumbnails.of_input(s3, bucket, folder, named.kind, named.id, data, keep=keep)
+        return inputs.take(named, found)
 
     unusable: dict[str, _UnusableError] = {}
-    everything = list(manifest.images())
     with ThreadPoolExecutor(READERS) as pool:
         for asked in (True, False):
-            named = [name for name in everything if (name.field in awaited) is asked]
-            for name, taken in zip(named, pool.map(one, named), strict=True):
-                if isinstance(taken, _UnusableError):
-                    unusable[name.field] = taken
-                    continue
-                picture, note = taken
-                found.pictures.of(name.kind)[name.id] = picture
-                found.notes.extend([note] if note else [])
+            here = [named for named in left if (named.field in awaited) is asked]
+            for named, picture in zip(here, pool.map(one, here), strict=True):
+                if isinstance(picture, _UnusableError):
+                    unusable[named.field] = picture
+                else:
+                    found.keep(named, *picture)
             if unusable:
                 break
     if unusable:
         problems = [Problem(field, str(error)) for field, error in unusable.items()]
         missing = all(isinstance(error, _MissingError) for error in unusable.values())
         raise PicturesMissingError(problems) if missing else ManifestError(problems)
+    return found
+
+
+def take_part(inputs: Inputs, part: Part, *, late: Callable[[], bool] = lambda: False) -> Intake:
+    """Take in a part of the pictures, and leave in S3 what came of it.
+
+    What cannot be used, or is not reached before it is `late`, is left to `take_in`, which says why.
+    """
+    found = Intake()
+    here = list(inputs.manifest.images())[part.first - 1 : part.last]
+    with ThreadPoolExecutor(READERS) as pool:
+        taken = pool.map(lambda named: None if late() else inputs.take(named, found), here)
+        for named, picture in zip(here, taken, strict=True):
+            if picture is not None and not isinstance(picture, _UnusableError):
+                found.keep(named, *picture)
+    key = inputs.folder.pictures_part(part.first)
+    text = TakenPart(pictures=found.pictures, notes=found.notes).model_dump_json(exclude_none=True)
+    objects.put_text(inputs.s3, inputs.bucket, key, text, "application/json")
+    return found
+
+
+def taken_in_parts(inputs: Inputs) -> Intake:
+    """What the calls for the parts took in; nothing of a part whose call failed."""
+    found = Intake()
+    for part in parts(inputs.manifest):
+        try:
+            text = objects.read(inputs.s3, inputs.bucket, inputs.folder.pictures_part(part.first))
+        except ClientError as error:
+            if objects.code_of(error) not in ("NoSuchKey", "404"):
+                raise
+            continue
+        part_of = TakenPart.model_validate_json(text)
+        found.pictures.models.update(part_of.pictures.models)
+        found.pictures.garments.update(part_of.pictures.garments)
+        found.notes.extend(part_of.notes)
     return found
 
 

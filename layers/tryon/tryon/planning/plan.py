@@ -5,11 +5,13 @@ import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
 from botocore.exceptions import ClientError
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationInfo
 
+from tryon import objects
 from tryon.cadence import MAX_POLLS, ListeningCadence, waits
 from tryon.keys import Picture
 from tryon.objects import SPOOL_BYTES
@@ -272,6 +274,17 @@ def write(s3: "S3Client", bucket: str, key: str, combinations: Iterator[Combinat
                 return False
             raise
     return True
+
+
+def read(s3: "S3Client", bucket: str, key: str, first: int = 0) -> Iterator[Combination]:
+    """Read a run's plan again, combination by combination, without the `first` ones: all of them are held nowhere."""
+    with tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES) as body:
+        for piece in objects.get(s3, bucket, key)["Body"].iter_chunks(1_000_000):
+            body.write(piece)
+        body.seek(0)
+        lines = (line.strip().rstrip(b",") for line in body)
+        for line in islice((line for line in lines if line.startswith(b"{")), first, None):
+            yield Combination.model_validate_json(line)
 
 
 def decode(data: bytes) -> list[Combination]:

@@ -82,8 +82,8 @@ USD_PER_POLL = (
 )
 """What one poll more costs."""
 
-RUN_TRANSITIONS = 11
-"""Manifest?, Name, Claim, Plan, TryOn, Compare, Summarize, Parts?, Notify, Whole?, RunEnded or RunFailed."""
+RUN_TRANSITIONS = 12
+"""Manifest?, Name, Claim, Plan, Planned?, TryOn, Compare, Summarize, Parts?, Notify, Whole?, RunEnded or RunFailed."""
 
 LARGE_TRANSITIONS = 2
 """DrawGallery and End, where a gallery is drawn by further calls; DrawParts and Drawn for each of them."""
