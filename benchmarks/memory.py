@@ -391,7 +391,7 @@ class Row:
 def function_rows(folder: Path) -> Iterator[Row]:
     """Every function at the worst that it accepts; the folder holds the largest pictures."""
     # Here, because what they bring along is no function's.
-    from benchmarks import scale
+    from benchmarks import scale, wire
     from tryon_local.aws import template
 
     sources = template.sources(ROOT / "template.yaml")
@@ -404,7 +404,7 @@ def function_rows(folder: Path) -> Iterator[Row]:
     for name in FUNCTIONS:
         memory = sources[f"{name.partition(',')[0]}Function"].memory * MIB
         if name == "Summarize":
-            peak_bytes = scale.function("summarize", SUMMARIZED)["peak_mb"] * MIB
+            peak_bytes = scale.summarizing(wire.Size.of(SUMMARIZED))["peak_mb"] * MIB
             yield Row(name, f"{SUMMARIZED:,} combinations", peak_bytes, memory)
         else:
             found = fresh(f"function:{name}", folder)

@@ -2,9 +2,9 @@
 
 `python -m benchmarks.scale run 1000` drives that many combinations through the real state machine and handlers in
 virtual time; `python -m benchmarks.scale plan 100000` and `summarize 100000` call one handler in a process of its
-own, with AWS as `benchmarks.wire` has it; `python -m benchmarks.scale growth 1000` does all of it from 18 to 100,000,
-the workflow up to 1,000, and draws the plot. `python -m benchmarks.scale limits` writes into docs/scale.md how near
-100,000 and 300,000 come to each limit.
+own, with AWS as `benchmarks.wire` has it (`plan 100000 --models 20` has 5,020 pictures); `python -m benchmarks.scale
+growth 1000` does all of it from 18 to 100,000, the workflow up to 1,000, and draws the plot. `python -m
+benchmarks.scale limits` writes into docs/scale.md how near 100,000 and 300,000 come to each limit.
 """
 
 import argparse
@@ -30,8 +30,11 @@ from benchmarks import wire
 from benchmarks.environment import ENVIRONMENT
 from benchmarks.sections import DOCS, Section
 from tryon.pictures import thumbnails
+from tryon.plan_run import ENTRIES_RESERVE
 from tryon.planning.intake import READERS
-from tryon.planning.manifest import MAX_BYTES, MAX_RETRY_BYTES
+from tryon.planning.manifest import MAX_BYTES, MAX_RETRY_BYTES, Manifest
+from tryon.planning.parts import many
+from tryon.planning.parts import parts as parts_of
 from tryon.reporting import batches, cost
 from tryon.state.entry import read_entry
 from tryon.state.items import from_item
@@ -89,45 +92,72 @@ def _peak_mb() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
-def function(name: str, combinations: int) -> dict[str, Any]:
-    """Call a handler in processes of their own that find AWS on the wire; see `_call`.
+def planning(size: wire.Size) -> dict[str, Any]:
+    """Call Plan in processes of their own that find AWS on the wire; see `_call`.
 
-    Of `summarize` these are all of its calls: itself, by `gallery` one of those that draw a large gallery's parts, and
-    by `end` the one that says that the run has ended.
+    Where it leaves its pictures to further calls, `part` is one of these, and `last` the one that finds what all left.
     """
-    if name == "plan":
-        return _alone("plan", combinations, {}, {"time": "2026-11-23T09:00:00Z", **_PLANNED})
-    passed = {"bucket": wire.BUCKET, "parts_later": True}
-    first = _alone("summarize", combinations, {}, passed)
-    kept, batches = first.pop("kept"), first.pop("batches")
-    if not batches:
+    first = _alone("plan", size, {}, _PLANNED)
+    kept, left = first.pop("kept"), first.pop("left")
+    if not left:
         return first
-    one = _alone("gallery", combinations, kept, batches[0])
-    last = _alone("summarize", combinations, kept, {"bucket": wire.BUCKET, "undrawn": []})
-    undrawn = _alone("summarize", combinations, kept, {"bucket": wire.BUCKET, "undrawn": batches})
+    one = _alone("plan", size, kept, {**_PLANNED, "part": left[0]})
+    # The others' files are as this one's, for their own pictures.
+    (mine,) = (json.loads(text) for name, text in one.pop("kept").items() if name == f"{left[0]['first']:06d}.json")
+    template_of = next(iter(mine["pictures"]["models"].values()))
+    named = [*(("models", f"m{i}") for i in range(size.models)), *(("garments", f"g{i}") for i in range(size.garments))]
+    files = {}
+    for part in left:
+        pictures: dict[str, dict[str, Any]] = {"models": {}, "garments": {}}
+        for kind, id_ in named[part["first"] - 1 : part["last"]]:
+            pictures[kind][id_] = {**template_of, "image": f"inputs/{id_}.jpg"}
+        files[f"{part['first']:06d}.json"] = json.dumps({"pictures": pictures, "notes": []}).encode()
+    last = _alone("plan", size, files, {**_PLANNED, "taken": True})
+    for each in (one, last):
+        for name in ("kept", "left"):
+            each.pop(name, None)
+    return {**first, "parts": len(left), "part": one, "last": last}
+
+
+def summarizing(size: wire.Size) -> dict[str, Any]:
+    """Call Summarize as `planning` does Plan.
+
+    By `gallery` one of the calls that draw a large gallery's parts, and by `end` the one that says that the run has
+    ended.
+    """
+    passed = {"bucket": wire.BUCKET, "parts_later": True}
+    first = _alone("summarize", size, {}, passed)
+    kept, left = first.pop("kept"), first.pop("left")
+    if not left:
+        return first
+    one = _alone("gallery", size, kept, left[0])
+    last = _alone("summarize", size, kept, {"bucket": wire.BUCKET, "undrawn": []})
+    undrawn = _alone("summarize", size, kept, {"bucket": wire.BUCKET, "undrawn": left})
     ends = {"end": last, "end_undrawn": undrawn}
     for each in (one, *ends.values()):
-        each.pop("kept"), each.pop("batches")
-    return {**first, "galleries": len(batches), "gallery": one, **ends}
+        each.pop("kept"), each.pop("left")
+    return {**first, "galleries": len(left), "gallery": one, **ends}
 
 
-_PLANNED = {"bucket": wire.BUCKET, "key": wire.MANIFEST, "version": "v", "execution": "e"}
+_PLANNED: Mapping[str, Any] = {
+    "bucket": wire.BUCKET, "key": wire.MANIFEST, "version": "v", "execution": "e", "time": "2026-11-23T09:00:00Z",
+    "in_parts": True,
+}  # fmt: skip
 
 
-def _alone(name: str, combinations: int, kept: Mapping[str, bytes], passed: Mapping[str, Any]) -> dict[str, Any]:
+def _alone(name: str, size: wire.Size, kept: Mapping[str, bytes], passed: Mapping[str, Any]) -> dict[str, Any]:
     context = multiprocessing.get_context("spawn")
     with context.Pool(1) as pool:
-        return pool.apply(_call, (name, combinations, kept, passed))
+        return pool.apply(_call, (name, size, kept, passed))
 
 
-def _call(name: str, combinations: int, kept: Mapping[str, bytes], passed: Mapping[str, Any]) -> dict[str, Any]:
+def _call(name: str, size: wire.Size, kept: Mapping[str, bytes], passed: Mapping[str, Any]) -> dict[str, Any]:
     """One call of a real handler: calls to AWS, bytes, seconds of CPU, peak in MB, and what that is on Lambda.
 
     `lambda_seconds` is the CPU's at the function's share of a core, the calls' by `wire.LATENCY_MS`, and for Plan
     no less than what DynamoDB writes to one partition. Plan's one request to the service is left out. `kept` are
-    objects that earlier calls wrote, `batches` what the call leaves to be drawn.
+    objects that earlier calls wrote, `left` what the call leaves to further ones.
     """
-    size = wire.Size.of(combinations)
     aws = wire.Wire(size, planned=name != "plan", kept=kept)
     os.environ.update(ENVIRONMENT)
     sys.path.insert(0, str(ROOT / "functions" / name))
@@ -137,7 +167,7 @@ def _call(name: str, combinations: int, kept: Mapping[str, bytes], passed: Mappi
     session.events.register_last("before-send", aws)  # type: ignore[arg-type]
     boto3.DEFAULT_SESSION = session
     if name == "plan":
-        module.task.check_access = lambda *_: None
+        module.submit.check_access = lambda *_: None
     elif "undrawn" not in passed:
         wire.verdicts(size)  # before the clock starts: on AWS it is there
     source = template.sources(ROOT / "template.yaml")[f"{name.capitalize()}Function"]
@@ -149,7 +179,7 @@ def _call(name: str, combinations: int, kept: Mapping[str, bytes], passed: Mappi
         raise RuntimeError(answer["gallery_error"])
     traffic = aws.traffic
     waiting = traffic.seconds(READERS if name == "plan" else thumbnails.READERS)
-    if name == "plan":
+    if traffic.calls["TransactWriteItems"]:
         # A transaction counts each write twice.
         waiting = max(waiting, 2 * size.total / WRITES_PER_SECOND)
     return {
@@ -163,7 +193,7 @@ def _call(name: str, combinations: int, kept: Mapping[str, bytes], passed: Mappi
         "limit_seconds": source.timeout,
         "peak_mb": _peak_mb(),
         "limit_mb": source.memory,
-        "batches": answer.get("batches", []),
+        "left": answer.get("batches") or answer.get("parts") or [],
         "kept": aws.kept,
     }
 
@@ -235,14 +265,23 @@ def limits(sizes: Sequence[int] = (100_000, 300_000)) -> str:
         n: len(json.dumps({"model": e.model, "garment": e.worn.partition("-")[2]})) + 5 for n, e in last.items()
     }
     parts = {n: math.ceil(n / batches.PART_COMBINATIONS) for n in sizes}
+
+    def writing(n: int) -> int:
+        # A transaction counts each write twice.
+        return math.ceil(2 * n / WRITES_PER_SECOND / (880 - ENTRIES_RESERVE))
+
+    def taking(size: wire.Size) -> int:
+        manifest = Manifest.model_validate_json(size.manifest())
+        return len(parts_of(manifest)) if many(manifest) else 0
+
     maximum = int(template.load(ROOT / "template.yaml")["Parameters"]["MaxCombinations"]["MaxValue"])
     rows: list[tuple[str, float, Callable[[int], float]]] = [
         ("the parameter MaxCombinations", maximum, lambda n: n),
-        ("seconds of Plan that DynamoDB's writes take", 880, lambda n: 2 * n / WRITES_PER_SECOND),
+        ("calls of Plan that write the entries: events of a history, 7 each", 25_000, lambda n: 7 * writing(n)),
         ("digits of an entry's key: entries", MOST_ENTRIES, lambda n: n),
         ("bytes of a retry manifest, all failed", MAX_RETRY_BYTES, lambda n: n * repeated[n]),
         ("bytes of a manifest that names each", MAX_BYTES, lambda n: n * repeated[n]),
-        ("pictures in Plan's time, at 0.3 s each", 880 / 0.3, lambda n: sized[n].models + sized[n].garments),
+        ("calls for parts of the pictures: events of a history, 8 each", 25_000, lambda n: 8 * taking(sized[n])),
         ("items of a Distributed Map", 100_000_000, lambda n: n),
         ("calls of Gallery: events of a history, 8 each", 25_000, lambda n: 8 * cost.batches_of(n)),
         ("bytes of the batches in a state", 262_144, lambda n: 80 * cost.batches_of(n)),
@@ -261,8 +300,8 @@ def growth(run_up_to: int) -> dict[int, dict[str, Any]]:
     """Everything at every size; the whole workflow only as far as wanted, since it takes 40 ms a combination."""
     return {
         size: {
-            "plan": function("plan", size),
-            "summarize": function("summarize", size),
+            "plan": planning(wire.Size.of(size)),
+            "summarize": summarizing(wire.Size.of(size)),
             "usd": round(usd(size), 4),
             **({"run": workflow(size, 10)} if size <= run_up_to else {}),
         }
@@ -297,6 +336,7 @@ def main() -> int:
     parser.add_argument("what", choices=["run", "plan", "summarize", "growth", "limits"])
     parser.add_argument("combinations", type=int, nargs="?", default=1_000)
     parser.add_argument("--slots", type=int, default=10)
+    parser.add_argument("--models", type=int, help="of `plan`: how many, so that pictures are as many as wanted")
     chosen = parser.parse_args()
     warnings.simplefilter("ignore")
     match chosen.what:
@@ -308,8 +348,10 @@ def main() -> int:
         case "growth":
             found = growth(chosen.combinations)
             PLOT.write_text(drawn(found))
-        case name:
-            found = function(name, chosen.combinations)
+        case "plan":
+            found = planning(wire.Size.of(chosen.combinations, chosen.models))
+        case _:
+            found = summarizing(wire.Size.of(chosen.combinations))
     print(json.dumps(found, indent=1))
     return 0
 

@@ -9,6 +9,7 @@ import io
 import json
 import math
 import random
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -52,14 +53,14 @@ S3_BYTES_PER_SECOND = 50_000_000
 
 @dataclass(frozen=True)
 class Size:
-    """A run of `models` by `garments`, as near to a square as so many combinations make."""
+    """A run of `models` by `garments`, as near to a square as so many combinations make, or of that many models."""
 
     models: int
     garments: int
 
     @classmethod
-    def of(cls, combinations: int) -> "Size":
-        models = next(n for n in range(math.isqrt(combinations), 0, -1) if combinations % n == 0)
+    def of(cls, combinations: int, models: int | None = None) -> "Size":
+        models = models or next(n for n in range(math.isqrt(combinations), 0, -1) if combinations % n == 0)
         return cls(models, combinations // models)
 
     @property
@@ -96,8 +97,8 @@ class Traffic:
         return waited + self.sent["PutObject"] / S3_BYTES_PER_SECOND
 
 
-KEPT = ("summary.json", "gallery.json")
-"""Objects that the run's later calls read again, and that are small."""
+KEPT = re.compile(r"summary\.json|gallery\.json|[0-9]{6}\.json")
+"""Names of objects that the run's later calls read again, and that are small."""
 
 
 class Wire:
@@ -123,7 +124,7 @@ class Wire:
         if request.method == "PUT":
             name = urlsplit(request.url).path.rpartition("/")[2]
             sent: Any = request.body
-            if name in KEPT:
+            if KEPT.fullmatch(name):
                 sent = sent if isinstance(sent, bytes) else bytes(sent.read())
                 self.kept[name] = _whole(sent)
             self.traffic.count("PutObject", _length(sent), 0)

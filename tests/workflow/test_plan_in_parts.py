@@ -66,16 +66,28 @@ def test_a_small_manifest_is_planned_by_one_call(pipeline: Pipeline) -> None:
 
 
 def test_parts_follow_each_other_without_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts, "MOST_OWN_PICTURES", 4)
     monkeypatch.setattr(parts, "PART_PICTURES", 2)
 
     def of(garments: int) -> list[tuple[int, int]]:
         wanted = Manifest.model_validate(manifest(1, garments))
         return [(part.first, part.last) for part in parts.parts(wanted)]
 
-    assert of(3) == []
+    assert of(3) == [(1, 2), (3, 4)]
     assert of(4) == [(1, 2), (3, 4), (5, 5)]
     assert of(5) == [(1, 2), (3, 4), (5, 6)]
+
+
+def test_pictures_that_take_too_long_for_one_call_are_left_to_several(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand large ones are as much as several thousand usual ones."""
+    monkeypatch.setattr(parts, "PART_PICTURES", 2)
+    monkeypatch.setattr(plan_run, "PLAN_SECONDS", (1e6, 0.0))
+    with pipeline.recorded() as seen:
+        run = pipeline.run(manifest(2, 3))
+    told = calls(seen)
+    assert (told[0], sorted(told[1:-1]), told[-1]) == ("first", ["part 1", "part 3", "part 5"], "taken")
+    assert run.status == "SUCCEEDED"
 
 
 @pytest.mark.parametrize("dead", [{1, 2, 3, 4, 5}, {3}], ids=["each", "one"])

@@ -18,7 +18,7 @@ from tryon import objects
 from tryon.keys import Picture, RunFolder
 from tryon.learning import learned
 from tryon.planning import intake, plan
-from tryon.planning.intake import KeptPicture, KeptPictures
+from tryon.planning.intake import KeptPicture, KeptPictures, NoTimeError
 from tryon.planning.manifest import (
     SERVICE,
     Fetched,
@@ -31,7 +31,7 @@ from tryon.planning.manifest import (
     fetch,
     read_again,
 )
-from tryon.planning.parts import Part, parts
+from tryon.planning.parts import Part, many, parts
 from tryon.planning.takes import take_of
 from tryon.reporting import retry
 from tryon.reporting.retry import Earlier, NothingLeftError
@@ -185,22 +185,16 @@ def plan_run(  # noqa: PLR0913 - its parts, by name
     if total == 0:
         ledger.open_run(run)
         raise _nothing_left(ledger, run_id, earlier.by)
-    inputs = _inputs(s3, ledger, origin, manifest, limits)
-    if progress is not None and not progress.taken and (several := parts(manifest)):
-        return Unfinished(several)
     least = PLAN_SECONDS[0] + (PLAN_SECONDS[1] + (0.0 if progress is not None else LEDGER_SECONDS)) * total
     try:
-        taken = intake.take_in(
-            inputs,
-            awaited=PicturesMissingError.missing(origin.missing),
-            taken=intake.taken_in_parts(inputs) if progress is not None and progress.taken else None,
-            late=lambda: left() < least,
-        )
+        taken = _take_in(_inputs(s3, ledger, origin, manifest, limits), origin, progress, lambda: left() < least)
     except PicturesMissingError as error:
         # An event's time ahead of the clock by more than that is as wrong as one behind it.
         if abs(now - origin.put_at) < ARRIVAL_SECONDS and not fetched.complete:
             raise
         raise ManifestError(error.problems) from None
+    if isinstance(taken, Unfinished):
+        return taken
     _check_accounts(manifest, earlier, {key: check_access(key) for key in services})
     ledger.open_run(replace(run, notes=tuple(taken.notes[:MOST_NOTES])))
     with suppress(Exception):  # without them what compares results says that it cannot
@@ -272,6 +266,26 @@ class _Entries:
         if opened is None:
             raise RunEndedError(f"run {self.run_id} is not in the ledger any more")
         return _planned(opened)
+
+
+def _take_in(
+    inputs: intake.Inputs, origin: Origin, progress: Progress | None, late: Callable[[], bool]
+) -> intake.Intake | Unfinished:
+    """Take the pictures in, or leave them to further calls, where there are any to come and it is too much for one."""
+    to_come = progress is not None and not progress.taken
+    if to_come and many(inputs.manifest):
+        return Unfinished(parts(inputs.manifest))
+    try:
+        return intake.take_in(
+            inputs,
+            awaited=PicturesMissingError.missing(origin.missing),
+            taken=intake.taken_in_parts(inputs) if progress is not None and progress.taken else None,
+            late=late,
+        )
+    except NoTimeError:
+        if to_come:
+            return Unfinished(parts(inputs.manifest))
+        raise
 
 
 def _fetch(s3: "S3Client", origin: Origin, limits: Limits) -> Fetched:

@@ -177,7 +177,7 @@ def take_in(
     were `taken` before are not looked at again. Raises `ManifestError` naming every field whose picture is missing,
     unreadable or too large; `PicturesMissingError` when all that is wrong is that some are not there. The fields that
     such an error named last time are `awaited`: they are looked at first, and the others only when all of these are
-    there, so that looking again costs little. Once it is `late`, the manifest is refused, with the number of pictures
+    there, so that looking again costs little. Once it is `late`, it raises `NoTimeError`, with the number of pictures
     that there was time for.
     """
     found = taken or Intake()
@@ -241,12 +241,16 @@ def taken_in_parts(inputs: Inputs) -> Intake:
     return found
 
 
+class NoTimeError(ManifestError):
+    """The pictures are more than there is time for."""
+
+
 def _check_time(late: bool, named: int, taken: KeptPictures) -> None:
     """Refuse a manifest whose pictures are more than there is time for."""
     if late:
         checked = len(taken.models) + len(taken.garments)
         said = f"{named:,} pictures are named, and in the time that there is {checked:,} were checked"
-        raise ManifestError([Problem("", f"{said}: split the manifest, or name smaller pictures")])
+        raise NoTimeError([Problem("", f"{said}: split the manifest, or name smaller pictures")])
 
 
 _Copy = Callable[[NamedImage, bytes], None]

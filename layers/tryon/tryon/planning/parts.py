@@ -7,8 +7,8 @@ from tryon.planning.manifest import Manifest
 MOST_OWN_PICTURES = 1_000
 """Pictures up to which one call takes them in itself: 300 s at 0.3 s each."""
 
-PART_PICTURES = 250
-"""Pictures that one further call takes in: 75 s, and what is large may take ten times as long."""
+PART_PICTURES = 100
+"""Pictures that one further call takes in: 30 s, and what is large may take 25 times as long."""
 
 
 class Part(BaseModel):
@@ -20,9 +20,16 @@ class Part(BaseModel):
     last: int
 
 
+def many(manifest: Manifest) -> bool:
+    """Whether a manifest has more pictures than one call should take in."""
+    return _named(manifest) > MOST_OWN_PICTURES
+
+
 def parts(manifest: Manifest) -> list[Part]:
-    """The parts of a manifest's pictures; none where they are few enough for one call."""
-    named = sum(1 for _ in manifest.images())
-    if named <= MOST_OWN_PICTURES:
-        return []
+    """The parts of a manifest's pictures."""
+    named = _named(manifest)
     return [Part(first=n, last=min(n + PART_PICTURES - 1, named)) for n in range(1, named + 1, PART_PICTURES)]
+
+
+def _named(manifest: Manifest) -> int:
+    return sum(1 for _ in manifest.images())
