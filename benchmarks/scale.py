@@ -38,7 +38,7 @@ from tryon.planning.parts import parts as parts_of
 from tryon.reporting import batches, cost
 from tryon.state.entry import read_entry
 from tryon.state.items import from_item
-from tryon.state.ledger import MOST_ENTRIES
+from tryon.state.ledger import MOST_ENTRIES, TRANSACTION
 from tryon_local.aws import template
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -179,9 +179,8 @@ def _call(name: str, size: wire.Size, kept: Mapping[str, bytes], passed: Mapping
         raise RuntimeError(answer["gallery_error"])
     traffic = aws.traffic
     waiting = traffic.seconds(READERS if name == "plan" else thumbnails.READERS)
-    if traffic.calls["TransactWriteItems"]:
-        # A transaction counts each write twice.
-        waiting = max(waiting, 2 * size.total / WRITES_PER_SECOND)
+    # A transaction counts each write twice.
+    waiting = max(waiting, 2 * TRANSACTION * traffic.calls["TransactWriteItems"] / WRITES_PER_SECOND)
     return {
         "combinations": size.total,
         "calls": dict(traffic.calls),

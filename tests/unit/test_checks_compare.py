@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tryon.checks import compare, outlines
+from tryon.checks import compare, outlines, rows
 from tryon.checks.records import (
     BAND_COLUMNS,
     BAND_ROWS,
@@ -449,3 +449,12 @@ def test_the_outline_of_two_areas_that_touch_at_a_corner_closes() -> None:
     found = outlines.polygons(np.packbits(cells).tobytes(), (1.0, 1.0, 0.0, 0.0))
     assert sum(len(polygon) for polygon in found) == 8
     assert outlines.around(()) is None
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 9, 16])
+def test_medians_of_all_but_one_are_those_of_the_others(count: int) -> None:
+    planes = np.random.default_rng(count).integers(0, 6, (count, 7, 5)).astype(np.float32)  # many are alike
+    found = rows.medians_without(planes)
+    for n in range(count):
+        others = np.delete(planes, n, 0) if count > 1 else planes
+        assert np.array_equal(found[n], np.median(others, 0))

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from tryon.checks import palettes
 from tryon.checks.records import BANDS
-from tryon.checks.rows import GARMENTS, sample
+from tryon.checks.rows import GARMENTS, medians_without, sample
 
 LEAST_PEERS = 3
 """Fewest others of a column that say how a garment looks."""
@@ -28,8 +28,7 @@ def texture(details: Sequence[bytes]) -> NDArray[np.float32]:
     every = _stack(details).reshape(-1, BANDS).astype(np.float32)
     chosen = sample(len(every))
     usual = np.repeat(np.median(every[chosen], 0)[None], len(every), 0)
-    for index in chosen:
-        usual[index] = np.median(every[[other for other in chosen if other != index]], 0)
+    usual[chosen] = medians_without(every[chosen])
     return np.asarray((usual - every).max(1), np.float32)
 
 

@@ -3,7 +3,7 @@
 import math
 from functools import lru_cache
 
-from PIL import Image, ImageChops
+from PIL import Image, ImageChops, ImageStat
 
 from tryon.checks.records import Box, Measurements, Place
 from tryon.checks.vocabulary import Check
@@ -79,7 +79,7 @@ def applied(result: Signature, model: Signature) -> float:
 @lru_cache(maxsize=16)
 def _middles(signature: Signature) -> list[int]:
     """The median of each channel of a miniature."""
-    return [sorted(signature.miniature[channel::3])[COLUMNS * ROWS // 2] for channel in range(3)]
+    return ImageStat.Stat(_miniature(signature)).median
 
 
 def _miniature(signature: Signature) -> Image.Image:

@@ -34,11 +34,15 @@ def palette(colours: NDArray[np.float32]) -> NDArray[np.uint8]:
     return np.asarray(np.clip(np.round(values / _STEP + _ZERO), 0, 255), np.uint8).ravel()
 
 
+_EACH = np.ones(QUANTILES, np.float32)
+
+
 def distance(one: NDArray[np.uint8], others: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Sliced earth mover's distance in Delta E of a palette to each of many: of all directions, and of the worst."""
-    apart = np.abs(others.astype(np.float32) - one.astype(np.float32)) * _STEP
-    sliced = apart.reshape(-1, QUANTILES, DIRECTIONS).mean(1)
-    return np.asarray(0.5 * sliced.max(1) + 0.5 * sliced.mean(1), np.float32)
+    apart = np.abs(others.astype(np.float32) - one.astype(np.float32)).reshape(-1, QUANTILES, DIRECTIONS)
+    # Means as products: for so few numbers `mean` takes twice as long.
+    sliced = _EACH @ apart * np.float32(_STEP / QUANTILES)
+    return np.asarray(0.5 * sliced.max(1) + (0.5 / DIRECTIONS) * sliced.sum(1), np.float32)
 
 
 _ROWS = 180

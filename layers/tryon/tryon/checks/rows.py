@@ -136,13 +136,23 @@ def _others(planes: Plane, *, medians: bool = True) -> Others:
     mean = without / np.maximum(1, left).reshape(-1, *(1,) * (planes.ndim - 1))
     if not medians:
         return Others(mean, mean)
-    whole = np.median(some, 0)
-    median = np.stack([_median_without(some, place[i]) if i in place else whole for i in range(count)])
+    whole, without_each = np.median(some, 0), medians_without(some)
+    median = np.stack([without_each[place[i]] if i in place else whole for i in range(count)])
     return Others(mean, median)
 
 
-def _median_without(planes: Plane, left_out: int) -> Plane:
-    return np.median(np.delete(planes, left_out, 0), 0) if len(planes) > 1 else planes[0]
+def medians_without(planes: Plane) -> Plane:
+    """The median of all planes but one, for each of them; a plane that is alone is its own."""
+    if len(planes) == 1:
+        return planes
+    ordered = np.sort(planes, 0)
+    left = len(planes) - 1
+
+    def rank(k: int) -> Plane:
+        """What has this rank among the others: those behind a plane's own place move up by one."""
+        return np.asarray(np.where(planes > ordered[k], ordered[k], ordered[k + 1]))
+
+    return np.asarray((rank((left - 1) // 2) + rank(left // 2)) / 2)
 
 
 def _beside(found: list[Looked], change: Plane, worn: Mask, agreed: Plane, alone: set[int]) -> None:
