@@ -86,7 +86,7 @@ def test_the_summary_tells_the_run_and_the_combination() -> None:
     for entry in (GOOD, replace(GOOD, polls=4)):
         meter.add(entry)
     found = meter.cost(planning=0.0)
-    assert found.transitions == 11 + 12 + 18
+    assert found.transitions == 12 + 12 + 18
     assert found.transitions_per_combination == 15
     assert found.usd_per_combination == pytest.approx(found.usd / 2, abs=1e-5)
 
@@ -98,7 +98,7 @@ def test_a_large_gallery_is_drawn_by_further_calls(combinations: int, calls: int
 
 def test_the_further_calls_of_a_large_gallery_are_paid() -> None:
     small, large = (cost.usage([GOOD] * count, planning=0.0) for count in (2_000, 5_000))
-    assert large.transitions == 11 + 2 + 2 * 1 + 5_000 * cost.transitions(GOOD)
+    assert large.transitions == 12 + 2 + 2 * 1 + 5_000 * cost.transitions(GOOD)
     assert small.transitions == 11 + 2_000 * cost.transitions(GOOD)
 
 
