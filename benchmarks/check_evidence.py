@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.memory import peak
+from benchmarks.peak import peak
 from sam.weights import FOLDER as WEIGHTS
 from tryon.checks.faces import Faces
 from tryon.checks.measures import GarmentPhotograph, Options, measure

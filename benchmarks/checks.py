@@ -9,7 +9,6 @@ of right ones, so many garments wide and so many models high. The limit of 1 % i
 
 import argparse
 import json
-import resource
 import sys
 import time
 from base64 import b64decode
@@ -18,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from benchmarks.peak import peak
 from tryon.checks.compare import compare
 from tryon.checks.limits import DEFAULT, tail, wilson
 from tryon.checks.records import Evidence, Measurements, Verdict
@@ -231,7 +231,7 @@ def scale(cases: Cases, count: int) -> tuple[float, float]:
     before = time.process_time()
     for _ in compare(run(), models=models):
         pass
-    return time.process_time() - before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return time.process_time() - before, peak() / 2**20
 
 
 def main() -> int:

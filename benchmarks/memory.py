@@ -13,7 +13,6 @@ import io
 import json
 import os
 import random
-import resource
 import struct
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.environment import ENVIRONMENT
+from benchmarks.peak import peak
 from tryon.pictures import images, thumbnails
 from tryon.pictures.formats import FORMATS
 from tryon.planning import intake, manifest
@@ -120,14 +120,6 @@ LARGEST = (
 
 
 # --- one measurement in a process of its own ---
-
-
-def peak() -> int:
-    """The process's largest memory so far, in bytes."""
-    status = Path("/proc/self/status")
-    if status.exists():  # ru_maxrss would begin with what the starting process held
-        return int(next(line for line in status.read_text().splitlines() if line.startswith("VmHWM")).split()[1]) * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def _measure(row: str, folder: str) -> dict[str, Any]:

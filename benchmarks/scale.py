@@ -15,7 +15,6 @@ import json
 import math
 import multiprocessing
 import os
-import resource
 import sys
 import time
 import warnings
@@ -28,6 +27,7 @@ import boto3
 
 from benchmarks import wire
 from benchmarks.environment import ENVIRONMENT
+from benchmarks.peak import peak
 from benchmarks.sections import DOCS, Section
 from tryon.pictures import thumbnails
 from tryon.plan_run import ENTRIES_RESERVE
@@ -89,7 +89,7 @@ def workflow(combinations: int, slots: int) -> dict[str, Any]:
 
 
 def _peak_mb() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    return peak() // 2**20
 
 
 def planning(size: wire.Size) -> dict[str, Any]:
