@@ -90,6 +90,19 @@ def test_pictures_that_take_too_long_for_one_call_are_left_to_several(
     assert run.status == "SUCCEEDED"
 
 
+def test_pictures_for_which_no_call_has_time_are_refused_by_their_number(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan_run, "PLAN_SECONDS", (1e6, 0.0))
+    monkeypatch.setattr(plan_run, "PICTURES_RESERVE", 1e6)
+    with pipeline.recorded() as seen:
+        run = pipeline.run(manifest(2, 3))
+    assert calls(seen) == ["first", "part 1", "taken"]
+    assert run.status == "REJECTED"
+    assert "5 pictures are named, and 0 were checked in the time that there is" in run.execution["cause"]
+    assert pipeline.payments == 0
+
+
 @pytest.mark.parametrize("dead", [{1, 2, 3, 4, 5}, {3}], ids=["each", "one"])
 def test_what_no_call_takes_in_plan_takes_in_itself(pipeline: Pipeline, dead: set[int]) -> None:
     def kill(function: str, event: Any) -> None:

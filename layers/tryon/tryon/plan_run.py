@@ -282,10 +282,10 @@ def _take_in(
             taken=intake.taken_in_parts(inputs) if progress is not None and progress.taken else None,
             late=late,
         )
-    except NoTimeError:
+    except NoTimeError as error:
         if to_come:
             return Unfinished(parts(inputs.manifest))
-        raise
+        raise ManifestError(error.problems) from None  # by the name that the state machine knows
 
 
 def _fetch(s3: "S3Client", origin: Origin, limits: Limits) -> Fetched:

@@ -249,7 +249,7 @@ def _check_time(late: bool, named: int, taken: KeptPictures) -> None:
     """Refuse a manifest whose pictures are more than there is time for."""
     if late:
         checked = len(taken.models) + len(taken.garments)
-        said = f"{named:,} pictures are named, and in the time that there is {checked:,} were checked"
+        said = f"{named:,} pictures are named, and {checked:,} were checked in the time that there is"
         raise NoTimeError([Problem("", f"{said}: split the manifest, or name smaller pictures")])
 
 
