@@ -3,8 +3,8 @@
 `python -m benchmarks.scale run 1000` drives that many combinations through the real state machine and handlers in
 virtual time; `python -m benchmarks.scale plan 100000` and `summarize 100000` call one handler in a process of its
 own, with AWS as `benchmarks.wire` has it (`plan 100000 --models 20` has 5,020 pictures); `python -m benchmarks.scale
-growth 1000` does all of it from 18 to 100,000, the workflow up to 1,000, and draws the plot. `python -m
-benchmarks.scale limits` writes into docs/scale.md how near 100,000 and 300,000 come to each limit.
+growth 10000` does all of it from 18 to 100,000, the workflow up to 10,000, draws the plot and writes the tables of
+docs/scale.md. `python -m benchmarks.scale limits` writes there how near 100,000 and 300,000 come to each limit.
 """
 
 import argparse
@@ -44,6 +44,10 @@ from tryon_local.aws import template
 ROOT = Path(__file__).resolve().parent.parent
 PLOT = ROOT / "docs" / "scale.svg"
 PLACE = Section(DOCS / "scale.md", "limits")
+RUNS, FUNCTIONS = Section(DOCS / "scale.md", "runs"), Section(DOCS / "scale.md", "functions")
+MODELS_OF_MANY = 20
+"""Models of the run whose pictures are too many for one call: 5,020 at 100,000 combinations."""
+
 SIZES = (18, 100, 1_000, 10_000, 100_000)
 COLOURS = ("#1b6ca8", "#c8553d", "#999", "#2b8a3e")
 
@@ -297,15 +301,90 @@ def limits(sizes: Sequence[int] = (100_000, 300_000)) -> str:
 
 def growth(run_up_to: int) -> dict[int, dict[str, Any]]:
     """Everything at every size; the whole workflow only as far as wanted, since it takes 40 ms a combination."""
-    return {
+    found: dict[int, dict[str, Any]] = {
         size: {
             "plan": planning(wire.Size.of(size)),
             "summarize": summarizing(wire.Size.of(size)),
             "usd": round(usd(size), 4),
-            **({"run": workflow(size, 10)} if size <= run_up_to else {}),
         }
         for size in SIZES
     }
+    found[SIZES[-1]]["pictures"] = planning(wire.Size.of(SIZES[-1], MODELS_OF_MANY))
+    for size in SIZES:
+        if size <= run_up_to:
+            with multiprocessing.get_context("spawn").Pool(1) as pool:
+                found[size]["run"] = pool.apply(workflow, (size, 10))
+    return found
+
+
+def functions_table(found: Mapping[int, Mapping[str, Any]]) -> str:
+    """What each call asks of AWS, and how near it comes to what Lambda gives it, as a table."""
+    lines = [
+        "| combinations | call | DynamoDB calls | S3 reads | S3 writes | largest request | largest answer "
+        "| handler's answer | CPU | on Lambda, of 880 s | peak | memory |",
+        "|---:|---|" + "---:|" * 10,
+    ]
+    rows = [(size, "Plan", one["plan"]) for size, one in found.items()]
+    for size, one in found.items():
+        if "pictures" in one:
+            many = one["pictures"]
+            rows += [
+                (size, "Plan, too many pictures", many),
+                (size, f"Plan, a part of them, of {many['parts']}", many["part"]),
+                (size, "Plan, all parts taken in", many["last"]),
+            ]
+    for size, one in found.items():
+        whole = one["summarize"]
+        rows.append((size, "Summarize", whole))
+        if "gallery" in whole:
+            rows += [
+                (size, f"Gallery, one of {whole['galleries']}", whole["gallery"]),
+                (size, "End, every part drawn", whole["end"]),
+                (size, "End, no part drawn", whole["end_undrawn"]),
+            ]
+    for size, name, one in rows:
+        calls = one["calls"]
+        cells = (
+            f"{size:,}",
+            name,
+            f"{sum(n for call, n in calls.items() if call not in ('GetObject', 'PutObject')):,}",
+            f"{calls.get('GetObject', 0):,}",
+            f"{calls.get('PutObject', 0):,}",
+            f"{max(one['largest_request_bytes'].values()) / 1e6:.2g} MB",
+            f"{max(one['largest_answer_bytes'].values()) / 1e6:.2g} MB",
+            f"{one['answer_bytes']:,} B",
+            f"{one['cpu_seconds']:.3g} s",
+            f"{one['lambda_seconds']:,.0f} s ({one['lambda_seconds'] / one['limit_seconds']:.0%})",
+            f"{one['peak_mb']} MB",
+            f"{one['limit_mb']} MB",
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def runs_table(found: Mapping[int, Mapping[str, Any]]) -> str:
+    """What whole runs took, as a table."""
+    lines = [
+        "| combinations | succeeded | workflow time | wall time | the process's peak | largest input of a child "
+        "| all children's outputs | AWS |",
+        "|---:|" + "---:|" * 7,
+    ]
+    for size, one in found.items():
+        run = one.get("run")
+        cells = (
+            (
+                f"{run['succeeded']:,}",
+                f"{run['workflow_seconds']:,} s",
+                f"{run['wall_seconds']:,.0f} s",
+                f"{run['peak_mb']:,} MB",
+                f"{run['largest_child_input_bytes']} B",
+                f"{run['all_child_outputs_bytes']:,} B",
+            )
+            if run
+            else ("not run",) + ("",) * 5
+        )
+        lines.append(f"| {size:,} | {' | '.join(cells)} | ${one['usd']:.3g} |")
+    return "\n".join(lines) + "\n"
 
 
 def drawn(found: Mapping[int, Mapping[str, Any]]) -> str:
@@ -347,6 +426,8 @@ def main() -> int:
         case "growth":
             found = growth(chosen.combinations)
             PLOT.write_text(drawn(found))
+            RUNS.write(runs_table(found))
+            FUNCTIONS.write(functions_table(found))
         case "plan":
             found = planning(wire.Size.of(chosen.combinations, chosen.models))
         case _:
