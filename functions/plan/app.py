@@ -5,6 +5,7 @@ import tryon  # noqa: F401
 
 # isort: split
 import os
+from collections.abc import Callable
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
@@ -16,7 +17,9 @@ from tryon.events import PlanEvent
 from tryon.keys import RunFolder
 from tryon.plan_run import Origin, Progress, Unfinished, plan_run, take_part
 from tryon.planning.manifest import ManifestError, PicturesMissingError
+from tryon.planning.parts import Part
 from tryon.service.errors import ServiceAccessError
+from tryon.state.run import Run
 from tryon.task import submit
 from tryon.wiring.plan import PlanWiring
 
@@ -29,25 +32,18 @@ wiring = PlanWiring(os.environ)
 @event_parser(model=PlanEvent)
 def handler(event: PlanEvent, context: LambdaContext) -> dict[str, Any]:
     logger.append_keys(run_id=event.run_id)
-    about = event.model_dump(exclude={"time", "in_parts", "part", "taken", "written"})
-    origin = Origin(put_at=event.time.timestamp(), **about)
-    stores = wiring.s3, wiring.ledger, wiring.looks
-
-    def left() -> float:
-        return context.get_remaining_time_in_millis() / 1000
-
+    if event.part is not None:
+        return _take(event, event.part, context)
     try:
-        if event.part is not None:
-            taken = take_part(*stores, origin, event.part, limits=wiring.limits, left=left)
-            logger.info("pictures taken in", pictures=taken, first=event.part.first)
-            return {"pictures": taken}
         run = plan_run(
-            *stores,
-            origin,
+            wiring.s3,
+            wiring.ledger,
+            wiring.looks,
+            _origin(event),
             check_access=lambda key: submit.check_access(wiring.service(key), wiring.gate(key)),
             limits=wiring.limits,
             now=wiring.clock.now(),
-            left=left,
+            left=_left(context),
             progress=Progress(event.taken, event.written) if event.in_parts else None,
         )
     except PicturesMissingError:
@@ -59,14 +55,35 @@ def handler(event: PlanEvent, context: LambdaContext) -> dict[str, Any]:
     if isinstance(run, Unfinished):
         logger.info("planned in part", parts=len(run.parts), written=run.written)
         return {"parts": [part.model_dump() for part in run.parts]} if run.parts else {"written": run.written}
+    return _planned(run)
+
+
+def _take(event: PlanEvent, part: Part, context: LambdaContext) -> dict[str, Any]:
+    stores = wiring.s3, wiring.ledger, wiring.looks
+    taken = take_part(*stores, _origin(event), part, limits=wiring.limits, left=_left(context))
+    logger.info("pictures taken in", pictures=taken, first=part.first)
+    return {"pictures": taken}
+
+
+def _planned(run: Run) -> dict[str, Any]:
     for note in run.notes:
         logger.warning(note)
     logger.info("planned", total=run.total)
     metrics.add_metric("CombinationsPlanned", MetricUnit.Count, run.total or 0)
     return {
-        "plan_key": RunFolder(event.run_id).plan,
-        "children_prefix": RunFolder(event.run_id).children,
+        "plan_key": RunFolder(run.run_id).plan,
+        "children_prefix": RunFolder(run.run_id).children,
         "total": run.total,
         **wiring.waits(run),
         "concurrency": wiring.concurrency(run.services),
     }
+
+
+def _origin(event: PlanEvent) -> Origin:
+    about = event.model_dump(include={"run_id", "bucket", "key", "version", "execution", "missing"})
+    return Origin(put_at=event.time.timestamp(), **about)
+
+
+def _left(context: LambdaContext) -> Callable[[], float]:
+    """The seconds that a call still has."""
+    return lambda: context.get_remaining_time_in_millis() / 1000

@@ -35,6 +35,7 @@ NEVER_AN_END = {
     "NothingToCompareError": "a check: the results are not compared",
     "JudgeError": "a check: the result is unchecked",
     "TooFewApprovedError": "limits of checks, in the command",
+    "NoTimeError": "a manifest, which is planned in parts, or rejected",
 }
 """Names of classes that no combination and no run ends with, each with its reason."""
 
