@@ -5,7 +5,6 @@ import tryon  # noqa: F401
 
 # isort: split
 import os
-from collections.abc import Callable
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
@@ -14,12 +13,9 @@ from aws_lambda_powertools.utilities.parser import event_parser
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from tryon.events import PlanEvent
-from tryon.keys import RunFolder
-from tryon.plan_run import Origin, Progress, Unfinished, plan_run, take_part
+from tryon.plan_run import Progress, Unfinished, plan_run, take_part
 from tryon.planning.manifest import ManifestError, PicturesMissingError
-from tryon.planning.parts import Part
 from tryon.service.errors import ServiceAccessError
-from tryon.state.run import Run
 from tryon.task import submit
 from tryon.wiring.plan import PlanWiring
 
@@ -32,18 +28,21 @@ wiring = PlanWiring(os.environ)
 @event_parser(model=PlanEvent)
 def handler(event: PlanEvent, context: LambdaContext) -> dict[str, Any]:
     logger.append_keys(run_id=event.run_id)
+    stores, origin = (wiring.s3, wiring.ledger, wiring.looks), wiring.origin(event)
+
+    def left() -> float:
+        return context.get_remaining_time_in_millis() / 1000
+
     if event.part is not None:
-        return _take(event, event.part, context)
+        return {"pictures": take_part(*stores, origin, event.part, limits=wiring.limits, left=left)}
     try:
         run = plan_run(
-            wiring.s3,
-            wiring.ledger,
-            wiring.looks,
-            _origin(event),
+            *stores,
+            origin,
             check_access=lambda key: submit.check_access(wiring.service(key), wiring.gate(key)),
             limits=wiring.limits,
             now=wiring.clock.now(),
-            left=_left(context),
+            left=left,
             progress=Progress(event.taken, event.written) if event.in_parts else None,
         )
     except PicturesMissingError:
@@ -53,37 +52,9 @@ def handler(event: PlanEvent, context: LambdaContext) -> dict[str, Any]:
         metrics.add_metric(rejected, MetricUnit.Count, 1)
         raise
     if isinstance(run, Unfinished):
-        logger.info("planned in part", parts=len(run.parts), written=run.written)
-        return {"parts": [part.model_dump() for part in run.parts]} if run.parts else {"written": run.written}
-    return _planned(run)
-
-
-def _take(event: PlanEvent, part: Part, context: LambdaContext) -> dict[str, Any]:
-    stores = wiring.s3, wiring.ledger, wiring.looks
-    taken = take_part(*stores, _origin(event), part, limits=wiring.limits, left=_left(context))
-    logger.info("pictures taken in", pictures=taken, first=part.first)
-    return {"pictures": taken}
-
-
-def _planned(run: Run) -> dict[str, Any]:
+        return run.told()
     for note in run.notes:
         logger.warning(note)
     logger.info("planned", total=run.total)
     metrics.add_metric("CombinationsPlanned", MetricUnit.Count, run.total or 0)
-    return {
-        "plan_key": RunFolder(run.run_id).plan,
-        "children_prefix": RunFolder(run.run_id).children,
-        "total": run.total,
-        **wiring.waits(run),
-        "concurrency": wiring.concurrency(run.services),
-    }
-
-
-def _origin(event: PlanEvent) -> Origin:
-    about = event.model_dump(include={"run_id", "bucket", "key", "version", "execution", "missing"})
-    return Origin(put_at=event.time.timestamp(), **about)
-
-
-def _left(context: LambdaContext) -> Callable[[], float]:
-    """The seconds that a call still has."""
-    return lambda: context.get_remaining_time_in_millis() / 1000
+    return wiring.told(run)

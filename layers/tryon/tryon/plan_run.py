@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from tryon import objects
+from tryon.json_types import Json
 from tryon.keys import Picture, RunFolder
 from tryon.learning import learned
 from tryon.planning import intake, plan
@@ -127,6 +128,10 @@ class Unfinished:
 
     parts: Sequence[Part] = ()
     written: int = 0
+
+    def told(self) -> dict[str, Json]:
+        """What the state machine gets: the one or the other."""
+        return {"parts": [part.model_dump() for part in self.parts]} if self.parts else {"written": self.written}
 
 
 def plan_run(  # noqa: PLR0913 - its parts, by name

@@ -6,8 +6,10 @@ from functools import cached_property
 
 from pydantic import BaseModel, Field, field_validator
 
+from tryon.events import PlanEvent
 from tryon.json_types import Json
-from tryon.plan_run import Limits, Terms
+from tryon.keys import RunFolder
+from tryon.plan_run import Limits, Origin, Terms
 from tryon.service import registry
 from tryon.state.run import Run
 from tryon.wiring.service import ServiceWiring
@@ -68,6 +70,21 @@ class PlanWiring(ServiceWiring):
                 cadence = self.settings.cadence if first else one.cadence
                 found[one.key] = Terms(account.slots, tuple(cadence), self.deadline(one.key))
         return found
+
+    def origin(self, event: PlanEvent) -> Origin:
+        """The run that an event is for."""
+        about = event.model_dump(include={"run_id", "bucket", "key", "version", "execution", "missing"})
+        return Origin(put_at=event.time.timestamp(), **about)
+
+    def told(self, run: Run) -> dict[str, Json]:
+        """What the state machine gets of a run that is planned."""
+        return {
+            "plan_key": RunFolder(run.run_id).plan,
+            "children_prefix": RunFolder(run.run_id).children,
+            "total": run.total,
+            **self.waits(run),
+            "concurrency": self.concurrency(run.services),
+        }
 
     def waits(self, run: Run) -> dict[str, Json]:
         """When the run's tasks are asked after: its cadences by service, and what a learned one was learned from."""
