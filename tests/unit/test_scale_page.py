@@ -5,8 +5,13 @@ import re
 from benchmarks.scale import FUNCTIONS, PLACE, SIZES, limits
 
 
-def test_the_page_has_todays_limits() -> None:
+def test_the_page_is_what_the_command_writes() -> None:
     assert PLACE.text() == limits(), "python -m benchmarks.scale limits"
+
+
+def test_what_is_beyond_a_limit_is_marked() -> None:
+    assert limits([100_000]).count("refused") == 0
+    assert "300,000 (300%, refused)" in limits([300_000])
 
 
 def test_each_call_stays_under_half_of_its_time_and_memory() -> None:
