@@ -1,6 +1,7 @@
 """A manifest that is too much for one call of Plan: further calls take in its pictures and write its entries."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,7 +12,7 @@ from tryon import plan_run
 from tryon.planning import parts
 from tryon.planning.manifest import Manifest
 from tryon.reporting.cost import RUN_TRANSITIONS
-from tryon_local.aws.functions import KilledError
+from tryon_local.aws.functions import KilledError, RefusedError
 
 
 @pytest.fixture
@@ -115,6 +116,25 @@ def test_what_no_call_takes_in_plan_takes_in_itself(pipeline: Pipeline, dead: se
         run = pipeline.run(manifest(2, 3))
     assert (run.status, len(run.notifications)) == ("SUCCEEDED", 1)
     assert kept(pipeline, run.run_id) == kept(pipeline, whole.run_id)
+
+
+def test_calls_that_lambda_has_no_room_for_are_made_again(pipeline: Pipeline) -> None:
+    refused: Counter[int] = Counter()
+
+    def refuse(function: str, event: Any) -> None:
+        if function == "PlanFunction" and event.get("part"):
+            first = event["part"]["first"]
+            refused[first] += 1
+            if refused[first] <= 9:
+                raise RefusedError
+
+    pipeline.app.stack.functions.before_invoke.append(refuse)
+    with planned_in_parts():
+        run = pipeline.run(manifest(2, 3))
+    assert run.status == "SUCCEEDED"
+    assert set(refused.values()) == {10}
+    parts_of = [json.loads(pipeline.app.get(key)) for key in run.keys if "/pictures/" in key]
+    assert sum(len(one["pictures"]["models"]) + len(one["pictures"]["garments"]) for one in parts_of) == 5
 
 
 def test_calls_that_have_no_time_leave_their_pictures_to_plan(

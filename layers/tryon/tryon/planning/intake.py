@@ -100,7 +100,7 @@ class Intake:
 
 
 class TakenPart(BaseModel):
-    """What such a call leaves in S3: the pictures that can be used, and what is to be said of them."""
+    """What the call for a part leaves in S3: the pictures that can be used, and what is to be said of them."""
 
     pictures: KeptPictures
     notes: list[str]
