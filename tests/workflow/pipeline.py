@@ -5,9 +5,10 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -272,25 +273,31 @@ class Pipeline:
         return self._counted - before
 
 
-@contextmanager
-def drawn_in_parts() -> Iterator[None]:
+def drawn_in_parts() -> AbstractContextManager[None]:
     """Galleries of any size are drawn by further calls, each of them a part, and each part a combination."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(publishing, "_MAX_WHOLE", 0)
-        patch.setattr(publishing, "PART_COMBINATIONS", 1)
-        patch.setattr(galleries, "MOST_OWN_PARTS", 0)
-        patch.setattr(galleries, "BATCH_PARTS", 1)
-        yield
+    return _with(
+        (publishing, "_MAX_WHOLE", 0),
+        (publishing, "PART_COMBINATIONS", 1),
+        (galleries, "MOST_OWN_PARTS", 0),
+        (galleries, "BATCH_PARTS", 1),
+    )
+
+
+def planned_in_parts() -> AbstractContextManager[None]:
+    """Manifests of any size are planned by several calls: each picture is a part, and each call writes one entry."""
+    return _with(
+        (parts, "MOST_OWN_PICTURES", 0),
+        (parts, "PART_PICTURES", 1),
+        (plan_run, "ENTRIES_AT_ONCE", 1),
+        (plan_run, "ENTRIES_RESERVE", math.inf),
+    )
 
 
 @contextmanager
-def planned_in_parts() -> Iterator[None]:
-    """Manifests of any size are planned by several calls: each picture is a part, and each call writes one entry."""
+def _with(*values: tuple[ModuleType, str, float]) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(parts, "MOST_OWN_PICTURES", 0)
-        patch.setattr(parts, "PART_PICTURES", 1)
-        patch.setattr(plan_run, "ENTRIES_AT_ONCE", 1)
-        patch.setattr(plan_run, "ENTRIES_RESERVE", math.inf)
+        for module, name, value in values:
+            patch.setattr(module, name, value)
         yield
 
 
