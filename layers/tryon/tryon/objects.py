@@ -57,6 +57,11 @@ def code_of(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
+def is_missing(error: ClientError) -> bool:
+    """Whether S3 said that nothing is there; who may not list the bucket is told something else."""
+    return code_of(error) in ("NoSuchKey", "404")
+
+
 def may_pass(error: ClientError) -> bool:
     """Whether the same question may have another answer soon: then it is no fault of the picture."""
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)

@@ -392,7 +392,7 @@ def kept_by(s3: "S3Client", run: Run) -> KeptPictures:
     try:
         return KeptPictures.model_validate_json(objects.read(s3, run.bucket, folder.pictures))
     except ClientError as error:
-        if error.response["Error"]["Code"] not in ("NoSuchKey", "404"):
+        if not objects.is_missing(error):
             raise
         return _kept_in_plan(s3, run, folder)
 
@@ -403,7 +403,7 @@ def _kept_in_plan(s3: "S3Client", run: Run, folder: RunFolder) -> KeptPictures:
     try:
         combinations = plan.decode(objects.read(s3, run.bucket, folder.plan))
     except ClientError as error:
-        if error.response["Error"]["Code"] not in ("NoSuchKey", "404"):
+        if not objects.is_missing(error):
             raise
         return kept
     pictures: dict[tuple[ImageKind, str], Picture] = {}

@@ -72,7 +72,7 @@ def load_limits(s3: "S3Client", bucket: str) -> Limits:
     try:
         data = objects.read(s3, bucket, key)
     except ClientError as error:
-        if objects.code_of(error) not in ("NoSuchKey", "404"):
+        if not objects.is_missing(error):
             raise
         return DEFAULT
     try:

@@ -113,7 +113,7 @@ def _read(s3: "S3Client", bucket: str, key: str, what: str) -> Image.Image:
     try:
         data = objects.read(s3, bucket, key)
     except (ClientError, BotoCoreError) as error:
-        if isinstance(error, ClientError) and objects.code_of(error) in ("NoSuchKey", "404"):
+        if isinstance(error, ClientError) and objects.is_missing(error):
             raise _UncheckedError(f"no small copy was made of {what}") from None
         raise
     with Image.open(BytesIO(data), formats=["JPEG"]) as image:

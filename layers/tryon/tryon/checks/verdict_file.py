@@ -139,7 +139,7 @@ def read(s3: "S3Client", bucket: str, key: str, only: Set[str] | None = None) ->
     try:
         data = objects.read(s3, bucket, key)
     except ClientError as error:
-        if objects.code_of(error) not in ("NoSuchKey", "404"):
+        if not objects.is_missing(error):
             raise
         return None
     return loads(data, only)

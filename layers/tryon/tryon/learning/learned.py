@@ -150,7 +150,7 @@ def load(s3: "S3Client", bucket: str, name: str) -> LearnedCadence:
     try:
         data = objects.get(s3, bucket, key(name))["Body"].read()
     except ClientError as error:
-        if error.response["Error"]["Code"] not in ("NoSuchKey", "404"):
+        if not objects.is_missing(error):
             raise
         raise ManifestError([Problem("cadence", _unknown(name, names(s3, bucket)))]) from None
     try:

@@ -231,7 +231,7 @@ def taken_in_parts(inputs: Inputs) -> Intake:
         try:
             text = objects.read(inputs.s3, inputs.bucket, inputs.folder.pictures_part(part.first))
         except ClientError as error:
-            if objects.code_of(error) not in ("NoSuchKey", "404"):
+            if not objects.is_missing(error):
                 raise
             continue
         part_of = TakenPart.model_validate_json(text)
